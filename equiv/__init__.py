@@ -1,0 +1,1 @@
+r"""Have two networks learned the same thing, and how do I translate one into the other?"""
