@@ -2,12 +2,10 @@ r"""Checks of arguments: one sentence that names the argument, the rule, what ca
 
 import difflib
 import math
-
 from collections.abc import Iterable
 
 import numpy as np
 import torch
-
 from torch import Tensor
 
 __all__ = ["as_floating", "check_finite", "check_integer", "check_number", "nearest_name"]

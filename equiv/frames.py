@@ -5,7 +5,6 @@ left singular vectors and the singular values of :math:`J_i = U_i S_i V_i^\top` 
 """
 
 import torch
-
 from torch import Tensor
 
 __all__ = ["rank_tolerance", "split_frames", "whitening"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-
 from torch import Tensor
 
 from equiv.checks import as_floating, check_finite, check_integer
