@@ -1,3 +1,5 @@
 r"""Have two networks learned the same thing, and how do I translate one into the other?"""
 
+from equiv.diffusion_maps import DiffusionMaps as DiffusionMaps
+from equiv.mahalanobis import mahalanobis as mahalanobis
 from equiv.observations import Observations as Observations

@@ -1,7 +1,7 @@
 r"""Frames: the push-forward of an orthonormal frame of the input space, and its pseudo-inverse.
 
-A frame :math:`J_i = D\varphi(x_i) E(x_i)` has shape `(d, m)`. Only :math:`C_i = J_i J_i^\top` counts, so only the
-left singular vectors and the singular values of :math:`J_i = U_i S_i V_i^\top` are ever used.
+A frame :math:`J_i = D\varphi(x_i) E(x_i)` has shape `(d, m)`. Only :math:`C_i = J_i J_i^\top` counts, so only
+the left singular vectors and the singular values of :math:`J_i = U_i S_i V_i^\top` are ever used.
 """
 
 import torch

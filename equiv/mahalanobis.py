@@ -1,0 +1,255 @@
+r"""The Mahalanobis-like metric: squared distances of the inputs, read from activations and frames.
+
+With :math:`C_i^+ = L_i L_i^\top` (`equiv.frames.whitening`),
+
+.. math:: d_{ij}^2 = \tfrac12 \left( |L_i^\top (y_i - y_j)|^2 + |L_j^\top (y_i - y_j)|^2 \right)
+          = |x_i - x_j|^2 + O(|x_i - x_j|^4)
+
+whatever the smooth map :math:`\varphi` from inputs to activations was.
+
+References:
+    | Non-linear independent component analysis with diffusion maps, section 3
+    | (Singer and Coifman, 2008), https://doi.org/10.1016/j.acha.2007.11.001
+
+    | Transformations between deep neural networks (Bertalan et al., 2020)
+    | https://arxiv.org/abs/2007.05646
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from equiv.frames import split_frames
+from equiv.observations import Observations
+
+__all__ = ["MetricPoints", "mahalanobis", "metric_points", "normal_share", "pair_distances"]
+
+# Pairs are worked off in square tiles of this side: the few buffers of a tile stay in the cache.
+TILE = 512
+
+
+@dataclass(frozen=True)
+class MetricPoints:
+    r"""Samples made ready for distances, in float64.
+
+    Attributes:
+        values: Activations less `centre`, shape `(n, d)`.
+        whitening: :math:`L_i`, shape `(n, d, r)`; None for the Euclidean metric.
+        scale: Singular values of the frames, shape `(n, r)`; None for the Euclidean metric.
+        tested: Where the frame can tell tangent from normal, shape `(n,)`: its rank is that of most samples.
+        centre: What was subtracted, shape `(d,)`. Differences near the origin keep their digits.
+    """
+
+    values: Tensor
+    whitening: Tensor | None
+    scale: Tensor | None
+    tested: Tensor | None
+    centre: Tensor
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def subset(self, index: Tensor | slice) -> "MetricPoints":
+        r"""Some of the samples, about the same centre."""
+        parts = (self.values, self.whitening, self.scale, self.tested)
+        values, whitening, scale, tested = (None if p is None else p[index] for p in parts)
+        assert values is not None
+
+        return MetricPoints(values, whitening, scale, tested, self.centre)
+
+
+def metric_points(values: Tensor, frames: Tensor | None, centre: Tensor | None = None) -> MetricPoints:
+    r"""Centres the activations and whitens the frames, once for many distances.
+
+    Arguments:
+        values: Activations, shape `(n, d)`; gradients flow through them.
+        frames: Frames, shape `(n, d, m)`; None for the Euclidean metric.
+        centre: Subtracted from the values, shape `(d,)`; None: their mean.
+    """
+    values = values.double()
+    centre = values.detach().mean(dim=0) if centre is None else centre
+
+    if frames is None:
+        return MetricPoints(values - centre, None, None, None, centre)
+
+    basis, scale, rank = split_frames(frames)
+    whitening = basis / torch.where(scale > 0, scale, 1.0)[:, None]
+
+    return MetricPoints(values - centre, whitening, scale, rank >= rank.median(), centre)
+
+
+def pair_distances(a: MetricPoints, b: MetricPoints, max_normal: float | None = None) -> Tensor:
+    r"""Squared distances of all pairs, in one piece, differentiable in the values.
+
+    Arguments:
+        a: Samples, `n` of them.
+        b: Samples about the same centre, `q` of them.
+        max_normal: Largest share of a squared difference that may be normal to the tangent space at either
+            end; pairs beyond it get an infinite distance. Dimensionless; None: no test.
+
+    Returns:
+        Squared distances, shape `(n, q)`, in squared input units (Euclidean: squared activation units).
+    """
+    if a.whitening is None or b.whitening is None:
+        return _euclidean(a, b)
+
+    square = None if max_normal is None else _euclidean(a, b).detach()
+    from_a, normal_a = _half(a, b, square)
+    from_b, normal_b = _half(b, a, None if square is None else square.T)
+    total = (from_a + from_b.T).mul_(0.5)
+
+    if max_normal is None or square is None or normal_a is None or normal_b is None:
+        return total
+
+    # Differences of rounding size have no direction: `slack` keeps them.
+    slack = 1e-14 * (
+        a.values.detach().square().sum(dim=1).amax() + b.values.detach().square().sum(dim=1).amax()
+    )
+    bound = square.mul_(max_normal).add_(slack)
+
+    return total.masked_fill_((normal_a > bound) | (bound < normal_b.T), torch.inf)
+
+
+def _euclidean(a: MetricPoints, b: MetricPoints) -> Tensor:
+    r"""Squared Euclidean distances of the activations, shape `(n, q)`, never negative."""
+    square_a, square_b = a.values.square().sum(dim=1), b.values.square().sum(dim=1)
+
+    return torch.addmm(square_b, a.values, b.values.T, alpha=-2).add_(square_a[:, None]).clamp_(min=0)
+
+
+def _half(a: MetricPoints, b: MetricPoints, square: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    r""":math:`|L_i^\top (y_j - y_i)|^2`, frames of `a`; given |y_j - y_i|^2, also the part normal to them."""
+    assert a.whitening is not None and a.scale is not None and a.tested is not None
+    offset = torch.einsum("ndr,nd->nr", a.whitening, a.values)
+    half = a.values.new_zeros(len(a), len(b))
+    normal = None if square is None else square.clone()
+
+    for k in range(a.whitening.shape[2]):
+        # The difference is taken before the square: no digits are lost where samples are close.
+        part = torch.addmm(offset[:, k, None], a.whitening[:, :, k], b.values.T, beta=-1)
+        half = half.addcmul_(part, part)
+
+        if normal is not None:
+            tangent = part.detach() * a.scale[:, k, None]
+            normal.addcmul_(tangent, tangent, value=-1)
+
+    return half, None if normal is None else normal.mul_(a.tested[:, None])
+
+
+def tiles(n: int, side: int = TILE) -> list[slice]:
+    r"""Consecutive slices that cover `range(n)`."""
+    return [slice(start, min(start + side, n)) for start in range(0, n, side)]
+
+
+def all_distances(points: MetricPoints, max_normal: float | None = None) -> Tensor:
+    r"""Squared distances among one set of samples, shape `(n, n)`: exactly symmetric, diagonal exactly zero.
+
+    Works in tiles: beside the result it needs a few buffers of `TILE` x `TILE`.
+    """
+    out = points.values.new_empty(len(points), len(points))
+
+    for rows in tiles(len(points)):
+        for columns in tiles(len(points)):
+            if columns.start < rows.start:
+                continue
+
+            tile = pair_distances(points.subset(rows), points.subset(columns), max_normal)
+            out[rows, columns] = tile
+            out[columns, rows] = tile.T
+
+    # Tiles on the diagonal are symmetric up to the order of the two halves' sum, which is exact in floating
+    # point.
+    return out.fill_diagonal_(0)
+
+
+def _checked_points(obs: Observations, name: str, centre: Tensor | None = None) -> MetricPoints:
+    if not isinstance(obs, Observations):
+        raise TypeError(
+            f"'{name}' should be equiv.Observations, got {type(obs).__name__}; wrap the arrays in it."
+        )
+
+    if obs.frames is None:
+        raise ValueError(f"'{name}' should have frames, got frames=None; probe with frames, or pass them.")
+
+    return metric_points(obs.values, obs.frames, centre)
+
+
+def mahalanobis(obs: Observations, other: Observations | None = None) -> Tensor:
+    r"""Mahalanobis-like squared distances, unfiltered; they are those of the inputs at short range only.
+
+    Costs O(n^2 m d) operations as matrix products, and little memory beside the result.
+
+    Arguments:
+        obs: Observations with frames, `n` samples.
+        other: Observations of the same neurons with frames, `q` samples, for a cross block; None: `obs`
+            itself.
+
+    Returns:
+        Squared distances, shape `(n, n)` or `(n, q)`, float64, in squared *input* units. Never negative;
+        among `obs` itself symmetric with an exactly zero diagonal. Where both frames have rank 0 the distance
+        is 0.
+
+    Raises:
+        TypeError: If an argument is not `Observations`.
+        ValueError: If frames are missing, or the two have different numbers of neurons.
+
+    Example:
+        >>> x = torch.tensor([[0.0, 0.0], [3.0, 4.0]], dtype=torch.float64)
+        >>> A = torch.tensor([[2.0, 0.0], [0.0, 5.0], [1.0, 1.0]], dtype=torch.float64)
+        >>> mahalanobis(Observations(x @ A.T, A.expand(2, 3, 2))).round(decimals=6)
+        tensor([[ 0., 25.],
+                [25.,  0.]], dtype=torch.float64)
+    """
+    points = _checked_points(obs, "obs")
+
+    if other is None:
+        return all_distances(points)
+
+    if isinstance(other, Observations) and other.values.shape[1] != obs.values.shape[1]:
+        raise ValueError(
+            f"'other' should observe the {obs.values.shape[1]} neurons of 'obs', "
+            f"got {other.values.shape[1]}; probe the same layers and neurons."
+        )
+
+    others = _checked_points(other, "other", points.centre)
+    out = points.values.new_empty(len(points), len(others))
+
+    for rows in tiles(len(points)):
+        for columns in tiles(len(others)):
+            out[rows, columns] = pair_distances(points.subset(rows), others.subset(columns))
+
+    return out
+
+
+def normal_share(obs: Observations, other: Observations | None = None) -> Tensor:
+    r"""The share of each squared difference that is normal to the tangent space, at its worse end.
+
+    The metric sees tangent directions alone, so a far point whose difference is normal looks near; a pair is
+    to be trusted only where this share is small (below a half, say).
+
+    Arguments:
+        obs: Observations with frames, `n` samples.
+        other: As in `mahalanobis`.
+
+    Returns:
+        Shares in `[0, 1]`, shape `(n, n)` or `(n, q)`, float64; 0 where two samples coincide.
+
+    Raises:
+        TypeError: If an argument is not `Observations`.
+        ValueError: If frames are missing.
+    """
+    a = _checked_points(obs, "obs")
+    b = a if other is None else _checked_points(other, "other", a.centre)
+    square = _euclidean(a, b)
+    normal = torch.maximum(_normal(a, b, square), _normal(b, a, square.T).T)
+    share = (normal / square.clamp(min=torch.finfo(square.dtype).tiny)).clamp_(0, 1)
+
+    return share.fill_diagonal_(0) if other is None else share
+
+
+def _normal(a: MetricPoints, b: MetricPoints, square: Tensor) -> Tensor:
+    normal = _half(a, b, square)[1]
+    assert normal is not None
+
+    return normal
