@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 ORDER = """
     checks observations frames hooks pushforward probe mahalanobis neighbors kernel epsilon diffusion_maps
     galerkin selection synchronization smooth_fit periods chart isometric registration transformation verdict
-    comparison paired unpaired compare observability classes baselines plot report
+    comparison paired unpaired compare observability classes baselines drawing panels plot report
 """.split()
 NOT_FOR_THE_LIBRARY = {"pytorch_lightning", "lightning", "hydra", "omegaconf", "wandb", "rich", "sklearn", "trimesh"}
 SLOW_TO_IMPORT = {"scipy", "matplotlib", "plotly", "sklearn"}

@@ -1,0 +1,305 @@
+r"""Figures: pure functions from tensors or arrays to `matplotlib.figure.Figure`.
+
+No window is opened and no setting of matplotlib is changed; save a figure with `figure.savefig(path)`. A is
+blue and B is orange everywhere, what they are compared with is grey. Angles come in radians.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from equiv.drawing import (
+    BLUE,
+    GREY,
+    ORANGE,
+    Array,
+    as_array,
+    chart_colours,
+    chart_positions,
+    common_periods,
+)
+from equiv.panels import (
+    blank_figure,
+    chart_axes,
+    draw_angle_errors,
+    draw_angles,
+    draw_cross_view,
+    draw_spectrum,
+    pictures,
+    scatter,
+    style,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["angle_scatter", "charts", "cross_view", "error_map", "horse_figure", "registration", "spectrum"]
+
+
+def cross_view(picture_a: object, predicted_b: object, true_b: object, angles: object = None) -> Figure:
+    r"""Three labelled rows: A's picture, B's predicted from A's activations through T, B's true picture.
+
+    Arguments:
+        picture_a: What camera A sees, shape `(k, 3, h, w)`, in `[0, 1]` (values outside are clipped).
+        predicted_b: B's picture predicted from A's activations alone, same shape up to `h, w`.
+        true_b: What camera B sees at the same moment, shape as `predicted_b`.
+        angles: The hidden angles, shape `(k,)`, in radians, written above the columns; or None.
+    """
+    rows = _rows(picture_a, predicted_b, true_b)
+
+    with style():
+        figure = blank_figure(2.0 + 1.08 * len(rows[0]), 3 * 1.12 + (0.25 if angles is not None else 0.0))
+        draw_cross_view(figure, rows, angles)
+
+    return figure
+
+
+def angle_scatter(
+    true_angle: object,
+    recovered_angle: object,
+    errors_mahalanobis: object,
+    errors_euclidean: object,
+    recovered_euclidean: object = None,
+) -> Figure:
+    r"""Recovered against true angle, and beside it the error of both kernels, on a logarithmic scale.
+
+    Arguments:
+        true_angle: Angle of each held-out point, shape `(q,)`, in radians.
+        recovered_angle: The angle that T recovers, shape `(q,)`, in radians, modulo a full turn.
+        errors_mahalanobis: Error of the recovered angle, shape `(q,)`, in radians; its size is drawn.
+        errors_euclidean: The same with the plain Euclidean kernel at its best epsilon, shape `(q,)`.
+        recovered_euclidean: The angle recovered with that kernel, shape `(q,)`, drawn behind; or None.
+    """
+    with style():
+        figure = blank_figure(9.0, 3.7)
+        left, right = figure.subplots(1, 2, width_ratios=(1, 1.25))
+        draw_angles(left, true_angle, recovered_angle, recovered_euclidean)
+        draw_angle_errors(right, true_angle, errors_mahalanobis, errors_euclidean)
+
+    return figure
+
+
+def spectrum(eigenvalues_a: object, eigenvalues_b: object, exact: object = None) -> Figure:
+    r"""Eigenvalues of minus the Laplacian of both input spaces, against the exact ones where they are known.
+
+    Arguments:
+        eigenvalues_a: A's eigenvalues, shape `(k,)`, ascending, in 1/(input unit)^2; a leading 0 is left out.
+        eigenvalues_b: B's, shape `(l,)`.
+        exact: The exact ones, such as `(1, 1, 4, 4, 9, 9)` for the circle; or None. No others are drawn.
+    """
+    with style():
+        figure = blank_figure(4.6, 3.5)
+        draw_spectrum(figure.subplots(), eigenvalues_a, eigenvalues_b, exact)
+
+    return figure
+
+
+def horse_figure(
+    picture_a: object,
+    predicted_b: object,
+    true_b: object,
+    angles: object,
+    true_angle: object,
+    recovered_angle: object,
+    errors_mahalanobis: object,
+    errors_euclidean: object,
+    eigenvalues_a: object,
+    eigenvalues_b: object,
+    exact: object = (1, 1, 4, 4, 9, 9),
+    recovered_euclidean: object = None,
+    title: str = "Two networks, two cameras, no pairs: B's picture from A's activations",
+) -> Figure:
+    r"""The whole result on one wide picture: `cross_view` above `angle_scatter` and `spectrum`.
+
+    Arguments are those of the three functions, in their order; eight to ten pictures fill the width best.
+    """
+    rows = _rows(picture_a, predicted_b, true_b)
+    side = min(1.6, (13.6 - 2.0) / len(rows[0]))
+
+    with style():
+        figure = blank_figure(13.6, 3 * side + 0.65 + 4.0)
+        upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=(3 * side + 0.25, 4.0))[:, 0]
+        figure.suptitle(title, x=0.012, ha="left", fontsize=15, fontweight="bold")
+        draw_cross_view(upper, rows, angles, size=10)
+        angle, errors, values = lower.subplots(1, 3, width_ratios=(1.1, 1.3, 1.1))
+        draw_angles(angle, true_angle, recovered_angle, recovered_euclidean)
+        draw_angle_errors(errors, true_angle, errors_mahalanobis, errors_euclidean)
+        draw_spectrum(values, eigenvalues_a, eigenvalues_b, exact)
+
+        for axes, heading in (
+            (angle, "The angle, read off A's neurons"),
+            (errors, "Its error at each held-out angle"),
+            (values, "Spectrum of each network's input space"),
+        ):
+            axes.set_title(heading, fontsize=10, fontweight="bold", pad=9)
+
+    return figure
+
+
+def charts(
+    coordinates_a: object,
+    coordinates_b: object,
+    colour: object = None,
+    colour_b: object = None,
+    *,
+    periods_a: object = None,
+    periods_b: object = None,
+) -> Figure:
+    r"""The two charts side by side; equal colours mark equal places.
+
+    Arguments:
+        coordinates_a: A's aligned coordinates, shape `(n, m)`.
+        coordinates_b: B's, shape `(l, m)`; another `m` is allowed, and then the colours are each chart's own.
+        colour: Numbers `(n,)` to colour A's points by, None for their place.
+        colour_b: The same for B's points, shape `(l,)`; None is `colour`, for paired points.
+        periods_a: Lattice vectors of A's coordinates, shape `(p, m)`, or None. A closed line becomes a ring.
+        periods_b: The same for B.
+    """
+    a, b = as_array(coordinates_a, "coordinates_a", 2), as_array(coordinates_b, "coordinates_b", 2)
+    lattice_a, lattice_b = _periods(periods_a, "periods_a"), _periods(periods_b, "periods_b")
+    scale: dict[str, Any] = {}
+
+    if colour is None:
+        alike = a.shape[1] == b.shape[1]
+        common = common_periods(lattice_a, lattice_b) if alike else None
+        shade_a = chart_colours(a, lattice_a if common is None else common)
+        shade_b = chart_colours(b, lattice_b if common is None else common, a if alike else None)
+    else:
+        shade_a = as_array(colour, "colour", 1)
+        shade_b = shade_a if colour_b is None else as_array(colour_b, "colour_b", 1)
+        _one_each("colour", shade_a, a)
+        _one_each("colour_b", shade_b, b)
+        scale = {"vmin": min(shade_a.min(), shade_b.min()), "vmax": max(shade_a.max(), shade_b.max())}
+
+    lines = all(p.shape[1] == 1 and lattice is None for p, lattice in ((a, lattice_a), (b, lattice_b)))
+
+    with style():
+        figure = blank_figure(8.4, 1.8 if lines else 4.1)
+        sides = ((a, lattice_a, shade_a, "A", BLUE), (b, lattice_b, shade_b, "B", ORANGE))
+
+        for index, (points, lattice, shade, name, ink) in enumerate(sides):
+            axes = chart_axes(figure, (1, 2, index + 1), points.shape[1], lattice)
+            scatter(axes, chart_positions(points, lattice), shade, **scale)
+            axes.set_title(f"Chart of {name} ({len(points):,} points)", color=ink, fontweight="bold")
+
+    return figure
+
+
+def error_map(
+    coordinates: object,
+    errors: object,
+    *,
+    periods: object = None,
+    label: str = "error of T / spread of the target",
+) -> Figure:
+    r"""Where the transformation is good: the error at each point of a chart, and its distribution.
+
+    Arguments:
+        coordinates: Chart coordinates, shape `(n, m)`.
+        errors: Error at each point, shape `(n,)`, at least 0, drawn on a logarithmic scale.
+        periods: Lattice vectors of the coordinates, shape `(p, m)`, or None.
+        label: What the errors are, and in which unit.
+    """
+    points, size = as_array(coordinates, "coordinates", 2), as_array(errors, "errors", 1)
+    lattice = _periods(periods, "periods")
+    _one_each("errors", size, points)
+    good = size[np.isfinite(size) & (size > 0)]
+    low, high = (float(good.min()), float(good.max())) if len(good) else (1e-3, 1.0)
+
+    with style():
+        from matplotlib.colors import LogNorm
+
+        figure = blank_figure(8.8, 3.7)
+        axes = chart_axes(figure, (1, 2, 1), points.shape[1], lattice)
+        order = np.argsort(size)  # the largest errors on top
+        at, shown = chart_positions(points, lattice)[order], np.maximum(size, low)[order]
+        drawn = scatter(axes, at, shown, norm=LogNorm(low, max(high, 1.01 * low)))
+        figure.colorbar(drawn, ax=axes, label=label, shrink=0.9)
+        below = figure.add_subplot(1, 2, 2)
+        below.plot(shown, np.linspace(0, 100, len(shown)), color=GREY, lw=1.6)
+        below.set(xscale="log", ylim=(0, 102), xlabel=label, ylabel="share of the points below, %")
+
+        for share in (50, 95):
+            value = float(np.nanpercentile(size, share)) if len(good) else math.nan
+            below.plot([value], [share], "o", color="black", ms=4)
+            below.annotate(
+                f"{value:.2g}", (value, share), xytext=(-6, 2), textcoords="offset points", ha="right"
+            )
+
+    return figure
+
+
+def registration(
+    coordinates_a: object,
+    coordinates_b: object,
+    anchors: object = None,
+    *,
+    periods_a: object = None,
+    periods_b: object = None,
+) -> Figure:
+    r"""The registered charts laid over each other, and the anchors that hold them together.
+
+    Arguments:
+        coordinates_a: A's aligned coordinates, shape `(n, m)`.
+        coordinates_b: B's, shape `(l, m)`.
+        anchors: Index pairs `(k, 2)` known to correspond, or None; a line joins the two points of each.
+        periods_a: Lattice vectors of A's coordinates, shape `(p, m)`, or None.
+        periods_b: The same for B.
+    """
+    a, b = as_array(coordinates_a, "coordinates_a", 2), as_array(coordinates_b, "coordinates_b", 2)
+
+    if a.shape[1] != b.shape[1]:
+        raise ValueError(
+            "'coordinates_b' should have as many columns as 'coordinates_a' to be laid over it, "
+            f"got {b.shape[1]} and {a.shape[1]}; draw charts of different dimension with charts()."
+        )
+
+    common = common_periods(_periods(periods_a, "periods_a"), _periods(periods_b, "periods_b"))
+    at_a, at_b = chart_positions(a, common), chart_positions(b, common)
+
+    if a.shape[1] == 1 and common is not None:  # two lanes, so that neither side hides the other
+        at_a, at_b = 1.05 * at_a, 0.95 * at_b
+    elif a.shape[1] == 1:
+        lane = np.array([0.0, 0.08 * max(np.ptp(at_a[:, 0]), np.ptp(at_b[:, 0]))])
+        at_a, at_b = at_a + lane, at_b - lane
+
+    with style():
+        figure = blank_figure(4.9, 2.6 if a.shape[1] == 1 and common is None else 4.9)
+        axes = chart_axes(figure, (1, 1, 1), a.shape[1], common)
+        axes.scatter(
+            *at_a.T, s=13, lw=0.7, marker="o", facecolors="none", edgecolors=BLUE, label=f"A ({len(a):,})"
+        )
+        axes.scatter(*at_b.T, s=13, lw=0.7, marker="x", color=ORANGE, label=f"B ({len(b):,})")
+
+        if anchors is not None:
+            pairs = as_array(anchors, "anchors", 2).astype(int)
+            label = f"anchors ({len(pairs)})"
+
+            for i, j in pairs:
+                axes.plot(*np.stack([at_a[i], at_b[j]], axis=1), "-D", color="black", ms=5, label=label)
+                label = "_"  # the rest stay out of the legend
+
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, handletextpad=0.3)
+
+    return figure
+
+
+def _rows(picture_a: object, predicted_b: object, true_b: object) -> list[Array]:
+    given = {"picture_a": picture_a, "predicted_b": predicted_b, "true_b": true_b}
+
+    return [pictures(value, name) for name, value in given.items()]
+
+
+def _periods(value: object, name: str) -> Array | None:
+    return None if value is None else as_array(value, name, 2)
+
+
+def _one_each(name: str, numbers: Array, points: Array) -> None:
+    if len(numbers) != len(points):
+        raise ValueError(
+            f"'{name}' should hold one number for each of the {len(points)} points, got {len(numbers)}; "
+            "pass the numbers of these very points."
+        )
