@@ -3,3 +3,4 @@ r"""Have two networks learned the same thing, and how do I translate one into th
 from equiv.diffusion_maps import DiffusionMaps as DiffusionMaps
 from equiv.mahalanobis import mahalanobis as mahalanobis
 from equiv.observations import Observations as Observations
+from equiv.isometric import IsometricMaps as IsometricMaps

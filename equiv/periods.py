@@ -1,0 +1,83 @@
+r"""Periods of closed manifolds: sums of the synchronised displacements around loops."""
+
+import torch
+from torch import Tensor
+
+__all__ = ["find_lattice", "reduce_lattice", "tree_potential"]
+
+
+def tree_potential(n: int, i: Tensor, j: Tensor, displacements: Tensor, squared: Tensor) -> Tensor:
+    r"""Coordinates that satisfy :math:`u_j - u_i = z_{ij}` along a shortest-path tree, `(n, m)`."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import dijkstra
+
+    length = squared.sqrt() + 1e-12 * squared.max().sqrt()
+    graph = coo_matrix((length.numpy(), (i.numpy(), j.numpy())), shape=(n, n))
+    distance, parents = dijkstra(graph + graph.T, indices=0, return_predecessors=True)
+    order = torch.from_numpy(distance).argsort()
+    edge = {pair: index for index, pair in enumerate(zip(i.tolist(), j.tolist(), strict=True))}
+    coordinates = torch.zeros(n, displacements.shape[1], dtype=displacements.dtype)
+
+    for node in order[1:].tolist():
+        parent = int(parents[node])
+        sign = 1.0 if parent < node else -1.0
+        step = displacements[edge[min(node, parent), max(node, parent)]]
+        coordinates[node] = coordinates[parent] + sign * step
+
+    return coordinates
+
+
+def find_lattice(mismatch: Tensor, squared: Tensor) -> tuple[Tensor, Tensor] | None:
+    r"""Lattice vectors around which the mismatches of edges gather.
+
+    Arguments:
+        mismatch: :math:`z_{ij} - (u_j - u_i)` of coordinates developed along a tree, `(E, m)`.
+        squared: Squared lengths of the edges, `(E,)`.
+
+    Returns:
+        Reduced periods T, `(p, m)`, and the integers of each edge, `(E, p)`; None where no mismatch is far
+        longer than the edges.
+    """
+    far = mismatch.norm(dim=1) > 3 * squared.sqrt().quantile(0.95)
+    pool = mismatch[far]
+    found: list[Tensor] = []
+
+    while len(pool) > 0 and len(found) < mismatch.shape[1]:
+        length = pool.norm(dim=1)
+        shortest = pool[length.argsort()[len(pool) // 20]]
+        size = shortest.norm()
+        near = (pool - shortest).norm(dim=1) < 0.3 * size
+        opposite = (pool + shortest).norm(dim=1) < 0.3 * size
+        cluster = torch.cat([pool[near], -pool[opposite]])
+        found.append(cluster.median(dim=0).values)
+        periods = torch.stack(found)
+        rest = pool - (pool @ torch.linalg.pinv(periods)).round() @ periods
+        pool = pool[rest.norm(dim=1) > 0.3 * size]
+        if len(pool) < 0.02 * far.sum():
+            break
+
+    if not found:
+        return None
+
+    periods = reduce_lattice(torch.stack(found))
+
+    return periods, (mismatch @ torch.linalg.pinv(periods)).round()
+
+
+def reduce_lattice(periods: Tensor) -> Tensor:
+    r"""A basis of the same lattice with short vectors, shortest first (pairwise Gauss reduction)."""
+    vectors = [vector.clone() for vector in periods]
+
+    for _ in range(100):
+        vectors.sort(key=lambda vector: float(vector.norm()))
+        changed = False
+        for a in range(len(vectors)):
+            for b in range(a + 1, len(vectors)):
+                count = (vectors[b] @ vectors[a] / vectors[a].square().sum()).round()
+                if abs(float(count)) >= 1:
+                    vectors[b] = vectors[b] - count * vectors[a]
+                    changed = True
+        if not changed:
+            break
+
+    return torch.stack(vectors)

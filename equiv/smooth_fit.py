@@ -1,0 +1,103 @@
+r"""Smooth functions of few coordinates: Gaussians at farthest-point centres plus an affine part.
+
+On a closed manifold the Gaussians are summed over the lattice of periods, and the affine part keeps only the
+directions that are not periodic.
+"""
+
+import itertools
+
+import torch
+from torch import Tensor
+
+__all__ = ["SmoothBasis", "farthest_points", "lattice_images", "solve_ridge"]
+
+
+def lattice_images(periods: Tensor | None, m: int) -> Tensor:
+    r"""The lattice vectors with coefficients -1, 0, 1, `(3^p, m)`; the zero vector alone without periods."""
+    if periods is None:
+        return torch.zeros(1, m, dtype=torch.float64)
+
+    p = len(periods)
+    coefficients = torch.tensor(list(itertools.product((0.0, -1.0, 1.0), repeat=p)), dtype=periods.dtype)
+
+    return coefficients @ periods
+
+
+def farthest_points(coordinates: Tensor, count: int, images: Tensor) -> Tensor:
+    r"""Indices of `count` points, each the farthest from those before it, modulo the lattice of `images`."""
+    centre = coordinates.mean(dim=0)
+    chosen = [int((coordinates - centre).square().sum(dim=1).argmin())]
+    nearest = torch.full((len(coordinates),), torch.inf, dtype=coordinates.dtype)
+
+    for _ in range(min(count, len(coordinates)) - 1):
+        for image in images:
+            nearest = torch.minimum(
+                nearest, (coordinates - coordinates[chosen[-1]] - image).square().sum(dim=1)
+            )
+        chosen.append(int(nearest.argmax()))
+
+    return torch.tensor(chosen)
+
+
+def solve_ridge(design: Tensor, target: Tensor, ridge: float) -> Tensor:
+    r"""Least squares with the singular values below `ridge` times the largest damped, `(b, d)`.
+
+    :math:`W = V \operatorname{diag}(s / (s^2 + (\lambda s_1)^2)) U^\top Y`.
+    """
+    orthogonal, triangular = torch.linalg.qr(design)
+    left, singular, right = torch.linalg.svd(triangular, full_matrices=False)
+    damped = singular / (singular.square() + (ridge * singular[0]).square())
+
+    return right.mT @ (damped[:, None] * (left.mT @ (orthogonal.mT @ target)))
+
+
+class SmoothBasis:
+    r"""The functions 1, the free directions of u, and Gaussians :math:`\exp(-|u - c_b|^2 / 2 h^2)`.
+
+    Attributes:
+        centers: `(b, m)`.
+        width: h, `()`, in coordinate units.
+        images: Lattice vectors summed over, `(g, m)`.
+        free: Orthonormal directions that are not periodic, `(m, f)`, divided by the spread of u.
+    """
+
+    def __init__(self, centers: Tensor, width: Tensor, images: Tensor, free: Tensor) -> None:
+        self.centers, self.width, self.images, self.free = centers, width, images, free
+
+    @classmethod
+    def at_farthest_points(
+        cls, coordinates: Tensor, count: int, periods: Tensor | None = None, scale: float = 5.0
+    ) -> "SmoothBasis":
+        r"""At most a third of the points as centres, h = `scale` times their median spacing."""
+        m = coordinates.shape[1]
+        images = lattice_images(periods, m)
+        index = farthest_points(coordinates, min(count, max(1, len(coordinates) // 3)), images)
+        centers = coordinates[index]
+        separation = (centers[:, None, None] - centers[None, :, None] - images).square().sum(dim=-1)
+        separation = separation.amin(dim=2).fill_diagonal_(torch.inf)
+        width = scale * separation.amin(dim=1).sqrt().median()
+        spread = (coordinates - coordinates.mean(dim=0)).square().mean().sqrt()
+        if periods is None:
+            free = torch.eye(m, dtype=coordinates.dtype)
+        else:
+            free = torch.linalg.svd(periods, full_matrices=True)[2][len(periods) :].mT
+
+        return cls(centers, width, images, free / spread)
+
+    def evaluate(self, coordinates: Tensor) -> Tensor:
+        r"""The functions at `(q, m)` points, shape `(q, b)`."""
+        difference = coordinates[:, None, None] - self.centers[:, None] - self.images  # (q, b, g, m)
+        bumps = torch.exp(-0.5 * difference.square().sum(dim=-1) / self.width**2).sum(dim=2)
+        ones = torch.ones_like(coordinates[:, :1])
+
+        return torch.cat([ones, coordinates @ self.free, bumps], dim=1)
+
+    def gradient(self, coordinates: Tensor) -> Tensor:
+        r"""Their gradients at `(q, m)` points, shape `(q, b, m)`."""
+        difference = coordinates[:, None, None] - self.centers[:, None] - self.images
+        bumps = torch.exp(-0.5 * difference.square().sum(dim=-1) / self.width**2)
+        slope = -(bumps[..., None] * difference).sum(dim=2) / self.width**2
+        q, m = coordinates.shape
+        zeros = torch.zeros(q, 1, m, dtype=coordinates.dtype, device=coordinates.device)
+
+        return torch.cat([zeros, self.free.mT.expand(q, -1, -1), slope], dim=1)

@@ -1,0 +1,339 @@
+r"""Synchronisation of frames: coordinates and rotations that make every pair of neighbours fit.
+
+A frame is known up to a rotation, :math:`J_i R_i` with :math:`R_i \in O(m)` unknown. Between neighbours the
+trapezoid rule holds, :math:`y_j - y_i = \bar J_{ij} (u_j - u_i) + O(|u_j - u_i|^3)` with
+:math:`\bar J_{ij} = (J_i R_i + J_j R_j) / 2`, so coordinates u and rotations R minimise
+
+.. math:: \sum_{ij} w_{ij} |u_j - u_i + k_{ij} T - \bar J_{ij}^+ (y_j - y_i - c_{ij})|^2,
+
+where the integers :math:`k_{ij}` count the periods T crossed (closed manifolds only) and :math:`c_{ij}` is a
+correction of the trapezoid rule, zero at first.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+__all__ = ["PairEquations", "orient", "polar_rotation"]
+
+
+def polar_rotation(matrices: Tensor) -> Tensor:
+    r"""The orthogonal factors nearest to `matrices`, `(n, m, m)`, by singular value decomposition."""
+    left, _, right = torch.linalg.svd(matrices)
+
+    return left @ right
+
+
+def orient(basis: Tensor, i: Tensor, j: Tensor, squared: Tensor) -> tuple[Tensor, float]:
+    r"""Signs that make neighbouring tangent bases agree in orientation along a spanning tree.
+
+    Arguments:
+        basis: Orthonormal bases U of the tangent spaces, `(n, d, m)`.
+        i, j: Ends of the edges of a connected graph, `i < j`, `(E,)` each.
+        squared: Squared lengths of the edges, `(E,)`.
+
+    Returns:
+        Signs, `(n,)`, by which to multiply each basis's first column, and the frustration: the share of edges
+        whose ends still disagree, :math:`\det(U_i^\top U_j) < 0`. It is 0 on an orientable manifold that is
+        sampled well enough.
+    """
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
+
+    n = len(basis)
+    similarity = torch.linalg.det(basis[i].mT @ basis[j])
+    # Trust edges that are short and whose ends have nearly the same tangent space.
+    cost = (squared / squared.median()).sqrt() - similarity.abs().clamp_min(1e-6).log() + 1e-9
+    tree = minimum_spanning_tree(coo_matrix((cost.numpy(), (i.numpy(), j.numpy())), shape=(n, n)))
+    order, parents = breadth_first_order(tree + tree.T, 0, directed=False)
+    child = torch.from_numpy(order[1:]).long()
+    parent = torch.from_numpy(parents[order[1:]]).long()
+    turned = (torch.linalg.det(basis[child].mT @ basis[parent]) < 0).tolist()
+    signs = [1.0] * n
+
+    for node, above, turn in zip(child.tolist(), parent.tolist(), turned, strict=True):
+        signs[node] = -signs[above] if turn else signs[above]
+
+    sign = torch.tensor(signs, dtype=basis.dtype)
+    frustration = (sign[i] * sign[j] * similarity < 0).double().mean().item()
+
+    return sign, frustration
+
+
+def _skew_basis(m: int) -> Tensor:
+    r"""The :math:`m(m-1)/2` generators of SO(m), `(m(m-1)/2, m, m)`."""
+    rows, columns = torch.triu_indices(m, m, offset=1)
+    basis = torch.zeros(len(rows), m, m, dtype=torch.float64)
+    index = torch.arange(len(rows))
+    basis[index, rows, columns] = -1.0
+    basis[index, columns, rows] = 1.0
+
+    return basis
+
+
+def _solve_positive(matrices: Tensor, right: Tensor) -> Tensor:
+    r"""Solves (E, m, m) positive definite systems by a Cholesky factorisation unrolled over m."""
+    m = matrices.shape[-1]
+    # A vanishing pivot means that both frames are singular along one direction: leave it undetermined.
+    floor = 1e-14 * matrices.diagonal(dim1=1, dim2=2).amax(dim=1).clamp_min(1e-300)
+    factor: list[list[Tensor]] = []
+
+    for row in range(m):
+        factor.append([])
+        for column in range(row + 1):
+            entry = matrices[:, row, column]
+            for inner in range(column):
+                entry = entry - factor[row][inner] * factor[column][inner]
+            factor[row].append(
+                torch.maximum(entry, floor).sqrt() if row == column else entry / factor[column][column]
+            )
+
+    forward: list[Tensor] = []
+    for row in range(m):
+        value = right[:, row]
+        for column in range(row):
+            value = value - factor[row][column][:, None] * forward[column]
+        forward.append(value / factor[row][row][:, None])
+
+    backward: list[Tensor] = forward
+    for row in reversed(range(m)):
+        value = backward[row]
+        for column in range(row + 1, m):
+            value = value - factor[column][row][:, None] * backward[column]
+        backward[row] = value / factor[row][row][:, None]
+
+    return torch.stack(backward, dim=1)
+
+
+class PairEquations:
+    r"""The pair equations of a graph and their Gauss-Newton solution.
+
+    Arguments:
+        values: Observed values, `(n, d)`, float64.
+        frames: Consistently oriented frames, `(n, d, m)`.
+        i, j: Edges, `i < j`, `(E,)` each.
+        squared: Squared lengths in the Mahalanobis metric, `(E,)`; weights are one over them.
+    """
+
+    def __init__(self, values: Tensor, frames: Tensor, i: Tensor, j: Tensor, squared: Tensor) -> None:
+        self.i, self.j, self.squared = i, j, squared
+        self.n, _, self.m = frames.shape
+        self.skew = _skew_basis(self.m)
+        difference = values[j] - values[i]
+        self.frames = frames
+        self.gram = frames.mT @ frames  # (n, m, m)
+        self.cross = torch.einsum("eda,edb->eab", frames[i], frames[j])
+        self.left = torch.einsum("eda,ed->ea", frames[i], difference)
+        self.right = torch.einsum("eda,ed->ea", frames[j], difference)
+        self.weights = 1 / (squared + 1e-3 * squared.median())
+
+    def subset(self, kept: Tensor) -> "PairEquations":
+        r"""The same equations on some of the edges."""
+        other = object.__new__(PairEquations)
+        other.__dict__.update(self.__dict__)
+        for name in ("i", "j", "squared", "cross", "left", "right", "weights"):
+            setattr(other, name, getattr(self, name)[kept])
+
+        return other
+
+    def rotations(self, coordinates: Tensor) -> Tensor:
+        r"""Rotations by Procrustes: :math:`R_i` that carries :math:`u_j - u_i` to :math:`J_i^+ (y_j - y_i)`."""
+        i, j = self.i, self.j
+        step = (coordinates[j] - coordinates[i]) * self.weights[:, None]
+        local_i = _solve_positive(self.gram[i], self.left[:, :, None])
+        local_j = _solve_positive(self.gram[j], self.right[:, :, None])
+        moment = torch.zeros(self.n, self.m, self.m, dtype=coordinates.dtype)
+        moment.index_add_(0, i, local_i * step[:, None])
+        moment.index_add_(0, j, local_j * step[:, None])
+        left, _, right = torch.linalg.svd(moment)
+        # One determinant for all: frames are oriented, coordinates may be mirrored as a whole.
+        determinant = torch.linalg.det(left @ right)
+        left[:, :, -1] *= (determinant * (1.0 if determinant.sum() >= 0 else -1.0))[:, None]
+
+        return left @ right
+
+    def displacements(
+        self, rotations: Tensor, correction: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        r"""Displacements :math:`z_{ij} = \bar J_{ij}^+ (y_j - y_i - c_{ij})` and their response to rotations.
+
+        Returns:
+            z, `(E, m)`, and :math:`\bar J^+ J_i R_i / 2`, :math:`\bar J^+ J_j R_j / 2`, `(E, m, m)` each.
+        """
+        rotation_i, rotation_j = rotations[self.i], rotations[self.j]
+        own = rotations.mT @ self.gram @ rotations
+        cross = rotation_i.mT @ self.cross @ rotation_j
+        half_i = 0.25 * (own[self.i] + cross.mT)
+        half_j = 0.25 * (cross + own[self.j])
+        total = half_i + half_j
+        total = 0.5 * (total + total.mT)
+        project = lambda a, b: 0.5 * (rotation_i.mT @ a[:, :, None] + rotation_j.mT @ b[:, :, None])  # noqa: E731
+        columns = [project(self.left, self.right), half_i, half_j]
+        if correction is not None:
+            columns.append(project(*correction))
+
+        solved = _solve_positive(total, torch.cat(columns, dim=2))
+        m = self.m
+        z = solved[:, :, 0]
+
+        if correction is not None:
+            defect = solved[:, :, -1]
+            share = 0.2 * z.norm(dim=1) / defect.norm(dim=1).clamp_min(1e-300)
+            z = z - defect * share.clamp_max(1.0)[:, None]
+
+        return z, solved[:, :, 1 : 1 + m], solved[:, :, 1 + m : 1 + 2 * m]
+
+    def project(self, edge_vectors: Tensor) -> tuple[Tensor, Tensor]:
+        r""":math:`J_i^\top c_{ij}` and :math:`J_j^\top c_{ij}` of vectors `(E, d)`: what `displacements` needs."""
+        return (
+            torch.einsum("eda,ed->ea", self.frames[self.i], edge_vectors),
+            torch.einsum("eda,ed->ea", self.frames[self.j], edge_vectors),
+        )
+
+    def solve(
+        self,
+        coordinates: Tensor,
+        rotations: Tensor | None = None,
+        *,
+        correction: tuple[Tensor, Tensor] | None = None,
+        windings: Tensor | None = None,
+        periods: Tensor | None = None,
+        steps: int = 10,
+        tolerance: float = 1e-5,
+    ) -> "Solution":
+        r"""Gauss-Newton from a start.
+
+        Arguments:
+            coordinates: Start, `(n, m)`.
+            rotations: Start, `(n, m, m)`; None: Procrustes from the coordinates, redone after two steps.
+            correction: Projected corrections of the trapezoid rule, as `project` returns them.
+            windings: Integers :math:`k_{ij}`, `(E, p)`, with `periods` `(p, m)`: the periods are unknowns too.
+            steps: Most steps.
+            tolerance: Stop when the coordinates move less than this share of their spread.
+        """
+        fresh = rotations is None
+        current = self.rotations(coordinates) if rotations is None else rotations
+        converged = False
+
+        for step in range(steps):
+            if fresh and step == 2 and self.m > 1:
+                current = self.rotations(coordinates)
+
+            residual, jacobian_i, jacobian_j = self._linearised(
+                coordinates, current, correction, windings, periods
+            )
+            move, turn, stretch = self._step(residual, jacobian_i, jacobian_j, windings)
+            coordinates = coordinates + move
+            coordinates = coordinates - coordinates.mean(dim=0)
+            if periods is not None:
+                periods = periods + stretch
+            if self.m > 1:
+                current = current @ torch.matrix_exp(torch.einsum("nq,qab->nab", turn, self.skew))
+
+            spread = coordinates.square().mean().sqrt().item()
+            moved = move.square().mean().sqrt().item()
+            if not math.isfinite(moved):
+                break
+            if moved < tolerance * spread and not (fresh and step < 2 and self.m > 1):
+                converged = True
+                break
+
+        residual, _, _ = self._linearised(coordinates, current, correction, windings, periods)
+
+        return Solution(coordinates, current, periods, residual, converged)
+
+    def _linearised(
+        self,
+        coordinates: Tensor,
+        rotations: Tensor,
+        correction: tuple[Tensor, Tensor] | None,
+        windings: Tensor | None,
+        periods: Tensor | None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        r"""Residuals `(E, m)` and their derivatives by the turns at both ends, `(E, m, m(m-1)/2)` each."""
+        z, response_i, response_j = self.displacements(rotations, correction)
+        residual = coordinates[self.j] - coordinates[self.i] - z
+        if windings is not None and periods is not None:
+            residual = residual + windings @ periods
+        turned = torch.einsum("qbc,ec->ebq", self.skew, z)
+
+        return residual, response_i @ turned, response_j @ turned
+
+    def _step(
+        self, residual: Tensor, turn_i: Tensor, turn_j: Tensor, windings: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        from scipy.sparse import coo_matrix, diags
+        from scipy.sparse.linalg import splu
+
+        m, n, q = self.m, self.n, len(self.skew)
+        size = m + q
+        eye = torch.eye(m, dtype=residual.dtype).expand(len(residual), m, m)
+        root = self.weights.sqrt()[:, None, None]
+        block_i = root * torch.cat([-eye, turn_i], dim=2)
+        block_j = root * torch.cat([eye, turn_j], dim=2)
+        weighted = root[:, :, 0] * residual
+
+        diagonal = torch.zeros(n, size, size, dtype=residual.dtype)
+        diagonal.index_add_(0, self.i, block_i.mT @ block_i)
+        diagonal.index_add_(0, self.j, block_j.mT @ block_j)
+        cross = block_i.mT @ block_j
+        gradient = torch.zeros(n, size, dtype=residual.dtype)
+        gradient.index_add_(0, self.i, torch.einsum("eab,ea->eb", block_i, weighted))
+        gradient.index_add_(0, self.j, torch.einsum("eab,ea->eb", block_j, weighted))
+
+        inner = torch.arange(size)
+        nodes = torch.arange(n)
+        place = lambda a, b: (  # noqa: E731
+            (a[:, None, None] * size + inner[:, None]).expand(-1, -1, size).reshape(-1),
+            (b[:, None, None] * size + inner).expand(-1, size, -1).reshape(-1),
+        )
+        rows_d, columns_d = place(nodes, nodes)
+        rows_c, columns_c = place(self.i, self.j)
+        values = torch.cat([diagonal.reshape(-1), cross.reshape(-1), cross.reshape(-1)])
+        rows, columns = torch.cat([rows_d, rows_c, columns_c]), torch.cat([columns_d, columns_c, rows_c])
+        matrix = coo_matrix((values.numpy(), (rows.numpy(), columns.numpy())), shape=(n * size,) * 2).tocsc()
+        # The gauge (rigid motions) is fixed by a small multiple of the diagonal.
+        matrix = matrix + diags(matrix.diagonal() * 1e-7 + 1e-14)
+        factor = splu(
+            matrix.tocsc(),
+            permc_spec="MMD_AT_PLUS_A",
+            diag_pivot_thresh=0.0,
+            options={"SymmetricMode": True},
+        )
+        right = -gradient.reshape(-1, 1)
+
+        if windings is None:
+            solution = torch.from_numpy(factor.solve(right.numpy())).reshape(n, size)
+            return solution[:, :m], solution[:, m:], torch.zeros(0, m, dtype=residual.dtype)
+
+        p = windings.shape[1]
+        border = torch.zeros(n, size, p * m, dtype=residual.dtype)
+        kron = torch.einsum("ep,ab->eapb", windings, torch.eye(m, dtype=residual.dtype)) * root[:, :, :, None]
+        kron = kron.reshape(len(residual), m, p * m)
+        border.index_add_(0, self.i, block_i.mT @ kron)
+        border.index_add_(0, self.j, block_j.mT @ kron)
+        corner = torch.einsum("eab,eac->bc", kron, kron)
+        right_period = -torch.einsum("eab,ea->b", kron, weighted)
+        border = border.reshape(n * size, p * m)
+        solved = torch.from_numpy(factor.solve(torch.cat([right, border], dim=1).numpy()))
+        schur = corner - border.T @ solved[:, 1:]
+        stretch = torch.linalg.solve(schur, right_period - border.T @ solved[:, 0])
+        solution = (solved[:, 0] - solved[:, 1:] @ stretch).reshape(n, size)
+
+        return solution[:, :m], solution[:, m:], stretch.reshape(p, m)
+
+
+class Solution:
+    r"""What Gauss-Newton found: coordinates, rotations, periods, and the residuals of the edges."""
+
+    def __init__(
+        self,
+        coordinates: Tensor,
+        rotations: Tensor,
+        periods: Tensor | None,
+        residual: Tensor,
+        converged: bool,
+    ) -> None:
+        self.coordinates, self.rotations, self.periods = coordinates, rotations, periods
+        self.residual, self.converged = residual, converged
