@@ -1,0 +1,80 @@
+"""Tensors kept on disk under a hash of the settings that they were made with."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["cached", "default_folder"]
+
+
+def default_folder() -> Path:
+    """`$XDG_CACHE_HOME/equiv`, by default `~/.cache/equiv`."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "equiv"
+
+
+def cached(
+    folder: str | Path | None, settings: Mapping[str, Any], make: Callable[[], NDArray[Any]]
+) -> NDArray[Any]:
+    """The array that `make` returns, from disk where it was made before with the same `settings`.
+
+    One safetensors file a result, named by the SHA-256 of the settings (JSON-ready, format version
+    included) and written under another name first, so that a file is whole or absent and runs at the
+    same time do not disturb each other. A file that is damaged all the same, found by the checksum of
+    its content, is made again.
+
+    Arguments:
+        folder: Where the files lie; None for `default_folder`.
+
+    Raises:
+        ValueError: If `folder` cannot be written to (told before anything is made).
+    """
+    from safetensors.numpy import save_file
+
+    text = json.dumps(settings, sort_keys=True)
+    path = (
+        Path(folder or default_folder()).expanduser()
+        / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.safetensors"
+    )
+    array = _load(path)
+    if array is not None:
+        return array
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=path.stem, suffix=".part", dir=path.parent)
+        os.close(handle)
+    except OSError as error:
+        raise ValueError(
+            f"'cache' must be a folder that can be written to, got {str(path.parent)!r} ({error.strerror}); "
+            "choose another."
+        ) from error
+    try:
+        array = np.ascontiguousarray(make())
+        save_file({"data": array}, temporary, {"settings": text, "checksum": _checksum(array)})
+        os.replace(temporary, path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+    return array
+
+
+def _load(path: Path) -> NDArray[Any] | None:
+    """The array in `path`, or None where there is no such file or it is damaged."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            array = file.get_tensor("data")
+            checksum = (file.metadata() or {}).get("checksum")
+    except (OSError, SafetensorError):
+        return None
+    return array if checksum == _checksum(array) else None
+
+
+def _checksum(array: NDArray[Any]) -> str:
+    return hashlib.blake2b(array.tobytes(), digest_size=16).hexdigest()

@@ -1,0 +1,94 @@
+"""What two networks see of the same hidden states, and what only the evaluation may know."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+__all__ = ["HiddenAngles", "View", "Views"]
+
+
+@dataclass(frozen=True)
+class View:
+    """The pictures of one camera: RGB in [0, 1].
+
+    Attributes:
+        train: Pictures to train on, shape `(n, 3, size, size)`, float32.
+        probe: Pictures to probe with, shape `(p, 3, size, size)`, float32: those of `train` and the
+            anchors', in an order of their own.
+        burst_pictures: Pictures at small changes of each probe picture's hidden angle, shape
+            `(p, b, 3, size, size)`, float16.
+        burst_std: Standard deviation of these changes along the unit direction, in radians of the
+            hidden angle, by `1 / (b - 1)` as in the sample covariance: `sqrt(2) h` for steps of `-h` and `h`.
+    """
+
+    train: Tensor
+    probe: Tensor
+    burst_pictures: Tensor
+    burst_std: float
+
+    def bursts(self, inputs: Tensor) -> Tensor:
+        """The bursts of `inputs` (n, 3, size, size), pictures out of `probe`, as `(n, b, 3, size, size)`.
+
+        This is the callable that `equiv.probe` takes as `frames`.
+
+        Raises:
+            ValueError: If a picture is not one of `probe`.
+        """
+        rows = {picture.numpy().tobytes(): row for row, picture in enumerate(self.probe)}
+        try:
+            index = [rows[picture.numpy().tobytes()] for picture in inputs.detach().cpu().float()]
+        except KeyError:
+            raise ValueError(
+                "'inputs' must be pictures out of 'probe', got one that is not; only those have bursts."
+            ) from None
+        return self.burst_pictures[index].to(inputs)
+
+    def reordered(self, order: Tensor) -> "View":
+        """The same with the probe pictures in another order."""
+        return replace(self, probe=self.probe[order], burst_pictures=self.burst_pictures[order])
+
+
+@dataclass(frozen=True)
+class HiddenAngles:
+    """The hidden angles behind the pictures, radians: for evaluation only, never for training or matching."""
+
+    train_a: Tensor
+    train_b: Tensor
+    probe_a: Tensor
+    probe_b: Tensor
+    held_out: Tensor
+
+
+@dataclass(frozen=True)
+class Views:
+    """Two cameras' views of the same hidden states, with no pairs but the anchors.
+
+    Attributes:
+        a, b: What each camera saw, at angles of its own.
+        anchors: Rows of `a.probe` and of `b.probe` that show exactly the same hidden state, `(k, 2)`.
+        held_out_a, held_out_b: Pictures of the same fresh states, `(m, 3, size, size)`, for evaluation only.
+        hidden: For evaluation only.
+    """
+
+    a: View
+    b: View
+    anchors: Tensor
+    held_out_a: Tensor
+    held_out_b: Tensor
+    hidden: HiddenAngles
+
+    def shuffled(self, seed: int) -> "Views":
+        """The same with each side's probe set in a random order of its own: order would leak the pairing."""
+        generator = torch.Generator().manual_seed(seed)
+        order_a = torch.randperm(len(self.a.probe), generator=generator)
+        order_b = torch.randperm(len(self.b.probe), generator=generator)
+        anchors = torch.stack(
+            [order_a.argsort()[self.anchors[:, 0]], order_b.argsort()[self.anchors[:, 1]]], dim=1
+        )
+        hidden = replace(
+            self.hidden, probe_a=self.hidden.probe_a[order_a], probe_b=self.hidden.probe_b[order_b]
+        )
+        return replace(
+            self, a=self.a.reordered(order_a), b=self.b.reordered(order_b), anchors=anchors, hidden=hidden
+        )
