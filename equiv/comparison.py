@@ -1,0 +1,277 @@
+r"""The result of comparing two networks: verdict, errors, transformation and the evidence."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from equiv.transformation import Transformation, build, describe, part
+from equiv.verdict import Interval, Verdict
+
+__all__ = ["Comparison", "Direction", "jsonable", "load"]
+
+DESCRIPTION = "comparison.json"
+TENSORS = "comparison.safetensors"
+MODULES = ("transformation", "chart_a", "chart_b")
+
+
+@dataclass(frozen=True)
+class Direction:
+    r"""One direction of a comparison.
+
+    Attributes:
+        error: RMS error of the returned transformation on fresh inputs of the same distribution, over the RMS
+            spread of the target. Where no transformation is returned although one direction can be excluded,
+            it is 1, the error of always predicting the target's mean.
+    """
+
+    error: Interval
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    r"""What `equiv.compare` found.
+
+    Attributes:
+        verdict: "equivalent", "a_determines_b", "b_determines_a", "not_equivalent" or "inconclusive".
+        a_to_b: The direction from A to B, with `.error`.
+        b_to_a: The direction from B to A, with `.error`.
+        transformation: Module from A's activations `(q, d_a)` to B's `(q, d_b)`, with `.inverse` and
+            `.extrapolates(values)`. A direction in which there is no map raises a ValueError when it is
+            called.
+        symmetries: Number of isometries between the two input spaces that are consistent with the anchors
+            (`math.inf` for a continuum), the transformation being one of them; 0 where none was found.
+        coordinates_a: Intrinsic coordinates of A's samples, `(n_a, m)`, moved into B's frame of reference.
+        coordinates_b: Intrinsic coordinates of B's samples, `(n_b, m)`, in input units.
+        diagnostics: Named numbers and sentences.
+        sentence: The finding in one plain sentence.
+        tolerance: Largest error that still counts as determined.
+        confidence: Level of the bounds.
+        chart_a: Chart of A, a module with `restrict`, `lift`, `frames`, `extrapolates` and `periods`; None
+            where the comparison needed no chart.
+        chart_b: Chart of B, likewise.
+    """
+
+    verdict: Verdict
+    a_to_b: Direction
+    b_to_a: Direction
+    transformation: Transformation
+    symmetries: float
+    coordinates_a: Tensor
+    coordinates_b: Tensor
+    diagnostics: dict[str, Any]
+    sentence: str
+    tolerance: float = 0.05
+    confidence: float = 0.95
+    chart_a: nn.Module | None = None
+    chart_b: nn.Module | None = None
+
+    @property
+    def mirrored(self) -> Comparison:
+        r"""The same finding with the names A and B exchanged."""
+        return dataclasses.replace(
+            self,
+            verdict=self.verdict.mirrored,
+            a_to_b=self.b_to_a,
+            b_to_a=self.a_to_b,
+            transformation=self.transformation.inverse,
+            coordinates_a=self.coordinates_b,
+            coordinates_b=self.coordinates_a,
+            diagnostics=_mirrored(self.diagnostics),
+            sentence=_mirrored(self.sentence),
+            chart_a=self.chart_b,
+            chart_b=self.chart_a,
+        )
+
+    def summary(self) -> str:
+        r"""At most a screen of text that ends in one plain sentence."""
+        rows = [
+            ("verdict", str(self.verdict)),
+            ("error A to B", _in_words(self.a_to_b.error, "B")),
+            ("error B to A", _in_words(self.b_to_a.error, "A")),
+            ("symmetries", _number(self.symmetries)),
+        ]
+        rows += [(name.replace("_", " "), _number(value)) for name, value in self.diagnostics.items()][:24]
+        width = max(len(name) for name, _ in rows)
+        lines = ["Comparison of A and B", *(f"  {name:<{width}}  {_clipped(value)}" for name, value in rows)]
+
+        return "\n".join([*lines, "", self.sentence])
+
+    def to_dict(self) -> dict[str, Any]:
+        r"""JSON-ready: infinity as "inf", NaN as null; tensors and modules left out."""
+        return jsonable(
+            {
+                "verdict": str(self.verdict),
+                "a_to_b": {"error": self.a_to_b.error._asdict()},
+                "b_to_a": {"error": self.b_to_a.error._asdict()},
+                "symmetries": self.symmetries,
+                "sentence": self.sentence,
+                "tolerance": self.tolerance,
+                "confidence": self.confidence,
+                "diagnostics": self.diagnostics,
+            }
+        )
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        r"""Writes `comparison.json` and `comparison.safetensors` into `folder`, which is made if need be."""
+        from safetensors.torch import save_file
+
+        path = Path(folder)
+        path.mkdir(parents=True, exist_ok=True)
+        tensors = {"coordinates_a": self.coordinates_a, "coordinates_b": self.coordinates_b}
+        modules = {name: module for name in MODULES if (module := getattr(self, name)) is not None}
+
+        for name, module in modules.items():
+            tensors |= {f"{name}.{key}": value for key, value in module.state_dict().items()}
+
+        stored, aliases = _without_copies(tensors)
+        description = self.to_dict() | {
+            "modules": {name: describe(module) for name, module in modules.items()},
+            "aliases": aliases,
+        }
+        save_file(stored, path / TENSORS)
+        (path / DESCRIPTION).write_text(json.dumps(description, indent=2, allow_nan=False) + "\n")
+
+    def report(self, path: str | os.PathLike[str] = "report.html") -> Path:
+        r"""Writes one self-contained interactive HTML file and returns its path."""
+        from equiv.report import report
+
+        return report(self, path)
+
+
+def load(folder: str | os.PathLike[str]) -> Comparison:
+    r"""The comparison that `Comparison.save` wrote, bit for bit, on the CPU.
+
+    Raises:
+        ValueError: If the folder holds no saved comparison.
+    """
+    from safetensors.torch import load_file
+
+    path = Path(folder)
+
+    if not (path / DESCRIPTION).is_file() or not (path / TENSORS).is_file():
+        raise ValueError(
+            f"'folder' should hold {DESCRIPTION} and {TENSORS}, as Comparison.save writes them, got "
+            f"{str(folder)!r}."
+        )
+
+    saved = _from_json(json.loads((path / DESCRIPTION).read_text()))
+    tensors = load_file(path / TENSORS)
+    tensors |= {name: tensors[original] for name, original in saved["aliases"].items()}
+    modules: dict[str, Any] = {
+        name: build(config, part(tensors, name)) for name, config in saved["modules"].items()
+    }
+
+    return Comparison(
+        verdict=Verdict(saved["verdict"]),
+        a_to_b=Direction(_interval(saved["a_to_b"]["error"])),
+        b_to_a=Direction(_interval(saved["b_to_a"]["error"])),
+        symmetries=saved["symmetries"],
+        coordinates_a=tensors["coordinates_a"],
+        coordinates_b=tensors["coordinates_b"],
+        diagnostics=saved["diagnostics"],
+        sentence=saved["sentence"],
+        tolerance=saved["tolerance"],
+        confidence=saved["confidence"],
+        **modules,
+    )
+
+
+def jsonable(value: Any) -> Any:
+    r"""Nested numbers, strings and tensors as JSON can hold them: infinity as "inf", NaN as None."""
+    if isinstance(value, dict):
+        return {str(key): jsonable(entry) for key, entry in value.items()}
+
+    if isinstance(value, Tensor):
+        return jsonable(value.tolist())
+
+    if isinstance(value, list | tuple | set | frozenset):
+        return [jsonable(entry) for entry in value]
+
+    if isinstance(value, float):
+        return None if math.isnan(value) else (float(value) if math.isfinite(value) else str(float(value)))
+
+    return value if value is None or isinstance(value, bool | int) else str(value)
+
+
+def _from_json(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _from_json(entry) for key, entry in value.items()}
+
+    if isinstance(value, list):
+        return [_from_json(entry) for entry in value]
+
+    return {"inf": math.inf, "-inf": -math.inf}.get(value, value) if isinstance(value, str) else value
+
+
+def _interval(saved: dict[str, float | None]) -> Interval:
+    return Interval(*(math.nan if (bound := saved[name]) is None else bound for name in Interval._fields))
+
+
+def _without_copies(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
+    r"""Each tensor once, and the names of the others by the name that it is stored under."""
+    stored: dict[str, Tensor] = {}
+    names: dict[tuple[Any, ...], str] = {}
+    aliases: dict[str, str] = {}
+
+    for name, tensor in tensors.items():
+        key = (tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride(), tensor.device)
+
+        if key in names and tensor.numel() > 0:
+            aliases[name] = names[key]
+        else:
+            names[key] = name
+            stored[name] = tensor.detach().cpu().contiguous().clone()
+
+    return stored, aliases
+
+
+EXCHANGED = {"a": "b", "b": "a", "A": "B", "B": "A"}
+
+
+def _mirrored(value: Any) -> Any:
+    r"""Names with a part `a` or `b` between underscores, and sentences with the words A and B, exchanged."""
+    if isinstance(value, dict):
+        return {
+            "_".join(EXCHANGED.get(word, word) for word in name.split("_")): _mirrored(entry)
+            for name, entry in value.items()
+        }
+
+    if isinstance(value, list):
+        return [_mirrored(entry) for entry in value]
+
+    if isinstance(value, str):
+        return re.sub(r"\b[AB]\b", lambda found: EXCHANGED[found.group()], value)
+
+    return value
+
+
+def _in_words(error: Interval, target: str) -> str:
+    if math.isnan(error.estimate):
+        return "unknown"
+
+    estimate, low, high = (f"{100 * bound:.3g} %" for bound in error)
+
+    return f"{estimate} of {target}'s spread ({low} to {high})"
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+
+    if isinstance(value, list):
+        return ", ".join(_number(entry) for entry in value) or "none"
+
+    return str(value)
+
+
+def _clipped(text: str, width: int = 100) -> str:
+    return text if len(text) <= width else f"{text[: width - 3]}..."

@@ -1,0 +1,85 @@
+r"""Coordinates modulo a lattice of periods: differences, nearest representatives, local isometries.
+
+A circle or torus has the coordinates :math:`\mathbb R^m / \Lambda`, with :math:`\Lambda` spanned by the rows
+of `periods`, shape `(p, m)`, in input units; `None` stands for no periods at all.
+"""
+
+import itertools
+
+import torch
+from torch import Tensor
+
+from equiv.smooth_fit import lattice_images
+
+__all__ = ["lattice_embeddings", "wrap"]
+
+
+def wrap(difference: Tensor, periods: Tensor | None) -> Tensor:
+    r"""The shortest representative of each difference, shape `(..., m)`, modulo the lattice.
+
+    Rounding in the basis of `periods` (Babai 1986), then a look at the neighbouring lattice vectors, which
+    finds the shortest for reduced bases of up to three periods.
+    """
+    if periods is None or len(periods) == 0:
+        return difference
+
+    periods = periods.to(difference)
+    near = difference - (difference @ torch.linalg.pinv(periods)).round() @ periods
+    images = lattice_images(periods, difference.shape[-1])
+    shortest = (near[..., None, :] - images).norm(dim=-1).argmin(dim=-1)
+
+    return near - images[shortest]
+
+
+def lattice_embeddings(source: Tensor, target: Tensor, tolerance: float) -> list[tuple[Tensor, int, float]]:
+    r"""Linear maps that carry one lattice into another and keep lengths.
+
+    All M with :math:`M \Lambda_S \subset \Lambda_T` and :math:`\lvert M^\top M - 1 \rvert \le` `tolerance` on
+    the span of :math:`\Lambda_S`; where the lattices do not span the space, each is continued by an isometry
+    of the orthogonal complements in all discrete ways, of which there are two for a complement of dimension
+    1.
+
+    Arguments:
+        source: Periods :math:`\Lambda_S`, shape `(p, m)`, p > 0, in input units.
+        target: Periods :math:`\Lambda_T`, shape `(p, m)`, with m - p at most 1.
+        tolerance: Largest relative difference of lengths. Dimensionless.
+
+    Returns:
+        Triples of M, `(m, m)`, its index (how often the source covers the target, 1 for an isometry) and the
+        largest relative difference of lengths.
+    """
+    p = len(source)
+    reach = int((source.norm(dim=1).max() / torch.linalg.svdvals(target).min()).ceil().item()) + 1
+    steps = torch.tensor(list(itertools.product(range(-reach, reach + 1), repeat=p)), dtype=target.dtype)
+    vectors = steps @ target  # (s, m)
+    choices = [
+        ((vectors.norm(dim=1) / period.norm() - 1).abs() <= tolerance).nonzero().flatten().tolist()
+        for period in source
+    ]
+    gram = source @ source.T
+    scale = gram.diagonal().sqrt()
+    found = []
+
+    for chosen in itertools.product(*choices):
+        image = vectors[list(chosen)]
+        strain = ((image @ image.T - gram) / (scale[:, None] * scale)).abs().max().item()
+        index = round(abs(torch.linalg.det(steps[list(chosen)]).item()))
+
+        if index > 0 and strain <= 2 * tolerance:
+            linear = torch.linalg.pinv(source) @ image  # rows: u -> u @ linear
+            found += [(rest.T + linear.T, index, strain / 2) for rest in _complements(source, image)]
+
+    return found
+
+
+def _complements(source: Tensor, image: Tensor) -> list[Tensor]:
+    r"""Isometries between the orthogonal complements of two spans, for complements of dimension 0 or 1."""
+    p, m = source.shape
+
+    if p == m:
+        return [torch.zeros(m, m, dtype=source.dtype)]
+
+    normals = [torch.linalg.svd(basis)[2][p:] for basis in (source, image)]
+    along = normals[0].T @ normals[1]
+
+    return [along, -along]
