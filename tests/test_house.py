@@ -10,8 +10,9 @@ import pytest
 ROOT = Path(__file__).parent.parent
 # Imports inside `equiv` go one way, from the end of this list to its beginning.
 ORDER = """
-    checks observations frames hooks pushforward probe mahalanobis neighbors kernel epsilon diffusion_maps
-    galerkin selection geodesics synchronization smooth_fit periods chart isometric lattice support symmetry registration transformation verdict
+    checks frames observations hooks pushforward bursts tangents probe_arguments probe mahalanobis neighbors
+    kernel epsilon eigenpairs sparse_kernel diffusion_maps
+    galerkin selection geodesics synchronization smooth_fit periods chart isometric lattice strain support symmetry registration transformation verdict
     comparison paired unpaired compare observability classes baselines drawing panels plot report
 """.split()
 NOT_FOR_THE_LIBRARY = {"pytorch_lightning", "lightning", "hydra", "omegaconf", "wandb", "rich", "sklearn", "trimesh"}
