@@ -16,11 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from equiv.comparison import Comparison, Direction
-from equiv.frames import whitening
 from equiv.isometric import IsometricMaps
 from equiv.lattice import wrap
 from equiv.observations import Observations
 from equiv.registration import Domain, Registration, Relation, register
+from equiv.strain import Strain, measure_strain
 from equiv.transformation import ChartMap, NoMap, Transformation
 from equiv.verdict import Interval, decide
 
@@ -28,6 +28,8 @@ __all__ = ["compare_unpaired"]
 
 # Below this share of common support a verdict is at best inconclusive.
 MIN_OVERLAP = 0.9
+# RMS error of T over the root of the sum of squares of the charts' estimated errors, on synthetic pairs.
+CHART_FACTOR = 1.4
 NO_MAP = Interval(1.0, 1.0, 1.0)
 UNKNOWN = Interval(math.nan, math.nan, math.nan)
 
@@ -39,7 +41,7 @@ class Side:
     observations: Observations
     domain: Domain
     chart: nn.Module
-    strain: float
+    strain: Strain
     reasons: list[str]
     numbers: dict[str, Any]
 
@@ -49,6 +51,11 @@ class Side:
         values = self.observations.values.double()
 
         return (values - values.mean(dim=0)).square().sum(dim=1).mean().sqrt().item()
+
+    @property
+    def chart_error(self) -> float:
+        r"""RMS error of the chart in the activations, estimated, over their spread."""
+        return math.hypot(self.strain.displacement, self.strain.noise, self.strain.misfit) / self.spread
 
 
 def compare_unpaired(
@@ -127,6 +134,7 @@ def _side(obs: Observations) -> Side:
     maps = IsometricMaps().fit(obs)
     coordinates = maps.coordinates_.detach().double().cpu()
     periods = None if maps.periods_ is None else maps.periods_.detach().double().cpu()
+    strain = measure_strain(maps.chart_, obs, coordinates, periods)
     reasons = [] if maps.accepted_ else list(maps.diagnostics_.get("reasons", [])) or ["its chart failed"]
     numbers = {
         "intrinsic_dimension": coordinates.shape[1],
@@ -139,20 +147,7 @@ def _side(obs: Observations) -> Side:
     if periods is not None:
         numbers["periods"] = periods.norm(dim=1).tolist()
 
-    return Side(obs, Domain(coordinates, periods), maps.chart_, _strain(obs, maps), reasons, numbers)
-
-
-def _strain(obs: Observations, maps: IsometricMaps) -> float:
-    r"""RMS relative error of the lengths that the chart's frames give to the unit vectors of the input space.
-
-    .. math:: \varepsilon^2 = \operatorname{mean} \lvert (L_i^\top D\ell(u_i))^\top (L_i^\top D\ell(u_i)) - 1
-    \rvert^2 / 4m
-    """
-    lifted = maps.chart_.frames(maps.coordinates_).detach().double()
-    pulled = whitening(obs.frames).mT @ lifted  # (n, r, m)
-    defect = pulled.mT @ pulled - torch.eye(lifted.shape[2], dtype=torch.float64, device=lifted.device)
-
-    return (defect.square().sum(dim=(1, 2)).mean() / (4 * lifted.shape[2])).sqrt().item()
+    return Side(obs, Domain(coordinates, periods), maps.chart_, strain, reasons, numbers)
 
 
 def _registered(a: Side, b: Side, anchors: Tensor | None, tolerance: float) -> Registration:
@@ -229,35 +224,46 @@ def _errors(
 def _error(
     source: Side, target: Side, found: Registration, transformation: nn.Module, anchors: Tensor | None
 ) -> Interval:
-    r"""Error of one direction from the anchors left out in turn and from the charts' own misfit."""
+    r"""Error of one direction, from the errors of both charts and the anchors left out in turn.
+
+    The charts' errors follow from their strains (see `equiv.strain`); what the anchors show comes on top,
+    since it would also show that the spaces are not isometric. The bounds are those that held on synthetic
+    pairs with known errors (`benchmarks/calibration.py`).
+    """
+    charts = math.hypot(source.chart_error, target.chart_error)
+    left_out, freedom = _left_out(target, found, transformation, source, anchors)
+    estimate = math.hypot(CHART_FACTOR * charts, left_out)
+    low = math.hypot(CHART_FACTOR * charts / 3, left_out / 3)
+    high = math.hypot(CHART_FACTOR * charts * 2, left_out * (1.2 + 2 / math.sqrt(freedom)))
+
+    return Interval(estimate, low, high)
+
+
+def _left_out(
+    target: Side, found: Registration, transformation: nn.Module, source: Side, anchors: Tensor | None
+) -> tuple[float, float]:
+    r"""RMS error that the anchors left out in turn show, over the spread, and its degrees of freedom.
+
+    k anchors that fit p parameters leave a share 1 - p / (k m) of their variance; leaving one out shows the
+    reciprocal.
+    """
+    if anchors is None:
+        return 0.0, math.inf
+
     values, goal = source.observations.values.double(), target.observations.values.double()
-    parts = [source.strain, target.strain, _misfit(target) / target.spread]
-    freedom = 1.0
+    kept = torch.ones(len(anchors), dtype=torch.bool)
+    kept[list(found.rejected)] = False
+    pairs = anchors[kept].to(values.device)
+    k, m = len(pairs), target.domain.dimension
+    turns = m * (m - 1) / 2 if target.domain.periods is None else 0
+    freedom = k * m - m - turns
 
-    if anchors is not None:
-        kept = torch.ones(len(anchors), dtype=torch.bool)
-        kept[list(found.rejected)] = False
-        pairs = anchors[kept].to(values.device)
-        k, m = len(pairs), target.domain.dimension
-        # k anchors fit by p parameters leave 1 - p / (k m) of their error; a left-out one shows the
-        # reciprocal.
-        parameters = m + (m * (m - 1) / 2 if target.domain.periods is None else 0)
-        left = max(1 - parameters / (k * m), 1 / (k * m))
-        square = (transformation(values[pairs[:, 0]]) - goal[pairs[:, 1]]).square().sum(dim=1).mean().item()
-        parts.append(math.sqrt(square / left) / target.spread)
-        freedom = math.sqrt(k)
+    if freedom <= 0:
+        return 0.0, math.inf
 
-    estimate = math.sqrt(sum(part * part for part in parts))
+    square = (transformation(values[pairs[:, 0]]) - goal[pairs[:, 1]]).square().sum(dim=1).mean().item()
 
-    return Interval(estimate, estimate / 4, estimate * (1.5 + 1.5 / freedom))
-
-
-def _misfit(side: Side) -> float:
-    r"""RMS distance between the activations and what the chart makes of them, in activation units."""
-    values = side.observations.values
-    back = side.chart.lift(side.chart.restrict(values))
-
-    return (back - values).double().square().sum(dim=1).mean().sqrt().item()
+    return math.sqrt(square) * (k * m / freedom) / target.spread, freedom
 
 
 def _blocking(a: Side, b: Side, found: Registration) -> list[str]:
@@ -294,8 +300,8 @@ def _diagnostics(a: Side, b: Side, found: Registration, anchors: Tensor | None) 
             numbers[f"{name}_b"] = b.numbers[name]
 
     numbers |= {
-        "strain_a": a.strain,
-        "strain_b": b.strain,
+        "strain_a": a.strain.size,
+        "strain_b": b.strain.size,
         "relation": str(found.relation),
         "relation_reason": found.reason,
         "anchors": 0 if anchors is None else len(anchors),
