@@ -92,9 +92,9 @@ class IsometricMaps:
         equations = PairEquations(scaled, frames, graph.i, graph.j, graph.squared)
         solution, windings, kept = self._integrate(equations, graph)
         smooth = _smooth(solution, values, 40 if noisy else 150)
-        rounds = 1 if noisy else 2
+        rounds = 1 if noisy else 3
 
-        for _ in range(rounds):
+        for round_ in range(rounds):
             correction = _trapezoid_defect(smooth, kept, solution, windings) * weights
             solution = kept.solve(
                 solution.coordinates,
@@ -105,7 +105,7 @@ class IsometricMaps:
                 steps=3,
                 tolerance=1e-4,
             )
-            smooth = _smooth(solution, values, 40 if noisy else 150)
+            smooth = _smooth(solution, values, 40 if noisy else 300, *((5.0, 1e-9) if noisy else (4.0, 1e-12)))
 
         share = solution.residual.norm(dim=1) / kept.squared.sqrt()
         rejected = len(graph.i) - len(kept.i)
@@ -189,10 +189,12 @@ def _neuron_weights(values: Tensor) -> Tensor:
     return torch.where(alive, 1 / (spread * copies.double().sqrt()), 0.0)
 
 
-def _smooth(solution: Solution, values: Tensor, count: int) -> tuple[SmoothBasis, Tensor]:
-    basis = SmoothBasis.at_farthest_points(solution.coordinates, count, solution.periods)
+def _smooth(
+    solution: Solution, values: Tensor, count: int, scale: float = 5.0, ridge: float = 1e-9
+) -> tuple[SmoothBasis, Tensor]:
+    basis = SmoothBasis.at_farthest_points(solution.coordinates, count, solution.periods, scale)
 
-    return basis, solve_ridge(basis.evaluate(solution.coordinates), values, 1e-9)
+    return basis, solve_ridge(basis.evaluate(solution.coordinates), values, ridge)
 
 
 def _trapezoid_defect(

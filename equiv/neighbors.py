@@ -92,15 +92,18 @@ def neighbor_graph(
         distance *= 0.5
         if d > m:
             whole = (square[block, None] + square - 2 * values[block] @ values.T).clamp_min_(0)
-            share = (1 - max_normal**2) * whole
-            bad = (tangent_i < share) | (tangent_j < share) | (m - cosine > max_sine**2)
+            normal = 1 - torch.minimum(tangent_i, tangent_j) / whole  # squared share of the normal part
             # Rounding of near-equal points must not cut them off: what is short to rounding is tangent.
-            bad &= whole > 1e-14 * (square[block, None] + square)
-            distance[bad] = torch.inf
+            normal[whole <= 1e-14 * (square[block, None] + square)] = 0.0
+            score = distance * (1 + 100 * normal.clamp_min_(0))
+            score[(normal > max_normal**2) | (m - cosine > max_sine**2)] = torch.inf
+        else:
+            score = distance
         index = torch.arange(start, block.stop)
-        distance[index - start, index] = torch.inf
-        near, order = distance.topk(min(k, n - 1), dim=1, largest=False)
-        kept = near.isfinite()
+        score[index - start, index] = torch.inf
+        best, order = score.topk(min(k, n - 1), dim=1, largest=False)
+        near = distance.gather(1, order)
+        kept = best.isfinite()
         sources.append(index[:, None].expand_as(order)[kept])
         targets.append(order[kept])
         lengths.append(near[kept])

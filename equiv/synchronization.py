@@ -15,6 +15,8 @@ import math
 import torch
 from torch import Tensor
 
+from equiv.normal_equations import BlockPattern, BlockSystem
+
 __all__ = ["PairEquations", "orient", "polar_rotation"]
 
 
@@ -127,6 +129,7 @@ class PairEquations:
         self.left = torch.einsum("eda,ed->ea", frames[i], difference)
         self.right = torch.einsum("eda,ed->ea", frames[j], difference)
         self.weights = 1 / (squared + 1e-3 * squared.median())
+        self.pattern = BlockPattern(self.n, i, j)
 
     def subset(self, kept: Tensor) -> "PairEquations":
         r"""The same equations on some of the edges."""
@@ -134,6 +137,7 @@ class PairEquations:
         other.__dict__.update(self.__dict__)
         for name in ("i", "j", "squared", "cross", "left", "right", "weights"):
             setattr(other, name, getattr(self, name)[kept])
+        other.pattern = BlockPattern(other.n, other.i, other.j)
 
         return other
 
@@ -223,7 +227,7 @@ class PairEquations:
             residual, jacobian_i, jacobian_j = self._linearised(
                 coordinates, current, correction, windings, periods
             )
-            move, turn, stretch = self._step(residual, jacobian_i, jacobian_j, windings)
+            move, turn, stretch = self._step(residual, jacobian_i, jacobian_j, windings, 1e-3)
             coordinates = coordinates + move
             coordinates = coordinates - coordinates.mean(dim=0)
             if periods is not None:
@@ -261,11 +265,13 @@ class PairEquations:
         return residual, response_i @ turned, response_j @ turned
 
     def _step(
-        self, residual: Tensor, turn_i: Tensor, turn_j: Tensor, windings: Tensor | None
+        self,
+        residual: Tensor,
+        turn_i: Tensor,
+        turn_j: Tensor,
+        windings: Tensor | None,
+        tolerance: float,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        from scipy.sparse import coo_matrix, diags
-        from scipy.sparse.linalg import splu
-
         m, n, q = self.m, self.n, len(self.skew)
         size = m + q
         eye = torch.eye(m, dtype=residual.dtype).expand(len(residual), m, m)
@@ -282,29 +288,11 @@ class PairEquations:
         gradient.index_add_(0, self.i, torch.einsum("eab,ea->eb", block_i, weighted))
         gradient.index_add_(0, self.j, torch.einsum("eab,ea->eb", block_j, weighted))
 
-        inner = torch.arange(size)
-        nodes = torch.arange(n)
-        place = lambda a, b: (  # noqa: E731
-            (a[:, None, None] * size + inner[:, None]).expand(-1, -1, size).reshape(-1),
-            (b[:, None, None] * size + inner).expand(-1, size, -1).reshape(-1),
-        )
-        rows_d, columns_d = place(nodes, nodes)
-        rows_c, columns_c = place(self.i, self.j)
-        values = torch.cat([diagonal.reshape(-1), cross.reshape(-1), cross.reshape(-1)])
-        rows, columns = torch.cat([rows_d, rows_c, columns_c]), torch.cat([columns_d, columns_c, rows_c])
-        matrix = coo_matrix((values.numpy(), (rows.numpy(), columns.numpy())), shape=(n * size,) * 2).tocsc()
-        # The gauge (rigid motions) is fixed by a small multiple of the diagonal.
-        matrix = matrix + diags(matrix.diagonal() * 1e-7 + 1e-14)
-        factor = splu(
-            matrix.tocsc(),
-            permc_spec="MMD_AT_PLUS_A",
-            diag_pivot_thresh=0.0,
-            options={"SymmetricMode": True},
-        )
+        system = BlockSystem(self.pattern, diagonal, cross, m)
         right = -gradient.reshape(-1, 1)
 
         if windings is None:
-            solution = torch.from_numpy(factor.solve(right.numpy())).reshape(n, size)
+            solution = system.solve(right, tolerance).reshape(n, size)
             return solution[:, :m], solution[:, m:], torch.zeros(0, m, dtype=residual.dtype)
 
         p = windings.shape[1]
@@ -316,7 +304,7 @@ class PairEquations:
         corner = torch.einsum("eab,eac->bc", kron, kron)
         right_period = -torch.einsum("eab,ea->b", kron, weighted)
         border = border.reshape(n * size, p * m)
-        solved = torch.from_numpy(factor.solve(torch.cat([right, border], dim=1).numpy()))
+        solved = system.solve(torch.cat([right, border], dim=1), tolerance)
         schur = corner - border.T @ solved[:, 1:]
         stretch = torch.linalg.solve(schur, right_period - border.T @ solved[:, 0])
         solution = (solved[:, 0] - solved[:, 1:] @ stretch).reshape(n, size)
