@@ -1,4 +1,10 @@
-r"""Where a cloud of samples lives: membership in its support, whatever its sampling density."""
+r"""Where a cloud of samples lives, whatever its density: membership, and the outline of the support."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -6,37 +12,173 @@ from torch import Tensor
 from equiv.lattice import wrap
 from equiv.smooth_fit import lattice_images
 
-__all__ = ["inside"]
+__all__ = ["Outline", "inside", "outline"]
 
 NEIGHBORS = 6
+# Simplices whose circumscribed sphere is larger than this many neighbour distances bridge a gap.
+GAP = 2.0
+# Above this dimension Delaunay triangulations are too large.
+MAX_DIMENSION = 4
+MAX_SAMPLES = 20_000
 
 
-def inside(
-    points: Tensor, cloud: Tensor, periods: Tensor | None = None, neighbors: int = NEIGHBORS
-) -> Tensor:
+def inside(points: Tensor, cloud: Tensor, periods: Tensor | None = None) -> Tensor:
     r"""Whether points lie within the support that a cloud of samples shows.
 
-    A point x is inside when its nearest sample c is not farther than c's own `neighbors`-th nearest sample.
-    For a point of the support the chance to be missed is about :math:`e^{-k}` with k = `neighbors`, in every
-    dimension and at every density, since the ball around c then holds k samples and that around x none.
+    A point is inside when it is in a simplex of the alpha shape, or as near to a sample as samples are to
+    their nearest: the true boundary lies about that far outside the samples. Where coordinates are periodic,
+    or of more than four dimensions, it is inside when its nearest sample c is not farther than the
+    `NEIGHBORS`-th nearest of c, by which a share of about :math:`e^{-6}` of the support is missed.
 
     Arguments:
         points: Points, shape `(q, m)`, in input units.
         cloud: Samples, shape `(n, m)`.
         periods: Lattice of both, shape `(p, m)`, or None.
-        neighbors: k, below n.
 
     Returns:
         Bool, shape `(q,)`.
     """
-    import numpy as np
     from scipy.spatial import cKDTree
 
     m = cloud.shape[1]
+    open_ended = periods is None and m <= MAX_DIMENSION
     cells = (wrap(cloud, periods)[None] + lattice_images(periods, m)[:, None]).reshape(-1, m)
     tree = cKDTree(cells.numpy())
-    k = min(neighbors, len(cloud) - 1)
+    k = min(NEIGHBORS, len(cloud) - 1)
     distance, nearest = tree.query(wrap(points, periods).numpy())
     radius = tree.query(cells.numpy()[nearest], k + 1)[0][:, -1]
 
-    return torch.from_numpy(np.asarray(distance <= radius))
+    if not open_ended:
+        return torch.from_numpy(distance <= radius)
+
+    return torch.from_numpy(distance <= radius / k ** (1 / m)) | _Shape(cloud).holds(points)
+
+
+@dataclass(frozen=True)
+class Outline:
+    r"""The boundary of a support.
+
+    Attributes:
+        points: Samples on the boundary, shape `(b, m)`, in input units.
+        scale: How far inside the true boundary such a sample lies, about, shape `(b,)`: the distance between
+            neighbouring samples there.
+        surface: Dense points of the boundary's facets, shape `(s, m)`.
+        normals: Outward unit normals there, shape `(s, m)`.
+        surface_scale: As `scale`, shape `(s,)`.
+    """
+
+    points: Tensor
+    scale: Tensor
+    surface: Tensor
+    normals: Tensor
+    surface_scale: Tensor
+
+
+def outline(cloud: Tensor) -> Outline:
+    r"""The boundary of the alpha shape of a cloud, its radius a multiple of the local distance of samples.
+
+    Arguments:
+        cloud: Samples, shape `(n, m)`, m at most 4.
+
+    References:
+        | On the shape of a set of points in the plane (Edelsbrunner, Kirkpatrick and Seidel, 1983)
+        | https://doi.org/10.1109/TIT.1983.1056714
+    """
+    shape = _Shape(cloud)
+    cloud, spacing = shape.cloud, shape.spacing
+    m = cloud.shape[1]
+
+    if m == 1:
+        ends = torch.stack([cloud[:, 0].argmin(), cloud[:, 0].argmax()])
+        normals = torch.tensor([[-1.0], [1.0]], dtype=cloud.dtype)
+
+        return Outline(cloud[ends], spacing[ends], cloud[ends], normals, spacing[ends])
+
+    facets, normals = shape.boundary()
+    vertices = facets.unique()
+    grid = _barycentric(m, 4)
+    surface = torch.einsum("gv,fvm->fgm", grid, cloud[facets])
+    scale = torch.einsum("gv,fv->fg", grid, spacing[facets])
+
+    return Outline(
+        cloud[vertices],
+        spacing[vertices],
+        surface.reshape(-1, m),
+        normals[:, None].expand_as(surface).reshape(-1, m),
+        scale.reshape(-1),
+    )
+
+
+class _Shape:
+    r"""The alpha shape of a cloud: the simplices of its Delaunay triangulation that bridge no gap.
+
+    Attributes:
+        simplices: Shape `(s, m + 1)`, indices of samples.
+    """
+
+    def __init__(self, cloud: Tensor) -> None:
+        from scipy.spatial import Delaunay, cKDTree
+
+        cloud = cloud[:: math.ceil(len(cloud) / MAX_SAMPLES)]
+        n, m = cloud.shape
+        self.cloud = cloud
+        self.neighbors = min(NEIGHBORS, n - 1)
+        reach = cKDTree(cloud.numpy()).query(cloud.numpy(), self.neighbors + 1)[0][:, -1]
+        self.radius = torch.from_numpy(reach)
+
+        if m == 1:
+            self.order = cloud[:, 0].argsort()
+            self.simplices = torch.stack([self.order[:-1], self.order[1:]], dim=1)
+        else:
+            self.triangulation = Delaunay(cloud.numpy(), qhull_options="QJ")
+            self.simplices = torch.from_numpy(self.triangulation.simplices).long()
+
+        corners = cloud[self.simplices]  # (s, m + 1, m)
+        edges = corners[:, 1:] - corners[:, :1]
+        flat = torch.linalg.det(edges).abs() <= 1e-9 * edges.norm(dim=2).prod(dim=1)
+        edges[flat] = torch.eye(m, dtype=cloud.dtype)
+        centre = torch.linalg.solve(edges, edges.square().sum(dim=2)[:, :, None] / 2)[:, :, 0]
+        self.kept = (centre.norm(dim=1) <= GAP * self.radius[self.simplices].mean(dim=1)) & ~flat
+
+    @property
+    def spacing(self) -> Tensor:
+        r"""The distance within which one neighbour is expected, at each sample, shape `(n,)`."""
+        return self.radius / self.neighbors ** (1 / self.cloud.shape[1])
+
+    def holds(self, points: Tensor) -> Tensor:
+        r"""Whether points lie in a simplex, shape `(q,)`."""
+        if self.cloud.shape[1] == 1:
+            right = torch.searchsorted(self.cloud[self.order, 0].contiguous(), points[:, 0].contiguous())
+            between = (right > 0) & (right < len(self.cloud))
+
+            return between & self.kept[(right - 1).clamp(0, len(self.kept) - 1)]
+
+        found = torch.from_numpy(self.triangulation.find_simplex(points.numpy())).long()
+
+        return (found >= 0) & self.kept[found]
+
+    def boundary(self) -> tuple[Tensor, Tensor]:
+        r"""Facets `(f, m)`, as indices of samples, and their outward unit normals `(f, m)`."""
+        m = self.cloud.shape[1]
+        simplices = self.simplices[self.kept]
+        # Facet `a` of a simplex leaves out its corner `a`.
+        rest = torch.tensor([[c for c in range(m + 1) if c != a] for a in range(m + 1)])
+        facets = simplices[:, rest].sort(dim=2).values.reshape(-1, m)
+        opposite = simplices.reshape(-1)
+        _, inverse, counts = facets.unique(dim=0, return_inverse=True, return_counts=True)
+        outer = counts[inverse] == 1
+        facets, opposite = facets[outer], opposite[outer]
+
+        spanned = self.cloud[facets[:, 1:]] - self.cloud[facets[:, :1]]  # (f, m - 1, m)
+        normals = torch.linalg.svd(spanned)[2][:, -1]
+        inward = ((self.cloud[opposite] - self.cloud[facets[:, 0]]) * normals).sum(dim=1, keepdim=True) > 0
+
+        return facets, torch.where(inward, -normals, normals)
+
+
+def _barycentric(corners: int, steps: int) -> Tensor:
+    r"""Evenly spaced barycentric coordinates inside a simplex, shape `(g, corners)`."""
+    rows = [row for row in itertools.product(range(steps), repeat=corners) if sum(row) == steps - 1]
+    grid = torch.tensor(rows, dtype=torch.float64)
+
+    return (grid + 1 / corners) / steps

@@ -30,6 +30,8 @@ __all__ = ["compare_unpaired"]
 MIN_OVERLAP = 0.9
 # RMS error of T over the root of the sum of squares of the charts' estimated errors, on synthetic pairs.
 CHART_FACTOR = 1.4
+# Rejected pairs of neighbours per sample that the noise of bursts explains.
+NOISY_PAIRS = 0.02
 NO_MAP = Interval(1.0, 1.0, 1.0)
 UNKNOWN = Interval(math.nan, math.nan, math.nan)
 
@@ -135,7 +137,10 @@ def _side(obs: Observations) -> Side:
     coordinates = maps.coordinates_.detach().double().cpu()
     periods = None if maps.periods_ is None else maps.periods_.detach().double().cpu()
     strain = measure_strain(maps.chart_, obs, coordinates, periods)
-    reasons = [] if maps.accepted_ else list(maps.diagnostics_.get("reasons", [])) or ["its chart failed"]
+    # Noise of finite bursts alone sets a few pairs of neighbours apart.
+    noise = obs.burst_size is not None and maps.diagnostics_["rejected_pairs"] <= NOISY_PAIRS * len(obs)
+    accepted = maps.accepted_ or (noise and maps.diagnostics_["frustration"] == 0)
+    reasons = [] if accepted else list(maps.diagnostics_["reasons"])
     numbers = {
         "intrinsic_dimension": coordinates.shape[1],
         "samples": len(obs),

@@ -1,0 +1,255 @@
+r"""Rigid motions that lay one support over another: without anchors, or with too few of them.
+
+Sampling density is no evidence, so only the outlines of the supports count. All rotations are tried on a
+grid, the best are refined until the outlines fit, and those that fit equally well are the symmetries.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from equiv.support import Outline, outline
+
+__all__ = ["Alignment", "align", "rotation_grid"]
+
+# Motions refined; the symmetries of a cube are 48.
+REFINED = 60
+STEPS = 20
+# Two motions are the same when their matrices differ by less.
+DISTINCT = 0.3
+# Anchors outweigh the outlines by this factor.
+ANCHOR_WEIGHT = 100.0
+# A motion fits as well as the best when its misfit is below this many times it.
+EQUALLY_GOOD = 1.35
+# Turns, in radians, under which a support of continuous symmetry fits as well as before.
+TURNS = (0.13, 0.31, 0.53, 0.89)
+
+Anchors = tuple[Tensor, Tensor] | None
+
+
+@dataclass(frozen=True)
+class Alignment:
+    r"""A rigid motion :math:`g(u) = Q u + t` between two supports.
+
+    Attributes:
+        matrix: Q, shape `(m, m)`.
+        offset: t, shape `(m,)`, in input units.
+        misfit: RMS distance between the outlines over the distance of samples there, dimensionless: near
+            `EXPECTED` where the supports are the same.
+        distance: RMS distance between the outlines, in input units.
+        covariance: Of the motion's parameters, m translations, then the rotations in the order of
+            `itertools.combinations(range(m), 2)`, in input units and radians, about `middle`.
+        middle: Shape `(m,)`.
+    """
+
+    matrix: Tensor
+    offset: Tensor
+    misfit: float
+    distance: float
+    covariance: Tensor
+    middle: Tensor
+
+
+def align(a: Tensor, b: Tensor, anchors: Anchors = None) -> tuple[list[Alignment], float]:
+    r"""The rigid motions that carry the support of A to that of B equally well.
+
+    Arguments:
+        a: Samples of A, shape `(n_a, m)`, m at most 3, in input units.
+        b: Samples of B, shape `(n_b, m)`.
+        anchors: Points of A and of B, each `(k, m)`, that correspond: motions have to carry one to the other.
+
+    Returns:
+        The best motions, best first, and how many there are: `math.inf` for a continuum.
+    """
+    first, second = outline(a), outline(b)
+    coarse = [_coarse(first, second, matrix, anchors) for matrix in rotation_grid(a.shape[1])]
+    coarse.sort(key=lambda entry: entry.misfit)
+    fits: list[Alignment] = []
+
+    for start in coarse[:REFINED]:
+        fits.append(_fit(first, second, start.matrix, start.offset, anchors))
+
+    fits.sort(key=lambda entry: entry.misfit)
+    distinct: list[Alignment] = []
+
+    for fit in fits:
+        equally_good = fit.misfit <= EQUALLY_GOOD * max(fits[0].misfit, 0.3)
+
+        if equally_good and all((fit.matrix - other.matrix).norm() > DISTINCT for other in distinct):
+            distinct.append(fit)
+
+    if a.shape[1] > 1 and _turns_freely(first, second, fits[0], anchors):
+        return distinct, math.inf
+
+    return distinct, len(distinct)
+
+
+def rotation_grid(m: int) -> list[Tensor]:
+    r"""Elements of O(m), m at most 3, with one within about 5 (m = 2) or 20 degrees (m = 3) of any."""
+    identity = torch.eye(m, dtype=torch.float64)
+
+    if m == 1:
+        return [identity, -identity]
+
+    if m == 2:
+        mirror = torch.diag(torch.tensor([1.0, -1.0], dtype=torch.float64))
+        turns = [torch.linalg.matrix_exp(2 * math.pi * step / 40 * _generator(2, 0, 1)) for step in range(40)]
+
+        return [turn @ flip for turn in turns for flip in (identity, mirror)]
+
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.linalg.qr(torch.randn(600, m, m, generator=generator, dtype=torch.float64))[0]
+
+    return [sign * matrix for matrix in drawn for sign in (1.0, -1.0)]
+
+
+def _turns_freely(a: Outline, b: Outline, best: Alignment, anchors: Anchors) -> bool:
+    r"""Whether the best motion, turned about some axis, still fits: then the symmetries are a continuum."""
+    m = len(best.offset)
+    turns = len(best.covariance) - m
+    weakest = torch.linalg.eigh(best.covariance[m:, m:])[1][:, -1]
+    axis = sum(
+        weakest[index] * _generator(m, i, j)
+        for index, (i, j) in enumerate(itertools.combinations(range(m), 2))
+    )
+
+    for angle in TURNS if turns else ():
+        turn = torch.linalg.matrix_exp(angle * axis)
+        moved = turn @ (best.offset - best.middle) + best.middle
+        fit = _fit(a, b, turn @ best.matrix, moved, anchors, turning=False)
+
+        if fit.misfit > EQUALLY_GOOD * max(best.misfit, 0.3):
+            return False
+
+    return True
+
+
+def _coarse(a: Outline, b: Outline, matrix: Tensor, anchors: Anchors) -> Alignment:
+    r"""A few steps of translation, from the middles of the bounding boxes or from the anchors."""
+    if anchors is None:
+        offset = _middle(b.points) - _middle(a.points @ matrix.T)
+    else:
+        offset = (anchors[1] - anchors[0] @ matrix.T).mean(dim=0)
+
+    return _fit(_thinned(a), _thinned(b), matrix, offset, anchors, steps=4, turning=False)
+
+
+def _middle(points: Tensor) -> Tensor:
+    return (points.amin(dim=0) + points.amax(dim=0)) / 2
+
+
+def _thinned(outlined: Outline) -> Outline:
+    points, surface = max(1, len(outlined.points) // 60), max(1, len(outlined.surface) // 240)
+
+    return Outline(
+        outlined.points[::points],
+        outlined.scale[::points],
+        outlined.surface[::surface],
+        outlined.normals[::surface],
+        outlined.surface_scale[::surface],
+    )
+
+
+def _fit(
+    a: Outline,
+    b: Outline,
+    matrix: Tensor,
+    offset: Tensor,
+    anchors: Anchors,
+    *,
+    steps: int = STEPS,
+    turning: bool = True,
+) -> Alignment:
+    r"""Gauss-Newton on the distances of each outline from the other's facets, along their normals."""
+    m = len(offset)
+    middle = _middle(b.points)
+    generators = [_generator(m, i, j) for i, j in itertools.combinations(range(m), 2)] if turning else []
+
+    for _ in range(steps):
+        design, defect, _, _ = _equations(a, b, matrix, offset, middle, generators, anchors)
+        change = torch.linalg.lstsq(design, -defect[:, None], driver="gelsd").solution[:, 0]
+        matrix, offset = _moved(matrix, offset, middle, generators, change)
+
+        if change.abs().max() < 1e-9:
+            break
+
+    design, defect, misfit, distance = _equations(a, b, matrix, offset, middle, generators, anchors)
+    variance = defect.square().mean() * torch.linalg.pinv(design.T @ design, hermitian=True)
+
+    return Alignment(matrix, offset, misfit, distance, variance, middle)
+
+
+def _moved(
+    matrix: Tensor, offset: Tensor, middle: Tensor, generators: list[Tensor], change: Tensor
+) -> tuple[Tensor, Tensor]:
+    m = len(offset)
+    turn = torch.eye(m, dtype=torch.float64)
+
+    for angle, generator in zip(change[m:].clamp(-0.2, 0.2), generators, strict=True):
+        turn = torch.linalg.matrix_exp(angle * generator) @ turn
+
+    return turn @ matrix, turn @ (offset - middle) + middle + change[:m]
+
+
+def _equations(
+    a: Outline,
+    b: Outline,
+    matrix: Tensor,
+    offset: Tensor,
+    middle: Tensor,
+    generators: list[Tensor],
+    anchors: Anchors,
+) -> tuple[Tensor, Tensor, float, float]:
+    r"""Linearised gaps, the gaps, and the RMS distance of the outlines, relative and in input units."""
+    rows, gaps, squares, scales = [], [], [], []
+
+    for distance, gap, normal, moved, scale in _gaps(a, b, matrix, offset):
+        columns = [normal, *(((moved - middle) @ g.T * normal).sum(dim=1, keepdim=True) for g in generators)]
+        # Beyond three times the distance of samples a gap counts linearly: supports may differ in places.
+        weight = (3 / (gap / scale).abs().clamp_min(3)).sqrt() / scale
+        rows.append(torch.cat(columns, dim=1) * weight[:, None])
+        gaps.append(gap * weight)
+        squares.append(distance.square())
+        scales.append(scale)
+
+    if anchors is not None:
+        ends = anchors[0] @ matrix.T + offset
+        k, m = ends.shape
+        weight = ANCHOR_WEIGHT / torch.cat(scales).mean()
+        turned = [((ends - middle) @ g.T)[:, :, None] for g in generators]
+        shifted = torch.eye(m, dtype=torch.float64).expand(k, m, m)
+        rows.append(torch.cat([shifted, *turned], dim=2).reshape(k * m, -1) * weight)
+        gaps.append((ends - anchors[1]).reshape(-1) * weight)
+
+    square = torch.cat(squares)
+    relative = (square / torch.cat(scales).square()).mean().sqrt().item()
+
+    return torch.cat(rows), torch.cat(gaps), relative, square.mean().sqrt().item()
+
+
+def _gaps(a: Outline, b: Outline, matrix: Tensor, offset: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    r"""Distance, signed gap, its derivative by the moved point, that point, scale: A against B and back."""
+    points, surface = a.points @ matrix.T + offset, a.surface @ matrix.T + offset
+
+    distance, nearest = torch.cdist(points, b.surface).min(dim=1)
+    normal = b.normals[nearest]
+    gap = ((points - b.surface[nearest]) * normal).sum(dim=1)
+    yield distance, gap, normal, points, torch.hypot(a.scale, b.surface_scale[nearest])
+
+    distance, nearest = torch.cdist(b.points, surface).min(dim=1)
+    normal = -(a.normals @ matrix.T)[nearest]
+    gap = ((surface[nearest] - b.points) * normal).sum(dim=1)
+    yield distance, gap, normal, surface[nearest], torch.hypot(b.scale, a.surface_scale[nearest])
+
+
+def _generator(m: int, i: int, j: int) -> Tensor:
+    generator = torch.zeros(m, m, dtype=torch.float64)
+    generator[i, j], generator[j, i] = -1.0, 1.0
+
+    return generator
