@@ -4,6 +4,7 @@ from equiv.compare import compare as compare
 from equiv.comparison import Comparison as Comparison
 from equiv.comparison import load as load
 from equiv.diffusion_maps import DiffusionMaps as DiffusionMaps
+from equiv.galerkin import GalerkinMaps as GalerkinMaps
 from equiv.isometric import IsometricMaps as IsometricMaps
 from equiv.mahalanobis import mahalanobis as mahalanobis
 from equiv.observations import Observations as Observations

@@ -1,0 +1,200 @@
+r"""Gaussian functions of the activations, their derivatives along frames, and the sums of their products.
+
+The functions see the activations standardised and half whitened: with the correlation matrix
+:math:`R = V \Lambda V^\top` of the neurons, :math:`z = \Lambda^{-1/4} V^\top (y - \bar y) / \sigma`.
+Distances between z count what differs little almost as much as what differs most, without blowing up noise;
+they do not change when a neuron is rescaled or, since each counts 1 / multiplicity, copied.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+__all__ = ["GaussianBasis", "farthest_rows", "half_whitening", "scattered_folds"]
+
+# Rows per block: a block and its derivatives stay in a core's cache, and the products run at full speed.
+BLOCK = 1024
+# Blocks added in the products' dtype before they join the float64 sums.
+CHAIN = 8
+# Two neurons are copies (up to scale, sign and shift) when 1 - |correlation| is below this.
+COPY = 1e-10
+# Directions whose standard deviation is below this share of the largest are rounding.
+FLAT = 1e-7
+# Digits of a row's key below this are as good as random, and above rounding.
+SCATTER = 1e7
+
+
+def half_whitening(values: Tensor) -> tuple[Tensor, Tensor]:
+    r"""Mean `(d,)` and projection W `(d, r)` with :math:`z = (y - \bar y) W`, float64.
+
+    Arguments:
+        values: Activations, shape `(n, d)`.
+
+    Raises:
+        ValueError: If every neuron is constant.
+    """
+    mean = values.mean(dim=0, dtype=torch.float64)
+    centred = values.double() - mean
+    deviation = centred.square().mean(dim=0).sqrt()
+    size = values.abs().amax(dim=0).double()
+    rounding = torch.finfo(values.dtype).eps
+    alive = deviation > 4 * rounding * size
+
+    if not alive.any():
+        raise ValueError(
+            f"'observations' should hold at least one neuron that varies, got {len(deviation)} constant "
+            "ones; observe other neurons, or inputs that differ."
+        )
+
+    inverse = torch.where(alive, 1 / deviation, torch.zeros_like(deviation))
+    correlation = (centred * inverse).mT @ (centred * inverse) / len(values)
+    multiplicity = (correlation.abs() > 1 - COPY).sum(dim=1).clamp(min=1)
+    inverse = inverse / multiplicity.sqrt()
+    correlation = correlation / multiplicity.sqrt() / multiplicity.sqrt()[:, None]
+    variance, vectors = torch.linalg.eigh(correlation)
+    kept = variance > max(FLAT, rounding) ** 2 * variance[-1]
+    kept &= variance > 100 * torch.finfo(variance.dtype).eps * variance[-1]
+
+    return mean, inverse[:, None] * vectors[:, kept] * variance[kept] ** -0.25
+
+
+def farthest_rows(points: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    r"""Indices of rows each farthest from those before it, the first farthest from the mean, and the radius.
+
+    Arguments:
+        points: Shape `(n, r)`.
+        count: How many at most; fewer where the rows differ in fewer places.
+
+    Returns:
+        The indices, shape `(p,)`, and the largest distance of a row from the nearest of them, scalar.
+    """
+    index = (points - points.mean(dim=0)).square().sum(dim=1).argmax()
+    nearest = (points - points[index]).square().sum(dim=1)
+    tiny = 1e-20 * nearest.amax()
+    chosen = [index]
+
+    while len(chosen) < min(count, len(points)):
+        index = nearest.argmax()
+        if nearest[index] <= tiny:
+            break
+        chosen.append(index)
+        nearest = torch.minimum(nearest, (points - points[index]).square().sum(dim=1))
+
+    return torch.stack(chosen), nearest.amax().sqrt()
+
+
+def scattered_folds(points: Tensor, count: int, folds: int) -> tuple[Tensor, Tensor]:
+    r"""At most `count` of the rows, and a division of them as if at random, the same whatever their order.
+
+    Rows are told apart by their distances from four farthest rows, which neither the order of rows nor the
+    choice of axes changes; equal rows fall in one fold.
+
+    Arguments:
+        points: Shape `(n, r)`.
+        count: Rows at most.
+        folds: Number of parts.
+
+    Returns:
+        Indices of rows, shape `(q,)`, and the fold of each, shape `(q,)`, int64.
+    """
+    anchors, _ = farthest_rows(points, 4)
+    key = sum((i + 2) ** 0.5 * (points - points[a]).norm(dim=1) for i, a in enumerate(anchors.tolist()))
+    order = key.argsort()
+    rows = order[
+        torch.arange(min(count, len(points)), device=points.device) * len(points) // min(count, len(points))
+    ]
+    digits = (key[rows] * (SCATTER / key.amax())).frac()
+
+    return rows, (digits * folds).long().clamp(max=folds - 1)
+
+
+class GaussianBasis:
+    r"""The constant 1 and Gaussians :math:`\psi_c(y) = \exp(-|z(y) - z_c|^2 / 2 h^2)`.
+
+    Attributes:
+        mean: Mean of the activations, shape `(d,)`.
+        projection: :math:`W / h`, shape `(d, r)`.
+        centers: :math:`z_c / h`, shape `(p, r)`.
+    """
+
+    def __init__(self, mean: Tensor, projection: Tensor, centers: Tensor) -> None:
+        self.mean, self.projection, self.centers = mean, projection, centers
+
+    @property
+    def size(self) -> int:
+        r"""Number of functions, the constant included: p + 1."""
+        return len(self.centers) + 1
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> GaussianBasis:
+        r"""The same functions on another device, in another dtype."""
+        return GaussianBasis(*(t.to(device, dtype) for t in (self.mean, self.projection, self.centers)))
+
+    def evaluate(self, values: Tensor) -> Tensor:
+        r"""The functions at `(q, d)` values, shape `(q, p + 1)`, the constant first; differentiable."""
+        return self.at((values - self.mean) @ self.projection)
+
+    def at(self, z: Tensor) -> Tensor:
+        r"""The functions at z / h, shape `(q, r)`; result as of `evaluate`."""
+        half = 0.5 * self.centers.square().sum(dim=1)
+        exponent = torch.addmm(-half, z, self.centers.mT) - 0.5 * z.square().sum(dim=1, keepdim=True)
+
+        return torch.cat([torch.ones_like(z[:, :1]), exponent.exp()], dim=1)
+
+    def sums(self, values: Tensor, frames: Tensor, weights: Tensor | None = None) -> Tensor:
+        r"""Mass :math:`\sum_i w_i \psi \psi^\top` and stiffness :math:`\sum_i w_i (D\psi J)(D\psi J)^\top`.
+
+        Products are taken in the dtype of `values` and added up in float64:
+        :math:`D\psi_c\, J = \psi_c \, (z_c - z)^\top W^\top J`, so that all but one exponential and one
+        multiplication per entry is matrix products.
+
+        Arguments:
+            values: Shape `(n, d)`.
+            frames: Shape `(n, d, m)`.
+            weights: Shape `(n,)`, not negative; None: all one.
+
+        Returns:
+            Both, shape `(2, p + 1, p + 1)`, float64.
+        """
+        basis = self.to(values.device, values.dtype)
+        p, m = len(self.centers), frames.shape[2]
+        total = torch.zeros(2, p + 1, p + 1, dtype=torch.float64, device=values.device)
+        half = -0.5 * basis.centers.square().sum(dim=1)
+        columns = basis.centers.mT.contiguous()
+        rows = min(BLOCK, len(values))
+        psi = values.new_empty(rows, p)
+        slopes = values.new_empty(m * rows, p)
+
+        for start in range(0, len(values), BLOCK * CHAIN):
+            mass, stiffness = values.new_zeros(p, p), values.new_zeros(p, p)
+            first, weight_sum = values.new_zeros(p), 0.0
+
+            for low in range(start, min(start + BLOCK * CHAIN, len(values)), BLOCK):
+                part = slice(low, min(low + BLOCK, len(values)))
+                z = (values[part] - basis.mean) @ basis.projection
+                q = frames[part].permute(2, 0, 1) @ basis.projection  # (m, b, r)
+                b = len(z)
+                f, g = psi[:b], slopes[: m * b]
+                torch.addmm(half, z, columns, out=f)
+                f.sub_(0.5 * z.square().sum(dim=1, keepdim=True)).exp_()
+                torch.addmm(-(q * z).sum(dim=2).reshape(m * b, 1), q.reshape(m * b, -1), columns, out=g)
+                if weights is None:
+                    first += f.sum(dim=0)
+                    weight_sum += b
+                else:
+                    w = weights[part].to(f.dtype)
+                    first += w @ f
+                    weight_sum += w.sum(dtype=torch.float64).item()
+                    f.mul_(w.sqrt()[:, None])
+                g.view(m, b, p).mul_(f)
+                mass.addmm_(f.mT, f)
+                stiffness.addmm_(g.mT, g)
+
+            total[0, 1:, 1:] += mass
+            total[1, 1:, 1:] += stiffness
+            total[0, 0, 1:] += first
+            total[0, 0, 0] += weight_sum
+
+        total[0, 1:, 0] = total[0, 0, 1:]
+
+        return total

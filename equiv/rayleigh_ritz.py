@@ -1,0 +1,113 @@
+r"""Rayleigh-Ritz: eigenfunctions of the Laplacian in the span of given functions, and how true they are."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+__all__ = ["Ritz", "held_out_score", "resolved_span", "ritz"]
+
+
+class Ritz(NamedTuple):
+    r"""Eigenpairs in a span.
+
+    Attributes:
+        eigenvalues: Ascending, the trivial 0 first, shape `(k + 1,)`.
+        coefficients: Of the functions of unit mean square, without the trivial one, shape `(p + 1, k)`.
+        rank: Dimension of the span that the mass matrix resolves, the constant included.
+    """
+
+    eigenvalues: Tensor
+    coefficients: Tensor
+    rank: int
+
+
+def resolved_span(sums: Tensor, rtol: float = 1e-11) -> Tensor:
+    r"""Orthonormal functions that the samples resolve, as combinations of the given ones.
+
+    Arguments:
+        sums: As of `ritz`.
+        rtol: As of `ritz`.
+
+    Returns:
+        Coefficients, shape `(p + 1, r + 1)`: the constant 1, then r functions of zero mean, unit mean square
+        and no correlation.
+    """
+    mass = sums[0] / sums[0, 0, 0]
+    # The constant has no stiffness: deflating it leaves the covariance of the functions.
+    mean = mass[0, 1:]
+    covariance = mass[1:, 1:] - mean[:, None] * mean
+    scale = covariance.diagonal().clamp(min=torch.finfo(torch.float64).tiny).rsqrt()
+    variance, vectors = torch.linalg.eigh(covariance * scale * scale[:, None])
+    kept = variance > rtol * variance[-1]
+    span = scale[:, None] * vectors[:, kept] * variance[kept].rsqrt()
+    constant = torch.zeros_like(mass[:, :1])
+    constant[0] = 1.0
+
+    return torch.cat([constant, torch.cat([-(mean @ span)[None], span])], dim=1)
+
+
+def ritz(sums: Tensor, k: int, rtol: float = 1e-11) -> Ritz:
+    r"""Minimises :math:`E|\nabla u|^2 / E u^2` over the span, orthogonally to the constant.
+
+    Arguments:
+        sums: Mass and stiffness sums, shape `(2, p + 1, p + 1)`, float64, the constant function first.
+        k: Eigenpairs wanted.
+        rtol: Directions of the span whose mean square is below `rtol` times the largest are rounding and are
+            left out (the functions, each scaled to unit variance, overlap and are nearly dependent).
+
+    Raises:
+        ValueError: If the span holds fewer than k functions besides the constant.
+    """
+    span = resolved_span(sums, rtol)
+    found = span.shape[1] - 1
+
+    if found < k:
+        raise ValueError(
+            f"'n_coordinates' should be at most {found}, the number of functions that the samples resolve, "
+            f"got {k}; add samples or neurons that vary, or ask for fewer coordinates."
+        )
+
+    energy = span.mT @ (sums[1] / sums[0, 0, 0]) @ span
+    energy = 0.5 * (energy + energy.mT)[1:, 1:]
+    eigenvalues, rotation = torch.linalg.eigh(energy)
+    eigenvalues = torch.cat([eigenvalues.new_zeros(1), eigenvalues[:k].clamp(min=0)])
+
+    return Ritz(eigenvalues, span[:, 1:] @ rotation[:, :k], found + 1)
+
+
+def held_out_score(parts: Tensor, k: int, rtol: float = 1e-11) -> float:
+    r"""Mean logarithm of the Rayleigh quotients that eigenfunctions fitted on the rest have on each part.
+
+    With U the k trained eigenfunctions, the Ritz values :math:`\theta_j` of the *held-out* pencil in their
+    span are each at least its own j-th eigenvalue, so that their mean logarithm is a variational score: the
+    lower, the truer, and equally for all j whatever the size of the eigenvalue.
+
+    Arguments:
+        parts: Sums over disjoint parts of the samples, shape `(f, 2, p + 1, p + 1)`.
+        k: Eigenfunctions.
+        rtol: As of `ritz`.
+
+    Returns:
+        The score; infinite where a part of the samples does not resolve k functions.
+    """
+    total = parts.sum(dim=0)
+    span = resolved_span(total, rtol)
+    reduced = span.mT @ parts @ span
+    scores = []
+
+    for held_out in reduced:
+        try:
+            coefficients = ritz(reduced.sum(dim=0) - held_out, k, rtol).coefficients
+        except ValueError:
+            return math.inf
+        mass, stiffness = held_out / held_out[0, 0, 0]
+        mean = mass[0] @ coefficients
+        variance = coefficients.mT @ mass @ coefficients - mean[:, None] * mean
+        energy = coefficients.mT @ stiffness @ coefficients
+        scores.append(torch.logdet(energy) - torch.logdet(variance))
+
+    score = torch.stack(scores).mean().item() / k
+
+    return score if math.isfinite(score) else math.inf
