@@ -1,0 +1,65 @@
+r"""One display for everything that takes long: rendering, training, matching."""
+
+import sys
+from types import TracebackType
+from typing import Any
+
+import pytorch_lightning as pl
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+__all__ = ["Display"]
+
+
+class Display(pl.Callback):
+    r"""A line with a bar for each long piece of work; nothing at all where the output is no terminal.
+
+    Call it as `display(done, total, label)`; a label that was not seen before opens a line. As a callback of
+    Lightning's it shows the training. Use as a context manager, so that the terminal is given back.
+    """
+
+    def __init__(self) -> None:
+        console = Console(file=sys.stderr)
+        self._shown = Progress(
+            TextColumn("{task.description:<28}"),
+            BarColumn(bar_width=40),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> "Display":
+        self._shown.start()
+
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._shown.stop()
+
+    def __call__(self, done: int, total: int, label: str) -> None:
+        if label not in self._tasks:
+            self._tasks[label] = self._shown.add_task(label, total=total)
+
+        self._shown.update(self._tasks[label], completed=done, total=total)
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        total = trainer.num_training_batches * (trainer.max_epochs or 1)
+
+        if self._shown.disable or trainer.global_step % 8:
+            return
+
+        self(min(trainer.global_step, int(total)), int(total), "training both networks")

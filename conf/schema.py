@@ -1,0 +1,32 @@
+r"""The names and types of the top-level settings: what is not here is a typing error, said so at once."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING
+
+__all__ = ["Settings", "register"]
+
+
+@dataclass
+class Settings:
+    r"""Our own keys only: what stands below them is checked by the constructors that take it."""
+
+    description: str = MISSING
+    seed: int = 0
+    resume: str | None = None
+    relation: str = "same"
+    dataset: dict[str, Any] = field(default_factory=dict)
+    architecture: dict[str, Any] = field(default_factory=dict)
+    optimizer: dict[str, Any] = field(default_factory=dict)
+    trainer: dict[str, Any] = field(default_factory=dict)
+    matching: dict[str, Any] = field(default_factory=dict)
+    evaluation: dict[str, Any] = field(default_factory=dict)
+    callbacks: dict[str, Any] = field(default_factory=dict)
+    logger: dict[str, Any] = field(default_factory=dict)
+
+
+def register() -> None:
+    r"""Makes the schema known to Hydra as `schema`."""
+    ConfigStore.instance().store(name="schema", node=Settings)

@@ -1,0 +1,99 @@
+r"""In-memory batches of two unrelated training sets."""
+
+from collections.abc import Iterator
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+__all__ = ["Batches", "InMemory", "epoch_seed"]
+
+
+class Batches:
+    r"""Pairs of batches, one of A's inputs and one of B's, in orders that only `(seed, epoch)` determine.
+
+    A loader for Lightning without workers or copies: at this size they would cost more than the training
+    step. That nothing but the epoch's number determines its order is what makes a resumed run repeat an
+    uninterrupted one bit for bit. Each side is shuffled by itself: that two inputs share a batch means
+    nothing. An epoch is as long as the smaller set; what does not fill a last batch is left out, another part
+    of the data at every epoch.
+
+    Arguments:
+        a: A's training inputs, shape `(n_a, ...)`.
+        b: B's training inputs, shape `(n_b, ...)`.
+        batch_size: Samples of each side in a batch.
+        seed: Of the orders.
+        rank: Of this process among
+        world_size: processes that share an epoch; each takes its part of every batch.
+
+    Raises:
+        ValueError: If a side has too few samples for one batch, or a batch too few for the processes.
+    """
+
+    def __init__(
+        self, a: Tensor, b: Tensor, batch_size: int, seed: int = 0, rank: int = 0, world_size: int = 1
+    ) -> None:
+        if not 1 <= batch_size <= min(len(a), len(b)):
+            raise ValueError(
+                f"'batch_size' should lie between 1 and the number of training inputs, {min(len(a), len(b))}, got "
+                f"{batch_size}; lower optimizer.batch_size or raise dataset.n_train."
+            )
+
+        if batch_size % world_size:
+            raise ValueError(
+                f"'batch_size' should be a multiple of the {world_size} processes, got {batch_size}."
+            )
+
+        self.a, self.b, self.batch_size, self.seed = a, b, batch_size, seed
+        self.part = slice(rank, None, world_size)
+        self.epoch = 0
+
+    @property
+    def sampler(self) -> "Batches":
+        r"""Where Lightning looks for `set_epoch`."""
+        return self
+
+    def set_epoch(self, epoch: int) -> None:
+        r"""Called by Lightning before each epoch, also after a resume."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return min(len(self.a), len(self.b)) // self.batch_size
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        # A generator: Lightning makes the first iterator before it tells the epoch, and draws from it after.
+        order = torch.Generator().manual_seed(epoch_seed(self.seed, self.epoch))
+        rows_a = torch.randperm(len(self.a), generator=order)
+        rows_b = torch.randperm(len(self.b), generator=order)
+
+        for start in range(0, len(self) * self.batch_size, self.batch_size):
+            batch = slice(start, start + self.batch_size)
+
+            yield self.a[rows_a[batch][self.part]], self.b[rows_b[batch][self.part]]
+
+
+def epoch_seed(seed: int, epoch: int) -> int:
+    r"""One seed out of two, different for every epoch of every seed below a million."""
+    return seed * 1_000_003 + epoch
+
+
+class InMemory(pl.LightningDataModule):
+    r"""`Batches` for a `Trainer`, which knows how many processes share them.
+
+    Arguments:
+        a: As in `Batches`, likewise `b`, `batch_size` and `seed`.
+        b: As in `Batches`.
+        batch_size: As in `Batches`.
+        seed: As in `Batches`.
+    """
+
+    def __init__(self, a: Tensor, b: Tensor, batch_size: int, seed: int) -> None:
+        super().__init__()
+        self.a, self.b, self.batch_size, self.seed = a, b, batch_size, seed
+
+    def train_dataloader(self) -> Batches:
+        rank, world_size = (
+            (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+        )
+
+        return Batches(self.a, self.b, self.batch_size, self.seed, rank, world_size)

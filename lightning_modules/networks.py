@@ -1,0 +1,108 @@
+r"""Networks that the experiments train."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["Autoencoder", "Centred"]
+
+
+class Centred(nn.Module):
+    r"""The fixed affine map :math:`x \mapsto (x - \text{centre}) / \text{scale}` of all entries alike."""
+
+    def __init__(self, centre: float, scale: float) -> None:
+        super().__init__()
+        self.centre, self.scale = centre, scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x - self.centre) / self.scale
+
+
+class Autoencoder(nn.Module):
+    r"""A small convolutional autoencoder of pictures in [0, 1], smooth in its inputs.
+
+    The encoder averages 2 x 2 pixels, halves the picture by convolutions of 4 x 4 with stride 2, and ends in two
+    linear layers. All kernels overlap evenly and GELU is between them, so that the latent moves smoothly with the
+    picture and the steps of pixels at its edges are seen as little as may be. The decoder has most of its weights in
+    one linear layer to a coarse map, which costs little, and doubles that by convolutions whose channels become
+    pixels (Shi et al. 2016, https://arxiv.org/abs/1609.05158).
+
+    Arguments:
+        size: Pixels along each side, a multiple of 2 to the power of the number of halvings and of doublings.
+        encoder: Channels after each halving by a convolution.
+        decoder: Channels of the coarse map and after each doubling but the last.
+        hidden: Width of the layer beside the latent, in both halves.
+        latent: Neurons of the bottleneck.
+        centre: What is subtracted from pictures before they are encoded, and added after they are decoded.
+        scale: What they are divided by, and multiplied with.
+
+    Raises:
+        ValueError: If `size` cannot be halved that often.
+    """
+
+    def __init__(
+        self,
+        size: int = 64,
+        encoder: Sequence[int] = (32, 48, 64),
+        decoder: Sequence[int] = (48, 32),
+        hidden: int = 128,
+        latent: int = 8,
+        centre: float = 0.75,
+        scale: float = 0.2,
+    ) -> None:
+        super().__init__()
+        halvings = max(1 + len(encoder), len(decoder))
+
+        if size < 1 or size % 2**halvings:
+            raise ValueError(
+                f"'size' should be a multiple of {2**halvings}, which can be halved {halvings} times, got {size}; "
+                "render pictures of such a size or leave out layers of the encoder or decoder."
+            )
+
+        smallest = size // 2 ** (1 + len(encoder))
+        coarse = size // 2 ** len(decoder)
+        down = [
+            layer
+            for fine, wide in zip((3, *encoder), encoder, strict=False)
+            for layer in (nn.Conv2d(fine, wide, kernel_size=4, stride=2, padding=1), nn.GELU())
+        ]
+        up = [
+            layer
+            for wide, fine in zip(decoder, (*decoder[1:], 3), strict=True)
+            for layer in (nn.GELU(), nn.Conv2d(wide, 4 * fine, kernel_size=3, padding=1), nn.PixelShuffle(2))
+        ]
+        self.encoder = nn.Sequential(
+            Centred(centre, scale),
+            nn.AvgPool2d(2),
+            *down,
+            nn.Flatten(),
+            nn.Linear((3, *encoder)[-1] * smallest**2, hidden),
+            nn.GELU(),
+            nn.Linear(hidden, latent),
+        )
+        self.decoder = nn.Sequential(
+            nn.Linear(latent, hidden),
+            nn.GELU(),
+            nn.Linear(hidden, decoder[0] * coarse**2),
+            nn.Unflatten(1, (decoder[0], coarse, coarse)),
+            *up,
+            Centred(-centre / scale, 1 / scale),
+        )
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        r"""Pictures `(n, 3, size, size)` to their reconstructions, of the same shape."""
+        return self.decoder(self.encoder(pictures))
+
+    def encode(self, pictures: Tensor) -> Tensor:
+        r"""Pictures `(n, 3, size, size)` to the latent `(n, latent)`, in batches and without gradients."""
+        return _in_batches(self.encoder, pictures)
+
+    def decode(self, latent: Tensor) -> Tensor:
+        r"""The latent `(n, latent)` to pictures `(n, 3, size, size)`, in batches and without gradients."""
+        return _in_batches(self.decoder, latent)
+
+
+@torch.no_grad()
+def _in_batches(half: nn.Module, inputs: Tensor) -> Tensor:
+    return torch.cat([half(batch) for batch in inputs.split(256)])

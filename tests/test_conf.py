@@ -1,0 +1,165 @@
+r"""The settings: every experiment composes, is built, and holds what its file says."""
+
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import pytorch_lightning as pl
+import torch
+import yaml
+from hydra import compose, initialize
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.utils import get_class, instantiate
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+import run
+from conf.schema import register
+
+ROOT = Path(run.__file__).parent
+EXPERIMENTS = {file.stem: file for file in sorted((ROOT / "conf" / "experiment").glob("*.yaml"))}
+
+
+def composed(tmp_path: Path, *overrides: str) -> DictConfig:
+    r"""The settings that `run.py` gets for these overrides, with Hydra's own answers in place."""
+    register()
+
+    with initialize(version_base="1.3", config_path="../conf"):
+        settings = compose("config", [*overrides, f"hydra.run.dir={tmp_path}"], return_hydra_config=True)
+
+    with open_dict(settings):
+        settings.hydra.runtime.output_dir = str(tmp_path)
+
+    HydraConfig.instance().set_config(settings)
+
+    with open_dict(settings):
+        del settings["hydra"]
+
+    return settings
+
+
+def own_values(tree: dict, path: tuple[str, ...] = ()) -> list[tuple[str, object]]:
+    r"""Every leaf of an experiment file by its dotted key."""
+    leaves = []
+
+    for key, value in tree.items():
+        if key != "defaults":
+            deeper = isinstance(value, dict)
+            leaves += own_values(value, (*path, key)) if deeper else [(".".join((*path, key)), value)]
+
+    return leaves
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_is_built_from_its_settings(name: str, tmp_path: Path) -> None:
+    settings = composed(tmp_path, f"experiment={name}", "logger=none")
+    OmegaConf.to_container(settings, resolve=True, throw_on_missing=True)
+    instantiate(settings.dataset)
+
+    for node in settings.architecture.values():
+        assert isinstance(instantiate(node), torch.nn.Module)
+
+    assert callable(instantiate(settings.evaluation))
+    assert all(isinstance(instantiate(each), pl.Callback) for each in settings.callbacks.values())
+    loggers = [instantiate(each) for each in settings.logger.values()]
+    assert isinstance(instantiate(settings.trainer, _partial_=True)(logger=loggers), pl.Trainer)
+    taken = inspect.signature(get_class(settings.matching._target_)).parameters
+    assert {str(key) for key in settings.matching} - {"_target_"} <= set(taken)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_what_an_experiment_sets_is_what_the_run_gets(name: str, tmp_path: Path) -> None:
+    settings = composed(tmp_path, f"experiment={name}")
+    leaves = own_values(yaml.safe_load(EXPERIMENTS[name].read_text()))
+    assert leaves
+
+    for key, value in leaves:
+        assert OmegaConf.select(settings, key) == value, key
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_an_experiment_is_short_and_says_what_it_does_in_one_line(name: str) -> None:
+    text = EXPERIMENTS[name].read_text()
+    assert len(text.splitlines()) <= 25
+    assert 10 < len(yaml.safe_load(text)["description"]) < 110
+
+
+def test_the_values_of_an_experiment_come_after_the_common_ones() -> None:
+    defaults = yaml.safe_load((ROOT / "conf" / "config.yaml").read_text())["defaults"]
+    assert defaults.index("_self_") < defaults.index({"experiment": "???"})
+
+
+def test_every_argument_of_the_trainer_is_set_without_a_plus() -> None:
+    ours = set(yaml.safe_load((ROOT / "conf" / "trainer" / "default.yaml").read_text())) - {"_target_"}
+    theirs = set(inspect.signature(pl.Trainer.__init__).parameters) - {"self", "logger", "callbacks"}
+    assert ours == theirs
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "seed=7",
+        "resume=some/folder",
+        "relation=half",
+        "trainer.max_epochs=3",
+        "trainer.limit_train_batches=2",
+        "dataset.n_train=64",
+        "dataset.mesh=horse.ply",
+        "architecture.network_a.latent=6",
+        "optimizer.lr=0.1",
+        "matching.anchors=4",
+        "matching.method=diffusion_maps",
+        "matching.neurons_a=3",
+        "matching.every_n_epochs=1",
+        "callbacks.checkpoint.every_n_epochs=2",
+        "logger=wandb",
+        "logger=none",
+        "hydra.run.dir=elsewhere",
+    ],
+)
+def test_what_the_contract_lets_one_set_needs_no_plus(override: str, tmp_path: Path) -> None:
+    settings = composed(tmp_path, "experiment=horse", override)
+    key, value = override.split("=")
+
+    if "." in key and not key.startswith("hydra"):
+        assert str(OmegaConf.select(settings, key)) == value
+
+
+@pytest.mark.parametrize(
+    ("override", "complaint"),
+    [
+        ("sed=1", "sed"),
+        ("dataset.n_trian=5", "n_trian"),
+        ("trainer.max_epoch=5", "max_epoch"),
+        ("matching.anchor=5", "anchor"),
+        ("logger=wanb", "wanb"),
+        ("seed=one", "one"),
+    ],
+)
+def test_a_typing_error_is_said_at_once(override: str, complaint: str, tmp_path: Path) -> None:
+    with pytest.raises((HydraException, OmegaConfBaseException), match=complaint):
+        composed(tmp_path, "experiment=horse", override)
+
+
+def test_a_typing_error_on_the_command_line_fits_a_screen_and_fails() -> None:
+    done = subprocess.run(
+        [sys.executable, "run.py", "experiment=horse", "dataset.n_trian=5"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode != 0
+    assert "n_trian" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) < 12
+
+
+def test_without_arguments_the_experiments_are_listed_one_line_each() -> None:
+    done = subprocess.run([sys.executable, "run.py"], cwd=ROOT, capture_output=True, text=True, check=True)
+    names = [line.split()[0] for line in done.stdout.splitlines()[2:]]
+    assert names == list(EXPERIMENTS)
+    assert not re.search(r"\bplanned\b", done.stdout)
