@@ -1,11 +1,47 @@
 r"""Classical scaling of landmark geodesics: rough coordinates to start from."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from equiv.neighbors import NeighborGraph
 
-__all__ = ["landmark_scaling"]
+__all__ = ["landmark_scaling", "shortest_paths", "tree_potential"]
+
+
+def _lengths(graph: NeighborGraph) -> Any:
+    from scipy.sparse import coo_matrix
+
+    length = graph.squared.sqrt() + 1e-12 * graph.squared.max().sqrt()
+    matrix = coo_matrix((length.numpy(), (graph.i.numpy(), graph.j.numpy())), shape=(graph.n, graph.n))
+
+    return (matrix + matrix.T).tocsr()
+
+
+def shortest_paths(graph: NeighborGraph, root: int) -> tuple[Tensor, Tensor]:
+    r"""Distances from the root along edges, `(n,)`, and each sample's predecessor, `(n,)`."""
+    from scipy.sparse.csgraph import dijkstra
+
+    distances, parents = dijkstra(_lengths(graph), indices=root, return_predecessors=True)
+
+    return torch.from_numpy(distances), torch.from_numpy(parents).long()
+
+
+def tree_potential(graph: NeighborGraph, displacements: Tensor) -> Tensor:
+    r"""Coordinates that satisfy :math:`u_j - u_i = z_{ij}` along the shortest paths from sample 0, `(n, m)`."""
+    distances, parents = shortest_paths(graph, 0)
+    order = distances.argsort()[1:]
+    above = parents[order]
+    keys = graph.i * graph.n + graph.j  # ascending, as `neighbor_graph` leaves them
+    edge = torch.searchsorted(keys, torch.minimum(order, above) * graph.n + torch.maximum(order, above))
+    steps = displacements[edge] * torch.where(above < order, 1.0, -1.0)[:, None]
+    coordinates = torch.zeros(graph.n, displacements.shape[1], dtype=displacements.dtype)
+
+    for node, parent, step in zip(order.tolist(), above.tolist(), steps, strict=True):
+        coordinates[node] = coordinates[parent] + step
+
+    return coordinates
 
 
 def landmark_scaling(graph: NeighborGraph, m: int, landmarks: int = 100) -> Tensor:
@@ -18,12 +54,9 @@ def landmark_scaling(graph: NeighborGraph, m: int, landmarks: int = 100) -> Tens
         | Sparse multidimensional scaling using landmark points (de Silva and Tenenbaum, 2004), section 2
         | Global versus local methods in nonlinear dimensionality reduction (de Silva and Tenenbaum, 2002)
     """
-    from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import dijkstra
 
-    length = graph.squared.sqrt() + 1e-12 * graph.squared.max().sqrt()
-    matrix = coo_matrix((length.numpy(), (graph.i.numpy(), graph.j.numpy())), shape=(graph.n, graph.n))
-    matrix = (matrix + matrix.T).tocsr()
+    matrix = _lengths(graph)
     chosen = [0]
     rows = [torch.from_numpy(dijkstra(matrix, indices=0))]
     nearest = rows[0]

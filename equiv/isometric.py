@@ -8,10 +8,9 @@ from torch import Tensor
 from equiv.chart import Chart
 from equiv.checks import check_integer
 from equiv.frames import split_frames
-from equiv.geodesics import landmark_scaling
-from equiv.neighbors import NeighborGraph, neighbor_graph
+from equiv.flattening import flatten
+from equiv.neighbors import neighbor_graph
 from equiv.observations import Observations
-from equiv.periods import find_lattice, tree_potential
 from equiv.smooth_fit import SmoothBasis, solve_ridge
 from equiv.synchronization import PairEquations, Solution, orient
 
@@ -90,7 +89,8 @@ class IsometricMaps:
         frames = basis * scale[:, None]
         frames[:, :, 0] *= signs[:, None]
         equations = PairEquations(scaled, frames, graph.i, graph.j, graph.squared)
-        solution, windings, kept = self._integrate(equations, graph)
+        found = flatten(equations, graph, level=0.3 if noisy else 0.05)
+        solution, windings, kept = found.solution, found.windings, found.equations
         smooth = _smooth(solution, values, 40 if noisy else 150)
         rounds = 1 if noisy else 3
 
@@ -105,7 +105,9 @@ class IsometricMaps:
                 steps=3,
                 tolerance=1e-4,
             )
-            smooth = _smooth(solution, values, 40 if noisy else 300, *((5.0, 1e-9) if noisy else (4.0, 1e-12)))
+            smooth = _smooth(
+                solution, values, 40 if noisy else 300, *((5.0, 1e-9) if noisy else (4.0, 1e-12))
+            )
 
         share = solution.residual.norm(dim=1) / kept.squared.sqrt()
         rejected = len(graph.i) - len(kept.i)
@@ -137,37 +139,6 @@ class IsometricMaps:
     def inverse_transform(self, coordinates: Tensor) -> Tensor:
         r"""Values at coordinates, `(q, m)` to `(q, d)`."""
         return self.chart_.lift(coordinates)
-
-    def _integrate(
-        self, equations: PairEquations, graph: NeighborGraph
-    ) -> tuple[Solution, Tensor | None, PairEquations]:
-        m = equations.m
-
-        if m == 1:
-            identity = torch.ones(graph.n, 1, 1, dtype=torch.float64)
-            displacements = equations.displacements(identity)[0]
-            start = tree_potential(graph.n, graph.i, graph.j, displacements, graph.squared)
-            mismatch = displacements - (start[graph.j] - start[graph.i])
-            lattice = find_lattice(mismatch, graph.squared)
-            periods, windings = (None, None) if lattice is None else lattice
-            solution = equations.solve(start, identity, windings=windings, periods=periods)
-        else:
-            windings = None
-            solution = equations.solve(landmark_scaling(graph, m), tolerance=1e-4)
-
-        share = solution.residual.norm(dim=1) / graph.squared.sqrt()
-        good = share <= max(0.3, 8 * float(share.median()))
-
-        if bool(good.all()) or graph.subset(good).components()[0] > 1:
-            return solution, windings, equations
-
-        kept = equations.subset(good)
-        windings = None if windings is None else windings[good]
-        solution = kept.solve(
-            solution.coordinates, solution.rotations, windings=windings, periods=solution.periods
-        )
-
-        return solution, windings, kept
 
 
 def _neuron_weights(values: Tensor) -> Tensor:

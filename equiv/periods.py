@@ -3,28 +3,7 @@ r"""Periods of closed manifolds: sums of the synchronised displacements around l
 import torch
 from torch import Tensor
 
-__all__ = ["find_lattice", "reduce_lattice", "tree_potential"]
-
-
-def tree_potential(n: int, i: Tensor, j: Tensor, displacements: Tensor, squared: Tensor) -> Tensor:
-    r"""Coordinates that satisfy :math:`u_j - u_i = z_{ij}` along a shortest-path tree, `(n, m)`."""
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import dijkstra
-
-    length = squared.sqrt() + 1e-12 * squared.max().sqrt()
-    graph = coo_matrix((length.numpy(), (i.numpy(), j.numpy())), shape=(n, n))
-    distance, parents = dijkstra(graph + graph.T, indices=0, return_predecessors=True)
-    order = torch.from_numpy(distance).argsort()
-    edge = {pair: index for index, pair in enumerate(zip(i.tolist(), j.tolist(), strict=True))}
-    coordinates = torch.zeros(n, displacements.shape[1], dtype=displacements.dtype)
-
-    for node in order[1:].tolist():
-        parent = int(parents[node])
-        sign = 1.0 if parent < node else -1.0
-        step = displacements[edge[min(node, parent), max(node, parent)]]
-        coordinates[node] = coordinates[parent] + sign * step
-
-    return coordinates
+__all__ = ["find_lattice", "reduce_lattice"]
 
 
 def find_lattice(mismatch: Tensor, squared: Tensor) -> tuple[Tensor, Tensor] | None:

@@ -141,15 +141,36 @@ class PairEquations:
 
         return other
 
+    def induced(self, nodes: Tensor) -> "PairEquations":
+        r"""The equations among some of the samples, which are numbered anew in the order given."""
+        position = torch.full((self.n,), -1, dtype=torch.int64)
+        position[nodes] = torch.arange(len(nodes))
+        other = self.subset((position[self.i] >= 0) & (position[self.j] >= 0))
+        other.n, other.frames, other.gram = len(nodes), self.frames[nodes], self.gram[nodes]
+        other.i, other.j = position[other.i], position[other.j]
+        other.pattern = BlockPattern(other.n, other.i, other.j)
+
+        return other
+
+    def views(self) -> tuple[Tensor, Tensor]:
+        r"""The displacement of each edge as its ends see it, :math:`J_i^+ (y_j - y_i)` and :math:`J_j^+ (y_j - y_i)`."""
+        return (
+            _solve_positive(self.gram[self.i], self.left[:, :, None])[:, :, 0],
+            _solve_positive(self.gram[self.j], self.right[:, :, None])[:, :, 0],
+        )
+
+    def mismatch(self, coordinates: Tensor, rotations: Tensor) -> Tensor:
+        r""":math:`u_j - u_i - z_{ij}`, `(E, m)`."""
+        return coordinates[self.j] - coordinates[self.i] - self.displacements(rotations)[0]
+
     def rotations(self, coordinates: Tensor) -> Tensor:
         r"""Rotations by Procrustes: :math:`R_i` that carries :math:`u_j - u_i` to :math:`J_i^+ (y_j - y_i)`."""
         i, j = self.i, self.j
         step = (coordinates[j] - coordinates[i]) * self.weights[:, None]
-        local_i = _solve_positive(self.gram[i], self.left[:, :, None])
-        local_j = _solve_positive(self.gram[j], self.right[:, :, None])
+        seen_i, seen_j = self.views()
         moment = torch.zeros(self.n, self.m, self.m, dtype=coordinates.dtype)
-        moment.index_add_(0, i, local_i * step[:, None])
-        moment.index_add_(0, j, local_j * step[:, None])
+        moment.index_add_(0, i, seen_i[:, :, None] * step[:, None])
+        moment.index_add_(0, j, seen_j[:, :, None] * step[:, None])
         left, _, right = torch.linalg.svd(moment)
         # One determinant for all: frames are oriented, coordinates may be mirrored as a whole.
         determinant = torch.linalg.det(left @ right)

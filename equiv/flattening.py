@@ -1,0 +1,162 @@
+r"""From pairs of neighbours to coordinates: start, solve, reject the pairs that do not fit, find periods."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from equiv.development import develop
+from equiv.geodesics import landmark_scaling, shortest_paths, tree_potential
+from equiv.neighbors import NeighborGraph
+from equiv.periods import find_lattice
+from equiv.synchronization import PairEquations, Solution
+
+__all__ = ["Flattening", "flatten", "misfit"]
+
+
+@dataclass
+class Flattening:
+    r"""Coordinates, with the equations that they solve.
+
+    Attributes:
+        solution: Coordinates, rotations and periods.
+        equations: The pair equations that were kept.
+        windings: How often each edge kept crosses each period, `(E, p)`, or None without periods.
+        rejected: Number of edges that fit no flat coordinates.
+    """
+
+    solution: Solution
+    equations: PairEquations
+    windings: Tensor | None
+    rejected: int
+
+    @property
+    def rejected_share(self) -> float:
+        return self.rejected / (self.rejected + len(self.equations.i))
+
+
+def misfit(solution: Solution, equations: PairEquations) -> Tensor:
+    r"""Residual of each edge over its length, `(E,)`."""
+    return solution.residual.norm(dim=1) / equations.squared.sqrt().clamp_min(1e-300)
+
+
+def flatten(equations: PairEquations, graph: NeighborGraph, level: float) -> Flattening:
+    r"""Solves the pair equations from the starts that there are, and keeps the best.
+
+    A flat chart is tried first, from scaled geodesics. Only where it does not fit are the coordinates developed
+    from a disc and the loops searched for periods.
+
+    Arguments:
+        equations: Of all edges.
+        graph: The same edges.
+        level: Root mean square misfit up to which a solution fits, dimensionless: noise of the frames.
+    """
+    flat: list[Flattening] = []
+
+    if equations.m > 1:
+        flat.append(_solve_flat(equations, graph, landmark_scaling(graph, equations.m)))
+        if _fits(flat[0], level):
+            return flat[0]
+
+    for developed in _developments(equations, graph):
+        mismatch = -developed.residual
+        lattice = find_lattice(mismatch, equations.squared)
+
+        if lattice is None:
+            flat.append(_solve_flat(equations, graph, developed.coordinates, developed.rotations))
+        else:
+            closed = _solve_closed(equations, graph, developed, *lattice)
+            if _fits(closed, level):
+                return closed
+            flat.append(closed)
+
+        if _fits(flat[-1], level):
+            return flat[-1]
+
+    return min(
+        flat, key=lambda found: found.rejected_share + float(misfit(found.solution, found.equations).mean())
+    )
+
+
+def _fits(found: Flattening, level: float) -> bool:
+    rms = misfit(found.solution, found.equations).square().mean().sqrt()
+
+    return found.rejected_share < 0.01 and bool(rms < level)
+
+
+def _developments(equations: PairEquations, graph: NeighborGraph):  # type: ignore[no-untyped-def]
+    r"""Coordinates developed from up to three roots."""
+    if equations.m == 1:
+        identity = torch.ones(graph.n, 1, 1, dtype=torch.float64)
+        displacements = equations.displacements(identity)[0]
+        start = tree_potential(graph, displacements)
+        yield Solution(start, identity, None, equations.mismatch(start, identity), True)
+        return
+
+    root = 0
+    for _ in range(3):
+        developed = develop(equations, graph, root)
+        if developed is not None:
+            yield developed
+        root = int(shortest_paths(graph, root)[0].argmax())
+
+
+def _solve_flat(
+    equations: PairEquations, graph: NeighborGraph, start: Tensor, rotations: Tensor | None = None
+) -> Flattening:
+    r"""Solves, rejects the edges that do not fit and solves again; edges that fit in the end come back."""
+    kept = torch.ones(len(graph.i), dtype=torch.bool)
+    solution = equations.solve(start, rotations, tolerance=1e-4)
+
+    for attempt in range(3):
+        residual = equations.mismatch(solution.coordinates, solution.rotations)
+        share = residual.norm(dim=1) / graph.squared.sqrt()
+        good = share <= max(0.3, 8 * float(share[kept].median()))
+        if bool((good == kept).all()) or graph.subset(good).components()[0] > 1:
+            break
+        part = equations.subset(good)
+        rough = attempt == 0 and rotations is None and float((~good).double().mean()) > 0.002
+        if rough:
+            solution = part.solve(landmark_scaling(graph.subset(good), equations.m), tolerance=1e-4)
+        else:
+            solution = part.solve(solution.coordinates, solution.rotations, tolerance=1e-4)
+        kept = good
+
+    part = equations if bool(kept.all()) else equations.subset(kept)
+    solution.residual = part.mismatch(solution.coordinates, solution.rotations)
+
+    return Flattening(solution, part, None, int((~kept).sum()))
+
+
+def _solve_closed(
+    equations: PairEquations, graph: NeighborGraph, start: Solution, periods: Tensor, windings: Tensor
+) -> Flattening:
+    r"""Solves for coordinates, rotations and periods together, without the edges that fit no winding."""
+    solution = start
+    kept = torch.ones(len(graph.i), dtype=torch.bool)
+    mismatch = equations.mismatch(start.coordinates, start.rotations) + windings @ periods
+    good = mismatch.norm(dim=1) < 0.3 * periods.norm(dim=1).min()
+
+    for _ in range(3):
+        if graph.subset(good).components()[0] > 1:
+            break
+        kept = good
+        solution = equations.subset(kept).solve(
+            solution.coordinates,
+            solution.rotations,
+            windings=windings[kept],
+            periods=periods,
+            tolerance=1e-5,
+        )
+        assert solution.periods is not None
+        periods = solution.periods
+        bare = equations.mismatch(solution.coordinates, solution.rotations)
+        windings = -(bare @ torch.linalg.pinv(periods)).round()
+        residual = (bare + windings @ periods).norm(dim=1) / graph.squared.sqrt()
+        good = residual <= max(0.3, 8 * float(residual[kept].median()))
+        if bool((good == kept).all()):
+            break
+
+    part = equations.subset(kept)
+
+    return Flattening(solution, part, windings[kept], int((~kept).sum()))
