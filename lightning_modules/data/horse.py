@@ -22,7 +22,7 @@ from lightning_modules.data.views import HiddenAngles, View, Views
 __all__ = ["HorseViews"]
 
 #: To be raised with every change of the pictures that the settings do not tell.
-FORMAT = 1
+FORMAT = 3
 
 #: Yaw of the horse before camera B at one radian of the hidden angle; before camera A it is 1.
 RELATIONS = {"same": 1.0, "double": 2.0, "half": 0.5}
@@ -52,7 +52,7 @@ class HorseViews:
         cache: Folder for the pictures; None for `$XDG_CACHE_HOME/equiv` or `~/.cache/equiv`.
         gait: Phase of the horse's stride in radians.
         mesh_step: Grid step of the horse's surface, in metres.
-        supersampling: Rays along each side of a pixel.
+        supersampling: The square root of the number of rays a pixel.
         workers: Processes that render; None for one a core.
 
     Raises:
@@ -73,7 +73,7 @@ class HorseViews:
         cache: str | Path | None = None,
         gait: float = 0.0,
         mesh_step: float = 0.025,
-        supersampling: int = 4,
+        supersampling: int = 6,
         workers: int | None = None,
     ) -> None:
         for name, value, least in (
@@ -99,51 +99,57 @@ class HorseViews:
         self.mesh, self.cache, self.gait, self.mesh_step = mesh, cache, gait, mesh_step
         self.supersampling, self.workers = supersampling, workers
         self._light = Light()
-        self._progress: Progress | None = None
+        self._views: Views | None = None
 
     def prepare(self, progress: Progress | None = None) -> "HorseViews":
-        """Renders, or reads the cache; `progress(done, total, label)` is called a few times a second."""
-        self._progress = progress
-        _ = self._views
+        """Renders, or reads the cache; `progress(done, total, label)` is called about once a second."""
+        if self._views is None:
+            self._views = self._make(progress)
         return self
 
     @property
+    def views(self) -> Views:
+        """Everything that the two cameras saw; the first use renders, or reads the cache."""
+        self.prepare()
+        assert self._views is not None
+        return self._views
+
+    @property
     def a(self) -> View:
-        return self._views.a
+        return self.views.a
 
     @property
     def b(self) -> View:
-        return self._views.b
+        return self.views.b
 
     @property
     def anchors(self) -> Tensor:
-        return self._views.anchors
+        return self.views.anchors
 
     @property
     def held_out_a(self) -> Tensor:
-        return self._views.held_out_a
+        return self.views.held_out_a
 
     @property
     def held_out_b(self) -> Tensor:
-        return self._views.held_out_b
+        return self.views.held_out_b
 
     @property
     def hidden(self) -> HiddenAngles:
-        return self._views.hidden
+        return self.views.hidden
 
     def shuffled(self, seed: int) -> Views:
         """The same pictures with other orders of the probe sets."""
-        return self._views.shuffled(seed)
+        return self.views.shuffled(seed)
 
-    @cached_property
-    def _views(self) -> Views:
+    def _make(self, progress: Progress | None) -> Views:
         random = np.random.default_rng(self.seed)
         offset_a, offset_b, offset_anchors = random.random(3)
         train_a, train_b = _golden(self.n_train, offset_a), _golden(self.n_train, offset_b)
         anchors = _golden(self.n_anchors, offset_anchors)
         held_out = 2 * math.pi * random.random(self.n_held_out)
-        a, held_out_a = self._view(CAMERA_A, 1.0, train_a, anchors, held_out)
-        b, held_out_b = self._view(CAMERA_B, RELATIONS[self.relation], train_b, anchors, held_out)
+        a, held_out_a = self._view(CAMERA_A, 1.0, train_a, anchors, held_out, progress)
+        b, held_out_b = self._view(CAMERA_B, RELATIONS[self.relation], train_b, anchors, held_out, progress)
         rows = torch.arange(self.n_train, self.n_train + self.n_anchors)
         hidden = HiddenAngles(
             train_a=torch.from_numpy(train_a),
@@ -162,12 +168,13 @@ class HorseViews:
         train: NDArray[np.float64],
         anchors: NDArray[np.float64],
         held_out: NDArray[np.float64],
+        progress: Progress | None,
     ) -> tuple[View, Tensor]:
         """One camera's view, and its held-out pictures; `speed` is yaw over hidden angle."""
         probe = np.concatenate([train, anchors])
         steps = np.linspace(-self.burst_step, self.burst_step, self.burst_size)
         bursts = probe[:, None] + steps
-        pictures = self._pictures(camera, speed * np.concatenate([probe, held_out, bursts.ravel()]))
+        pictures = self._pictures(camera, speed * np.concatenate([probe, held_out, bursts.ravel()]), progress)
         first, rest = pictures[: len(probe) + len(held_out)].float(), pictures[len(probe) + len(held_out) :]
         view = View(
             train=first[: len(train)],
@@ -177,7 +184,7 @@ class HorseViews:
         )
         return view, first[len(probe) :]
 
-    def _pictures(self, camera: Camera, yaws: NDArray[np.float64]) -> Tensor:
+    def _pictures(self, camera: Camera, yaws: NDArray[np.float64], progress: Progress | None) -> Tensor:
         settings = {
             "format": FORMAT,
             "subject": file_digest(self.mesh) if self.mesh else [horse(self.gait), self.mesh_step],
@@ -191,7 +198,7 @@ class HorseViews:
         pictures = cached(
             self.cache,
             settings,
-            lambda: render_all(self._renderer, camera, yaws, label, self._progress, self.workers),
+            lambda: render_all(self._renderer, camera, yaws, label, progress, self.workers),
         )
         return torch.from_numpy(pictures)
 

@@ -140,14 +140,16 @@ def _leg(name: str, gait: float, bob: float) -> Iterator[Part]:
         shoulder = 0.38 * swing + 0.20 * lift
         knee = shoulder - 1.15 * lift
         fetlock = knee + 0.32 - 0.90 * lift
-        lengths, angles = (0.47, 0.36, 0.13, 0.055), (shoulder, knee, fetlock, fetlock - 0.15)
+        lengths: tuple[float, ...] = (0.47, 0.36, 0.13, 0.055)
+        angles: tuple[float, ...] = (shoulder, knee, fetlock, fetlock - 0.15)
         root, out = (0.50, 1.02 + bob), 0.165
     else:
         hip = 0.42 + 0.30 * swing + 0.22 * lift
         stifle = -0.62 + 0.34 * swing - 0.45 * lift
         hock = 0.08 + 0.40 * swing + 0.10 * lift
         fetlock = hock + 0.34 - 0.80 * lift
-        lengths, angles = (0.36, 0.46, 0.37, 0.13, 0.055), (hip, stifle, hock, fetlock, fetlock - 0.15)
+        lengths = (0.36, 0.46, 0.37, 0.13, 0.055)
+        angles = (hip, stifle, hock, fetlock, fetlock - 0.15)
         root, out = (-0.52, 1.25 + bob), 0.160
 
     joints = [(root[0], out * side, root[1])]

@@ -78,10 +78,12 @@ def _normalised(solid: "trimesh.Trimesh", radius: float, height: float, step: fl
 
 def _colours(solid: "trimesh.Trimesh") -> NDArray[np.float64]:
     """RGB (v, 3) in [0, 1] of the vertices."""
+    import trimesh
+
     visual = solid.visual
-    if visual.kind == "texture":
+    if isinstance(visual, trimesh.visual.TextureVisuals):
         visual = visual.to_color()
-    if visual.kind is None:
+    if visual is None or visual.kind is None:
         return np.tile(GREY, (len(solid.vertices), 1))
     colours = np.asarray(visual.vertex_colors)[:, :3] / 255.0
     return colours if len(colours) == len(solid.vertices) else np.tile(colours[:1], (len(solid.vertices), 1))

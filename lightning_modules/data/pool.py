@@ -1,6 +1,6 @@
 """Many pictures at once: chunks of them spread over processes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,7 @@ from lightning_modules.data.render import Camera, Renderer
 
 __all__ = ["Progress", "render_all"]
 
-#: Told after each chunk: pictures done, pictures in all, what is being made.
+#: Told about once a second: pictures done, pictures in all, what is being made.
 Progress = Callable[[int, int, str], None]
 
 
@@ -24,28 +24,15 @@ def render_all(
 ) -> NDArray[np.float16]:
     """Pictures (n, 3, size, size) in [0, 1] of the mesh at `yaws` (n,) radians.
 
-    `workers` processes of one thread each (None: one for each core) share the work; what is no more than one
-    chunk is done at once. float16 steps by at most 1/2048 where uint8 steps by 1/255, which would show
-    in the small differences that bursts are for.
+    `workers` processes of one thread each share the work in chunks (None: one a core); a single chunk, or
+    a process that is itself one of joblib's workers, does without more. The numbers do not depend on it.
+    float16 has steps of at most 1/2048 where 8 bits have 1/255, which would show in the small differences
+    that bursts are for.
     """
-    from joblib import Parallel, delayed  # type: ignore[import-untyped]
-
     chunks = np.split(yaws, range(chunk, len(yaws), chunk))
-    parallel = (
-        Parallel(
-            n_jobs=1 if len(chunks) == 1 else workers or -1, return_as="generator", inner_max_num_threads=1
-        )
-        if len(chunks) > 1
-        else None
-    )
-    results = (
-        (render_chunk(renderer, camera, part) for part in chunks)
-        if parallel is None
-        else parallel(delayed(render_chunk)(renderer, camera, part) for part in chunks)
-    )
     pictures = np.empty((len(yaws), 3, renderer.size, renderer.size), dtype=np.float16)
     done = 0
-    for part in results:
+    for part in _in_order(renderer, camera, chunks, workers):
         pictures[done : done + len(part)] = part
         done += len(part)
         if progress is not None:
@@ -53,6 +40,22 @@ def render_all(
     return pictures
 
 
-def render_chunk(renderer: Renderer, camera: Camera, yaws: NDArray[np.float64]) -> NDArray[np.float16]:
-    """The same for one process."""
+def _in_order(
+    renderer: Renderer, camera: Camera, chunks: list[NDArray[np.float64]], workers: int | None
+) -> Iterator[NDArray[np.float16]]:
+    from joblib import Parallel, cpu_count, delayed  # type: ignore[import-untyped]
+    from joblib.parallel import get_active_backend  # type: ignore[import-untyped]
+
+    inside_a_worker = get_active_backend()[0].nesting_level > 0
+    workers = 1 if inside_a_worker else min(workers or cpu_count(), len(chunks))
+    if workers == 1:
+        yield from (_render_chunk(renderer, camera, yaws) for yaws in chunks)
+        return
+    parallel = Parallel(
+        n_jobs=workers, backend="loky", return_as="generator", inner_max_num_threads=1, idle_worker_timeout=5
+    )
+    yield from parallel(delayed(_render_chunk)(renderer, camera, yaws) for yaws in chunks)
+
+
+def _render_chunk(renderer: Renderer, camera: Camera, yaws: NDArray[np.float64]) -> NDArray[np.float16]:
     return np.stack([renderer.render(camera, float(yaw)) for yaw in yaws]).astype(np.float16)

@@ -8,15 +8,12 @@ what each pixel sees: a grid of rays, only where the mesh is, under a tent filte
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lightning_modules.data.mesh import Mesh
-
-if TYPE_CHECKING:
-    from embreex.rtcore_scene import EmbreeScene
+from lightning_modules.data.rays import scene
 
 __all__ = ["CAMERA_A", "CAMERA_B", "Camera", "Light", "Renderer"]
 
@@ -55,12 +52,13 @@ class Light:
 
 
 class Renderer:
-    """Renders `mesh` under `light` with `supersampling` rays along each side of a pixel."""
+    """Renders `mesh` under `light` with `supersampling`^2 rays a pixel, in the same pattern in each."""
 
-    def __init__(self, mesh: Mesh, light: Light, size: int = 64, supersampling: int = 4) -> None:
-        self.mesh, self.light, self.size, self.supersampling = mesh, light, size, supersampling
-        self._scene = _scene(mesh)
-        self._filter = _tent(size, supersampling)
+    def __init__(self, mesh: Mesh, light: Light, size: int = 64, supersampling: int = 6) -> None:
+        self.mesh, self.light, self.size = mesh, light, size
+        self._offsets, self._weights = _pattern(supersampling**2)
+        self._edge = _longest_edge(mesh)
+        self._scene = scene(mesh.vertices, mesh.faces)
         self._lit = self._light_table()
 
     def __getstate__(self) -> dict[str, object]:
@@ -68,57 +66,70 @@ class Renderer:
 
     def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state)
-        self._scene = _scene(self.mesh)
+        self._scene = scene(self.mesh.vertices, self.mesh.faces)
 
     def render(self, camera: Camera, yaw: float) -> Floats:
         """The picture (3, size, size) in [0, 1] of the mesh turned left by `yaw` radians."""
-        fine = self.size * self.supersampling
         eye, axes, focal = _pose(camera, yaw)
-        row, column = self._samples(eye, axes, focal)
-        plane = np.stack([(column + 0.5) / fine - 0.5, 0.5 - (row + 0.5) / fine], axis=1).astype(np.float32)
-        directions = plane @ axes[:2] + focal * axes[2]
-        hit, face, u, v = _first_hits(self._scene, eye, directions)
+        row, column = self._covered(eye, axes, focal)
+        x = (column.astype(np.float32)[:, None] + self._offsets[:, 0]).ravel() / np.float32(self.size) - 0.5
+        y = 0.5 - (row.astype(np.float32)[:, None] + self._offsets[:, 1]).ravel() / np.float32(self.size)
+        directions = x[:, None] * axes[0] + y[:, None] * axes[1] + focal * axes[2]
+        hit, face, u, v = self._scene.first_hits(eye, directions)
 
         corner = self.mesh.faces[face]
         radiance = self._radiance(yaw) - np.float32(self.light.background)
-        seen = (
+        seen = np.zeros((len(x), 3), dtype=np.float32)
+        seen[hit] = (
             (1 - u - v)[:, None] * radiance[corner[:, 0]]
             + u[:, None] * radiance[corner[:, 1]]
             + v[:, None] * radiance[corner[:, 2]]
         )
-        samples = np.zeros((3, fine, fine), dtype=np.float32)
-        samples[:, row[hit], column[hit]] = seen.T
-        picture = self._filter @ samples @ self._filter.T + np.float32(self.light.background)
-        return np.clip(picture, 0.0, 1.0)
+        shares = self._weights @ seen.reshape(len(row), -1, 3)  # (pixels, 9, 3): to each pixel's neighbours
+        picture = np.zeros((self.size + 2, self.size + 2, 3), dtype=np.float32)
+        for k, (down, right) in enumerate(np.ndindex(3, 3)):
+            picture[row + down, column + right] += shares[:, k]
+        return np.clip(picture[1:-1, 1:-1].transpose(2, 0, 1) + np.float32(self.light.background), 0.0, 1.0)
 
-    def _samples(self, eye: Floats, axes: Floats, focal: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Rows and columns in the fine grid of the rays worth casting: pixels with a vertex, and around."""
-        size, s = self.size, self.supersampling
+    def _covered(
+        self, eye: Floats, axes: Floats, focal: np.float32
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Rows and columns of the pixels that the mesh may touch: those near a vertex.
+
+        No point of a triangle is farther from its nearest corner than the longest edge over sqrt(3).
+        """
+        size = self.size
         right, up, depth = axes @ (self.mesh.vertices - eye).T
-        column = np.floor((0.5 + focal * right / depth) * size).astype(np.intp)
-        row = np.floor((0.5 - focal * up / depth) * size).astype(np.intp)
-        seen = (column >= 0) & (column < size) & (row >= 0) & (row < size)
-        covered = np.zeros((size + 2, size + 2), dtype=bool)
-        for i in range(3):
-            for j in range(3):
-                covered[row[seen] + i, column[seen] + j] = True
-        fine = covered[1:-1, 1:-1].repeat(s, axis=0).repeat(s, axis=1)
-        rows, columns = np.nonzero(fine)
-        return rows, columns
+        x, y = (0.5 + focal * right / depth) * size, (0.5 - focal * up / depth) * size
+        reach = self._edge / math.sqrt(3) * focal * size / max(float(depth.min()), 1e-3)
+        covered = np.zeros((size, size), dtype=bool)
+        steps = np.linspace(-reach, reach, math.ceil(2 * reach) + 1, dtype=np.float32)
+        columns = [np.floor(x + step).astype(np.intp) for step in steps]
+        for step in steps:
+            row = np.floor(y + step).astype(np.intp)
+            for column in columns:
+                seen = (row >= 0) & (row < size) & (column >= 0) & (column < size)
+                covered[row[seen], column[seen]] = True
+        rows, columns_ = np.nonzero(covered)
+        return rows, columns_
 
     def _radiance(self, yaw: float) -> Floats:
         """Light (v, 3) that each vertex sends out when the mesh is turned by `yaw`."""
-        light = self.light
-        turn = (math.radians(light.azimuth) - yaw) / (2 * math.pi) * len(self._lit)
-        below, share = math.floor(turn), turn - math.floor(turn)
-        lit = (1 - share) * self._lit[below % len(self._lit)] + share * self._lit[
-            (below + 1) % len(self._lit)
-        ]
+        azimuth, elevation = math.radians(self.light.azimuth) - yaw, math.radians(self.light.elevation)
         normals = self.mesh.normals
-        towards = _direction(math.radians(light.azimuth) - yaw, math.radians(light.elevation))
-        key = light.key * lit * np.maximum(normals @ towards, 0)
-        sky = light.ambient * (0.6 + 0.4 * normals[:, 2])
+        facing = np.maximum(normals @ _direction(azimuth, elevation), 0)
+        key = self.light.key * facing * self._share_lit(azimuth)
+        sky = self.light.ambient * (0.6 + 0.4 * normals[:, 2])
         return self.mesh.colours * (key + sky)[:, None]
+
+    def _share_lit(self, azimuth: float) -> Floats:
+        """The table of light between its rows by a cubic B-spline: bursts would see the kinks of lines."""
+        n = len(self._lit)
+        place = azimuth / (2 * math.pi) * n
+        row, t = math.floor(place), place % 1.0
+        weights = ((1 - t) ** 3, (3 * t - 6) * t**2 + 4, ((-3 * t + 3) * t + 3) * t + 1, t**3)
+        rows = [(row + shift) % n for shift in (-1, 0, 1, 2)]
+        return (np.array(weights) / 6).astype(np.float32) @ self._lit[rows]
 
     def _light_table(self, n: int = 96) -> Floats:
         """Share (n, v) of the key light that reaches each vertex, the light at n azimuths round the mesh."""
@@ -128,13 +139,13 @@ class Renderer:
         for row, azimuth in zip(table, azimuths, strict=True):
             towards = _direction(azimuth, math.radians(self.light.elevation))
             facing = self.mesh.normals @ towards > 0
-            row[facing] = ~_occluded(self._scene, origins[facing], towards)
+            row[facing] = ~self._scene.occluded(origins[facing], towards)
         spread = np.exp(2 * (np.cos(azimuths) - 1) / (2 * math.radians(self.light.softness) ** 2))
         blur = np.stack([np.roll(spread / spread.sum(), i) for i in range(n)]).astype(np.float32)
         return blur @ table
 
 
-def _pose(camera: Camera, yaw: float) -> tuple[Floats, Floats, float]:
+def _pose(camera: Camera, yaw: float) -> tuple[Floats, Floats, np.float32]:
     """Eye (3,), rows right, up and forward (3, 3), focal length in picture widths, before a still mesh."""
     outward = _direction(math.radians(camera.azimuth) - yaw, math.radians(camera.elevation))
     eye = np.array([0.0, 0.0, camera.target]) + camera.distance * outward
@@ -142,7 +153,7 @@ def _pose(camera: Camera, yaw: float) -> tuple[Floats, Floats, float]:
     right /= np.linalg.norm(right)
     axes = np.stack([right, np.cross(right, -outward), -outward])
     focal = 0.5 / math.tan(math.radians(camera.field_of_view) / 2)
-    return eye.astype(np.float32), axes.astype(np.float32), focal
+    return eye.astype(np.float32), axes.astype(np.float32), np.float32(focal)
 
 
 def _direction(azimuth: float, elevation: float) -> Floats:
@@ -153,28 +164,18 @@ def _direction(azimuth: float, elevation: float) -> Floats:
     )
 
 
-def _tent(size: int, s: int) -> Floats:
-    """Weights (size, size * s) of a tent over two pixels, row i for pixel i; what lies outside counts 0."""
-    offset = (np.arange(size * s) + 0.5) / s - (np.arange(size)[:, None] + 0.5)
-    return (np.maximum(1 - np.abs(offset), 0) / s).astype(np.float32)
+def _pattern(rays: int) -> tuple[Floats, Floats]:
+    """Where the rays go in a pixel, (rays, 2) in [0, 1), and what each adds to the 3 x 3 pixels about it.
+
+    The points are a golden-ratio lattice; the weights (9, rays) a tent two pixels wide.
+    """
+    i = np.arange(rays)
+    offsets = np.stack([(i + 0.5) / rays, (i * (math.sqrt(5) - 1) / 2 + 0.5) % 1.0], axis=1)
+    shifts = np.array([(right, down) for down, right in np.ndindex(3, 3)]) - 1
+    tent = np.maximum(1 - np.abs(offsets - 0.5 - shifts[:, None]), 0)
+    return offsets.astype(np.float32), (tent.prod(axis=2) / rays).astype(np.float32)
 
 
-def _scene(mesh: Mesh) -> "EmbreeScene":
-    from embreex.mesh_construction import TriangleMesh
-    from embreex.rtcore_scene import EmbreeScene
-
-    scene = EmbreeScene()
-    TriangleMesh(scene, mesh.vertices, mesh.faces)
-    return scene
-
-
-def _first_hits(scene: "EmbreeScene", eye: Floats, directions: Floats) -> tuple:
-    """Rays that hit (bool), and for those the face and the barycentric coordinates u and v."""
-    result = scene.run(np.ascontiguousarray(np.broadcast_to(eye, directions.shape)), directions, output=1)
-    hit = result["primID"] >= 0
-    return hit, result["primID"][hit], result["u"][hit], result["v"][hit]
-
-
-def _occluded(scene: "EmbreeScene", origins: Floats, towards: Floats) -> NDArray[np.bool_]:
-    directions = np.ascontiguousarray(np.broadcast_to(towards, origins.shape))
-    return scene.run(origins, directions, query="OCCLUDED") >= 0
+def _longest_edge(mesh: Mesh) -> float:
+    corners = mesh.vertices[mesh.faces]
+    return float(np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).max())
