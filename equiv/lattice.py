@@ -5,13 +5,14 @@ of `periods`, shape `(p, m)`, in input units; `None` stands for no periods at al
 """
 
 import itertools
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from equiv.smooth_fit import lattice_images
 
-__all__ = ["lattice_embeddings", "wrap"]
+__all__ = ["Embedding", "lattice_embeddings", "wrap"]
 
 
 def wrap(difference: Tensor, periods: Tensor | None) -> Tensor:
@@ -31,7 +32,22 @@ def wrap(difference: Tensor, periods: Tensor | None) -> Tensor:
     return near - images[shortest]
 
 
-def lattice_embeddings(source: Tensor, target: Tensor, tolerance: float) -> list[tuple[Tensor, int, float]]:
+class Embedding(NamedTuple):
+    r"""A linear map that carries one lattice into another and keeps lengths.
+
+    Attributes:
+        matrix: M, shape `(m, m)`.
+        sheets: How often the source covers the target, 1 for an isometry; of lattices of unequal rank, the
+            volume of a cell of the image in cells of the target.
+        strain: Largest relative difference of lengths.
+    """
+
+    matrix: Tensor
+    sheets: int
+    strain: float
+
+
+def lattice_embeddings(source: Tensor, target: Tensor, tolerance: float) -> list[Embedding]:
     r"""Linear maps that carry one lattice into another and keep lengths.
 
     All M with :math:`M \Lambda_S \subset \Lambda_T` and :math:`\lvert M^\top M - 1 \rvert \le` `tolerance` on
@@ -40,17 +56,13 @@ def lattice_embeddings(source: Tensor, target: Tensor, tolerance: float) -> list
     1.
 
     Arguments:
-        source: Periods :math:`\Lambda_S`, shape `(p, m)`, p > 0, in input units.
-        target: Periods :math:`\Lambda_T`, shape `(p, m)`, with m - p at most 1.
+        source: Periods :math:`\Lambda_S`, shape `(p, m)`, p > 0, m - p at most 1, in input units.
+        target: Periods :math:`\Lambda_T`, shape `(q, m)`, q at least p.
         tolerance: Largest relative difference of lengths. Dimensionless.
-
-    Returns:
-        Triples of M, `(m, m)`, its index (how often the source covers the target, 1 for an isometry) and the
-        largest relative difference of lengths.
     """
-    p = len(source)
+    q = len(target)
     reach = int((source.norm(dim=1).max() / torch.linalg.svdvals(target).min()).ceil().item()) + 1
-    steps = torch.tensor(list(itertools.product(range(-reach, reach + 1), repeat=p)), dtype=target.dtype)
+    steps = torch.tensor(list(itertools.product(range(-reach, reach + 1), repeat=q)), dtype=target.dtype)
     vectors = steps @ target  # (s, m)
     choices = [
         ((vectors.norm(dim=1) / period.norm() - 1).abs() <= tolerance).nonzero().flatten().tolist()
@@ -58,16 +70,19 @@ def lattice_embeddings(source: Tensor, target: Tensor, tolerance: float) -> list
     ]
     gram = source @ source.T
     scale = gram.diagonal().sqrt()
-    found = []
+    found: list[Embedding] = []
 
     for chosen in itertools.product(*choices):
         image = vectors[list(chosen)]
         strain = ((image @ image.T - gram) / (scale[:, None] * scale)).abs().max().item()
-        index = round(abs(torch.linalg.det(steps[list(chosen)]).item()))
+        coefficients = steps[list(chosen)]  # (p, q)
+        sheets = round(torch.linalg.det(coefficients @ coefficients.T).clamp_min(0).sqrt().item())
 
-        if index > 0 and strain <= 2 * tolerance:
+        if sheets > 0 and strain <= 2 * tolerance:
             linear = torch.linalg.pinv(source) @ image  # rows: u -> u @ linear
-            found += [(rest.T + linear.T, index, strain / 2) for rest in _complements(source, image)]
+            found += [
+                Embedding(rest.T + linear.T, sheets, strain / 2) for rest in _complements(source, image)
+            ]
 
     return found
 

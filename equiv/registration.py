@@ -1,29 +1,30 @@
-r"""Registration: the local isometry between two coordinate domains that carries anchors to anchors.
+r"""Registration: the local isometry between two coordinate domains.
 
-Rows are points: the registration of A's coordinates u is :math:`g(u) = Q u + t`, modulo B's periods.
+A local isometry of flat spaces is :math:`g(u) = Q u + t` with Q orthogonal, or with orthonormal rows where
+the target has fewer dimensions. Periods leave finitely many Q, anchors fix the rest, and what they leave open
+the outlines of the supports decide.
 """
 
 from __future__ import annotations
 
 import enum
-import itertools
 import math
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from equiv.lattice import lattice_embeddings, wrap
+from equiv.anchors import AnchorFit, Motion, anchor_rank, fit_projection, fit_rigid, fit_shift
+from equiv.lattice import lattice_embeddings
 from equiv.support import inside
+from equiv.symmetry import SAME, Alignment, align, equally_good
 
-__all__ = ["Domain", "Registration", "Relation", "register", "rigid_fit"]
+__all__ = ["Domain", "Registration", "Relation", "register", "register_projection"]
 
-# More subsets of anchors than this are never tried; then a fixed selection of them is.
-SUBSETS = 500
-# An anchor is wrong when it is off by more than this many typical residuals, and by more than this share of
-# the spread.
-OUTLIER_RESIDUALS = 8.0
+# No anchor that is off by less than this share of the spread is called wrong.
 OUTLIER_SHARE = 0.01
+# Anchors contradict an isometry when they are off by this many times what the charts' errors explain.
+CONTRADICTION = 6.0
 
 
 @dataclass(frozen=True)
@@ -33,31 +34,33 @@ class Domain:
     Attributes:
         coordinates: Shape `(n, m)`, in input units, float64, on the CPU.
         periods: Shape `(p, m)`, p > 0, or None where the coordinates are not periodic.
+        accuracy: Estimated RMS error of the coordinates, in input units.
     """
 
     coordinates: Tensor
     periods: Tensor | None = None
+    accuracy: float = 0.0
 
     @property
     def dimension(self) -> int:
         return self.coordinates.shape[1]
 
     @property
+    def n_periods(self) -> int:
+        return 0 if self.periods is None else len(self.periods)
+
+    @property
     def spread(self) -> float:
         r"""RMS distance from the centre, in input units."""
         return (self.coordinates - self.coordinates.mean(dim=0)).square().sum(dim=1).mean().sqrt().item()
 
-    @property
-    def n_periods(self) -> int:
-        return 0 if self.periods is None else len(self.periods)
-
 
 class Relation(enum.StrEnum):
-    r"""What the registration says about the two spaces."""
+    r"""What the geometry says about the two spaces."""
 
     ISOMETRIC = "isometric"
-    A_COVERS_B = "A covers B"
-    B_COVERS_A = "B covers A"
+    A_ONTO_B = "A maps onto B"
+    B_ONTO_A = "B maps onto A"
     NONE = "no local isometry"
     UNDECIDED = "undecided"
 
@@ -67,262 +70,280 @@ class Registration:
     r"""A local isometry from a source to a target domain, with its evidence.
 
     Attributes:
-        relation: ISOMETRIC and A_COVERS_B: the source is A and the target B. B_COVERS_A: the reverse. NONE
-            and UNDECIDED: no registration, `matrix` and `offset` are None.
-        matrix: Q, shape `(m, m)`.
-        offset: t, shape `(m,)`, in input units.
-        residuals: Misfit at each anchor, shape `(k,)`, in input units; empty without anchors.
+        relation: ISOMETRIC and A_ONTO_B: the source is A and the target B. B_ONTO_A: the reverse. NONE and
+            UNDECIDED: excluded, or not found; there is no motion.
+        reason: One sentence, without full stop.
+        motion: From source to target coordinates.
+        residuals: Misfit at each anchor, shape `(k,)`, in input units; None without anchors.
         rejected: Rows of the anchors that contradict the others.
-        symmetries: Number of equally good registrations.
-        overlap_a: Share of A's samples that land in B's support.
-        overlap_b: Share of B's samples that lie in the image of A's support.
-        reason: One sentence.
+        symmetries: Number of equally good registrations; 0 without any.
+        overlap_a: Share of A's samples that lie in B's support.
+        overlap_b: Share of B's samples that lie in A's support.
+        alignment: How the outlines fit, where they decided.
     """
 
     relation: Relation
     reason: str
-    matrix: Tensor | None = None
-    offset: Tensor | None = None
-    residuals: Tensor = torch.zeros(0, dtype=torch.float64)
+    motion: Motion | None = None
+    residuals: Tensor | None = None
     rejected: tuple[int, ...] = ()
     symmetries: float = 0
     overlap_a: float = math.nan
     overlap_b: float = math.nan
-
-
-def rigid_fit(source: Tensor, target: Tensor, handedness: int) -> tuple[Tensor, Tensor]:
-    r"""The rigid motion of given handedness that best carries one set of points to another.
-
-    .. math:: \min_{Q \in O(m),\ \det Q = h} \sum_k \lvert Q a_k + t - b_k \rvert^2
-
-    Arguments:
-        source: Points :math:`a_k`, shape `(k, m)`.
-        target: Points :math:`b_k`, shape `(k, m)`.
-        handedness: h, 1 or -1.
-
-    Returns:
-        Q of shape `(m, m)` and t of shape `(m,)`.
-
-    References:
-        | A generalized solution of the orthogonal Procrustes problem (Schönemann, 1966)
-        | https://doi.org/10.1007/BF02289451
-        | Least-squares estimation of transformation parameters between two point patterns (Umeyama, 1991)
-        | https://doi.org/10.1109/34.88573
-    """
-    a, b = source.mean(dim=0), target.mean(dim=0)
-    left, _, right = torch.linalg.svd((target - b).T @ (source - a))
-    signs = torch.ones(len(left), dtype=left.dtype)
-    signs[-1] = handedness * torch.sign(torch.linalg.det(left) * torch.linalg.det(right))
-    matrix = (left * signs) @ right
-
-    return matrix, b - matrix @ a
+    alignment: Alignment | None = None
 
 
 def register(a: Domain, b: Domain, anchors: Tensor | None, tolerance: float) -> Registration:
-    r"""Finds how two coordinate domains correspond.
-
-    Closed directions first: a local isometry has to carry the periods of the one into those of the other,
-    which leaves finitely many linear parts. Then the anchors choose among them and fix the translation; in a
-    flat domain they fix the whole rigid motion. Where several fit the anchors equally well, the supports
-    decide.
+    r"""Finds how two coordinate domains of equal dimension correspond.
 
     Arguments:
         a: Domain of A.
-        b: Domain of B, of the same dimension.
+        b: Domain of B.
         anchors: Pairs of sample indices, shape `(k, 2)`, int64; None for none.
         tolerance: Largest relative difference of lengths between isometric domains.
 
     Returns:
         The best registration. A failed one has relation NONE (excluded) or UNDECIDED, never the identity.
     """
-    relation, choices, reason = _linear_parts(a, b, tolerance)
+    relation, matrices, reason = _linear_parts(a, b, tolerance)
 
     if relation in (Relation.NONE, Relation.UNDECIDED):
         return Registration(relation, reason)
 
-    if relation is Relation.B_COVERS_A:
-        a, b, anchors = b, a, None if anchors is None else anchors.flip(1)
-
-    if anchors is None:
-        candidates = _without_anchors(a, b, choices)
+    if relation is Relation.B_ONTO_A:
+        exchanged = None if anchors is None else anchors.flip(1)
+        found = _register(b, a, exchanged, matrices, tolerance)
+        found = replace(found, overlap_a=found.overlap_b, overlap_b=found.overlap_a)
     else:
-        ends = a.coordinates[anchors[:, 0]], b.coordinates[anchors[:, 1]]
-        candidates = _with_anchors(*ends, b.periods, choices, OUTLIER_SHARE * b.spread)
+        found = _register(a, b, anchors, matrices, tolerance)
 
-    if not candidates:
-        return Registration(Relation.UNDECIDED, "too few anchors fix no registration of these domains")
+    if found.motion is None:
+        return found
 
-    best = _best(a, b, [replace(c, relation=relation, reason=reason) for c in candidates])
+    return replace(found, relation=relation, reason=reason)
 
-    if relation is Relation.B_COVERS_A:
-        return replace(best, overlap_a=best.overlap_b, overlap_b=best.overlap_a)
 
-    return best
+def register_projection(source: Domain, target: Domain, anchors: Tensor | None) -> Registration:
+    r"""Finds the projection of a domain onto one of fewer dimensions, from at least m_source + 1 anchors.
+
+    Returns:
+        A registration from `source` to `target`, with relation A_ONTO_B for A the source; UNDECIDED where
+        anchors are too few, NONE where no projection fits them.
+    """
+    if anchors is None or len(anchors) <= source.dimension:
+        needed = source.dimension + 1
+
+        return Registration(
+            Relation.UNDECIDED, f"a projection between the spaces takes {needed} anchors to find"
+        )
+
+    ends = source.coordinates[anchors[:, 0]], target.coordinates[anchors[:, 1]]
+    fit = fit_projection(*ends, OUTLIER_SHARE * target.spread)
+
+    if fit.cost > max(CONTRADICTION * math.hypot(source.accuracy, target.accuracy), 0.02 * target.spread):
+        return Registration(Relation.NONE, "no projection of the one space fits the anchors in the other")
+
+    moved = fit.motion(source.coordinates)
+
+    return Registration(
+        Relation.A_ONTO_B,
+        "the frames of the one lose rank, and the other's space projects onto its",
+        fit.motion,
+        fit.residuals,
+        tuple(fit.wrong.nonzero().flatten().tolist()),
+        symmetries=1,
+        overlap_a=inside(moved, target.coordinates, target.periods).double().mean().item(),
+        overlap_b=inside(target.coordinates, moved, target.periods).double().mean().item(),
+    )
 
 
 def _linear_parts(a: Domain, b: Domain, tolerance: float) -> tuple[Relation, list[Tensor] | None, str]:
-    r"""The linear parts that the periods leave; None for all of O(m)."""
+    r"""The relation that the periods leave possible and the linear parts; None for all of O(m)."""
     m, identity = a.dimension, torch.eye(a.dimension, dtype=torch.float64)
 
     if a.periods is None and b.periods is None:
         return Relation.ISOMETRIC, ([identity, -identity] if m == 1 else None), "neither space is periodic"
 
-    if a.n_periods != b.n_periods:
+    closed = [d.periods for d in (a, b) if d.periods is not None]
+
+    if len(closed) == 1:
+        relation = Relation.A_ONTO_B if a.periods is None else Relation.B_ONTO_A
+        names = ("A", "B") if a.periods is None else ("B", "A")
+
         if m > 1:
-            reason = f"A has {a.n_periods} closed directions and B has {b.n_periods}"
+            return Relation.UNDECIDED, None, f"{names[1]} is periodic and {names[0]} is not"
 
-            return Relation.NONE, None, reason
+        return (
+            relation,
+            [identity, -identity],
+            f"{names[0]} is an open interval, wound round the closed {names[1]}",
+        )
 
-        if a.periods is None:
-            return Relation.A_COVERS_B, [identity, -identity], "A is an open interval and B is closed"
+    if m - min(a.n_periods, b.n_periods) > 1:
+        return Relation.UNDECIDED, None, "spaces with a period and several open directions are not registered"
 
-        return Relation.B_COVERS_A, [identity, -identity], "A is closed and B is an open interval"
+    directions = [(Relation.A_ONTO_B, a, b, "A", "B"), (Relation.B_ONTO_A, b, a, "B", "A")]
 
-    if m - a.n_periods > 1:
-        return Relation.UNDECIDED, None, "closed spaces with more than one open direction are not registered"
+    for relation, source, target, first, second in directions:
+        if source.periods is None or target.periods is None or source.n_periods > target.n_periods:
+            continue
 
-    for relation, source, target, names in (
-        (Relation.A_COVERS_B, a.periods, b.periods, "AB"),
-        (Relation.B_COVERS_A, b.periods, a.periods, "BA"),
-    ):
-        found = lattice_embeddings(source, target, tolerance)
+        found = lattice_embeddings(source.periods, target.periods, tolerance)
 
         if found:
-            index = min(index for _, index, _ in found)
-            choices = [matrix for matrix, i, _ in found if i == index]
+            found.sort(key=lambda entry: entry.strain)
+            sheets = min(entry.sheets for entry in found)
+            matrices = [entry.matrix for entry in found if entry.sheets == sheets]
 
-            if index == 1:
-                return Relation.ISOMETRIC, choices, "the periods agree"
+            if sheets == 1 and a.n_periods == b.n_periods:
+                return Relation.ISOMETRIC, matrices, "the periods agree"
 
-            return relation, choices, f"{names[0]} covers {names[1]} {index} times: so do the periods"
+            return relation, matrices, f"{first} covers {second}, as the periods show"
 
     return Relation.NONE, None, "no isometry carries the periods of A into those of B or the reverse"
 
 
-def _with_anchors(
-    source: Tensor, target: Tensor, periods: Tensor | None, choices: list[Tensor] | None, floor: float
-) -> list[Registration]:
-    r"""One robust fit for each linear part or handedness, those that fit the anchors about as well as the best."""
-    if choices is None:
-        fits = [_robust_rigid(source, target, handedness, floor) for handedness in (1, -1)]
-        fits = [fit for fit in fits if fit is not None]
-    else:
-        fits = [_robust_shift(source, target, matrix, periods, floor) for matrix in choices]
-
-    if not fits:
-        return []
-
-    def cost(fit: Registration) -> float:
-        return fit.residuals.clamp(max=3 * floor).square().mean().sqrt().item()
-
-    best = min(cost(fit) for fit in fits)
-
-    return [fit for fit in fits if cost(fit) <= max(3 * best, floor / 2)]
-
-
-def _fitted(matrix: Tensor, offset: Tensor, source: Tensor, target: Tensor, periods: Tensor | None) -> Tensor:
-    return wrap(source @ matrix.T + offset - target, periods).norm(dim=1)
-
-
-def _outliers(residuals: Tensor, floor: float) -> Tensor:
-    r"""Anchors far off the others' fit; none where they would be a third or more."""
-    scale = 1.4826 * residuals.median().item()
-    wrong = residuals > max(OUTLIER_RESIDUALS * scale, floor)
-
-    return wrong if 3 * wrong.sum() < len(residuals) else torch.zeros_like(wrong)
-
-
-def _robust_shift(
-    source: Tensor, target: Tensor, matrix: Tensor, periods: Tensor | None, floor: float
+def _register(
+    source: Domain, target: Domain, anchors: Tensor | None, matrices: list[Tensor] | None, tolerance: float
 ) -> Registration:
-    r"""The translation modulo the periods that most anchors agree on."""
-    shifts = target - source @ matrix.T
-    distances = wrap(shifts[:, None] - shifts[None], periods).norm(dim=2)
-    pivot = shifts[distances.median(dim=1).values.argmin()]
-    offset = pivot
-    wrong = torch.zeros(len(shifts), dtype=torch.bool)
+    r"""The registration from source to target, under the names A and B."""
+    open_ended = source.periods is None and target.periods is None
 
-    for _ in range(3):  # mean of the agreeing ones, then once more who agrees
-        offset = offset + wrap(shifts[~wrong] - offset, periods).mean(dim=0)
-        residuals = _fitted(matrix, offset, source, target, periods)
-        wrong = _outliers(residuals, floor)
+    if anchors is None:
+        if open_ended:
+            return _by_outlines(source, target, None, tolerance)
 
-    return _candidate(matrix, offset, residuals, wrong)
+        return _about_the_middle(source, target, matrices or [])
 
+    ends = source.coordinates[anchors[:, 0]], target.coordinates[anchors[:, 1]]
+    floor = OUTLIER_SHARE * target.spread
 
-def _robust_rigid(source: Tensor, target: Tensor, handedness: int, floor: float) -> Registration | None:
-    r"""The rigid motion that most anchors agree on: least median of squares over subsets, then least squares."""
-    k, m = source.shape
+    if matrices is None:
+        if anchor_rank(ends[0]) < source.dimension - 1:
+            return _by_outlines(source, target, ends, tolerance)
 
-    if k < m:
-        return None
+        fits = [fit_rigid(*ends, handedness, floor) for handedness in (1, -1)]
+    else:
+        fits = [fit_shift(*ends, matrix, target.periods, floor) for matrix in matrices]
 
-    size = min(k, m + 1)
-    subsets = itertools.islice(itertools.combinations(range(k), size), SUBSETS)
-    wrong = torch.zeros(k, dtype=torch.bool)
-    lowest = math.inf
+    explained = max(CONTRADICTION * math.hypot(source.accuracy, target.accuracy), tolerance * target.spread)
+    best = min(fit.cost for fit in fits)
 
-    for subset in subsets if k > size else [tuple(range(k))]:
-        matrix, offset = rigid_fit(source[list(subset)], target[list(subset)], handedness)
-        residuals = _fitted(matrix, offset, source, target, None)
-        median = residuals.sort().values[math.ceil(2 * k / 3) - 1].item()
+    if best > explained:
+        return _contradicted(source, target, len(ends[0]), open_ended, tolerance)
 
-        if median < lowest:
-            lowest, wrong = median, _outliers(residuals, floor)
+    # Accurate charts tell the fits apart; where the anchors leave several, the supports decide.
+    slack = max(3 * best, 3 * math.hypot(source.accuracy, target.accuracy))
+    fits = [fit for fit in fits if fit.cost <= slack]
+    fits, count = _supported(source, target, fits, open_ended)
 
-    for _ in range(3):
-        matrix, offset = rigid_fit(source[~wrong], target[~wrong], handedness)
-        residuals = _fitted(matrix, offset, source, target, None)
-        wrong = _outliers(residuals, floor)
-
-    return _candidate(matrix, offset, residuals, wrong)
+    return _found(source, target, fits[0], count)
 
 
-def _candidate(matrix: Tensor, offset: Tensor, residuals: Tensor, wrong: Tensor) -> Registration:
+def _contradicted(source: Domain, target: Domain, k: int, open_ended: bool, tolerance: float) -> Registration:
+    r"""No isometry fits the anchors: either there is none, or too many anchors are wrong."""
+    if k > source.dimension + 1:
+        return Registration(Relation.NONE, f"no isometry of the spaces fits most of the {k} anchors")
+
+    alike = not open_ended or _by_outlines(source, target, None, tolerance).motion is not None
+
+    if alike:
+        reason = f"the {k} anchors contradict each other, too few to tell which are wrong"
+
+        return Registration(Relation.UNDECIDED, reason)
+
+    return Registration(Relation.NONE, "neither the anchors nor the outlines of the spaces fit an isometry")
+
+
+def _supported(
+    source: Domain, target: Domain, fits: list[AnchorFit], open_ended: bool
+) -> tuple[list[AnchorFit], int]:
+    r"""The fits under which the supports agree best, and how many they are."""
+    if len(fits) == 1:
+        return fits, 1
+
+    if open_ended and source.dimension <= 3:
+        order = equally_good(source.coordinates, target.coordinates, [fit.motion for fit in fits])
+    else:
+        shares = [min(_overlaps(source, target, fit.motion)) for fit in fits]
+        order = [index for index, share in enumerate(shares) if share >= max(shares) - 0.02]
+
+    good = sorted((fits[index] for index in order), key=lambda fit: fit.cost)
+
+    return good, len(good)
+
+
+def _found(source: Domain, target: Domain, fit: AnchorFit, count: float) -> Registration:
+    overlap_a, overlap_b = _overlaps(source, target, fit.motion)
+
     return Registration(
-        Relation.ISOMETRIC, "", matrix, offset, residuals, tuple(wrong.nonzero().flatten().tolist())
+        Relation.ISOMETRIC,
+        "",
+        fit.motion,
+        fit.residuals,
+        tuple(fit.wrong.nonzero().flatten().tolist()),
+        symmetries=count,
+        overlap_a=overlap_a,
+        overlap_b=overlap_b,
     )
 
 
-def _without_anchors(a: Domain, b: Domain, choices: list[Tensor] | None) -> list[Registration]:
-    r"""All linear parts, with the middles of the supports laid over each other."""
-    if choices is None:
-        return []
+def _overlaps(source: Domain, target: Domain, motion: Motion) -> tuple[float, float]:
+    moved = motion(source.coordinates)
 
-    closed = b.n_periods == b.dimension
-    middle = [(d.coordinates.amin(dim=0) + d.coordinates.amax(dim=0)) / 2 for d in (a, b)]
-    shifts = [
-        torch.zeros(b.dimension, dtype=torch.float64) if closed else middle[1] - q @ middle[0]
-        for q in choices
-    ]
-    none = torch.zeros(0, dtype=torch.float64)
-
-    return [
-        Registration(Relation.ISOMETRIC, "", q, t, none, symmetries=math.inf if closed else 0)
-        for q, t in zip(choices, shifts, strict=True)
-    ]
+    return (
+        inside(moved, target.coordinates, target.periods).double().mean().item(),
+        inside(target.coordinates, moved, target.periods).double().mean().item(),
+    )
 
 
-def _best(a: Domain, b: Domain, candidates: list[Registration]) -> Registration:
-    r"""The candidate under which the supports overlap most, and how many do as well."""
-    scored = []
+def _by_outlines(
+    source: Domain, target: Domain, anchors: tuple[Tensor, Tensor] | None, tolerance: float
+) -> Registration:
+    r"""Flat domains laid over each other by their outlines, and by anchors too few for the whole motion."""
+    if source.dimension > 3:
+        reason = f"in {source.dimension} dimensions {source.dimension} generic anchors are needed"
 
-    for candidate in candidates:
-        moved = a.coordinates @ candidate.matrix.T + candidate.offset
-        scored.append(
-            replace(
-                candidate,
-                overlap_a=inside(moved, b.coordinates, b.periods).double().mean().item(),
-                overlap_b=inside(b.coordinates, moved, b.periods).double().mean().item(),
-            )
+        return Registration(Relation.UNDECIDED, reason)
+
+    good, count = align(source.coordinates, target.coordinates, anchors)
+    best = good[0]
+    motion = Motion(best.matrix, best.offset)
+
+    if anchors is None and best.misfit > SAME:
+        share = best.distance / target.spread
+        reason = f"the outlines of the spaces differ by {share:.1%} of their spread"
+
+        return Registration(Relation.NONE if share > tolerance else Relation.UNDECIDED, reason)
+
+    residuals = None if anchors is None else (motion(anchors[0]) - anchors[1]).norm(dim=1)
+
+    overlap_a, overlap_b = _overlaps(source, target, motion)
+
+    return Registration(
+        Relation.ISOMETRIC, "", motion, residuals, (), count, overlap_a, overlap_b, alignment=best
+    )
+
+
+def _about_the_middle(source: Domain, target: Domain, matrices: list[Tensor]) -> Registration:
+    r"""Closed spaces without anchors: any shift along the periods fits; open directions by their ends."""
+    best: Registration | None = None
+
+    for matrix in matrices:
+        turned = source.coordinates @ matrix.T
+        offset = (target.coordinates.amin(dim=0) + target.coordinates.amax(dim=0)) / 2
+        offset = offset - (turned.amin(dim=0) + turned.amax(dim=0)) / 2
+        assert target.periods is not None
+        across = torch.linalg.pinv(target.periods) @ target.periods  # projection on the closed directions
+        motion = Motion(matrix, offset - offset @ across)
+        overlap_a, overlap_b = _overlaps(source, target, motion)
+        found = Registration(
+            Relation.ISOMETRIC, "", motion, symmetries=math.inf, overlap_a=overlap_a, overlap_b=overlap_b
         )
 
-    def overlap(c: Registration) -> float:
-        return min(c.overlap_a, c.overlap_b)
+        if best is None or min(overlap_a, overlap_b) > min(best.overlap_a, best.overlap_b) + 0.02:
+            best = found
 
-    most = max(overlap(c) for c in scored)
-    # Within the sampling error of the overlap the anchors' own fit decides.
-    good = [c for c in scored if overlap(c) >= most - 0.02]
-    best = min(good, key=lambda c: c.residuals.square().sum().item())
+    assert best is not None
 
-    return replace(best, symmetries=max(best.symmetries, len(good)))
+    return best

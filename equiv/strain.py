@@ -11,18 +11,16 @@ so that w follows from the strains by linear elasticity, up to the rigid motions
 from __future__ import annotations
 
 import itertools
-
 from dataclasses import dataclass
 
 import torch
-
 from torch import Tensor
 
 from equiv.chart import Chart
 from equiv.observations import Observations
 from equiv.smooth_fit import SmoothBasis
 
-__all__ = ["Strain", "measure_strain"]
+__all__ = ["Strain", "measure_strain", "rigid_motions"]
 
 FUNCTIONS = 60
 
@@ -87,7 +85,7 @@ def measure_strain(chart: Chart, obs: Observations, coordinates: Tensor, periods
     # Lengths in the activations: |DF w| = |H w| with H^T H = DF^T DF.
     root = torch.linalg.cholesky(lifted.mT @ lifted, upper=True)
     moved = torch.einsum("nb,ncm->ncbm", values, root).reshape(n * m, b * m)
-    rigid = torch.einsum("ncm,nmr->ncr", root, _rigid_motions(coordinates, periods)).reshape(n * m, -1)
+    rigid = torch.einsum("ncm,nmr->ncr", root, rigid_motions(coordinates, periods)).reshape(n * m, -1)
     moved = moved - rigid @ torch.linalg.lstsq(rigid, moved).solution  # which registration settles
     mass = moved.T @ moved / n
 
@@ -99,7 +97,7 @@ def measure_strain(chart: Chart, obs: Observations, coordinates: Tensor, periods
     )
 
 
-def _rigid_motions(coordinates: Tensor, periods: Tensor | None) -> Tensor:
+def rigid_motions(coordinates: Tensor, periods: Tensor | None) -> Tensor:
     r"""Velocities of the translations and, where nothing is periodic, rotations: `(n, m, r)`."""
     n, m = coordinates.shape
     shifts = torch.eye(m, dtype=torch.float64).expand(n, m, m)

@@ -14,9 +14,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from equiv.anchors import Motion
 from equiv.support import Outline, outline
 
-__all__ = ["Alignment", "align", "rotation_grid"]
+__all__ = ["SAME", "Alignment", "align", "equally_good", "rotation_grid"]
+
+# Outlines of two samples of one support differ by 0.3 to 0.6 of the distance of samples there.
+SAME = 1.0
 
 # Motions refined; the symmetries of a cube are 48.
 REFINED = 60
@@ -88,6 +92,21 @@ def align(a: Tensor, b: Tensor, anchors: Anchors = None) -> tuple[list[Alignment
         return distinct, math.inf
 
     return distinct, len(distinct)
+
+
+def equally_good(a: Tensor, b: Tensor, motions: list[Motion]) -> list[int]:
+    r"""Which of some given motions fit the outlines as well as the best of them.
+
+    Arguments:
+        a: Samples of A, shape `(n_a, m)`, m at most 3, in input units.
+        b: Samples of B, shape `(n_b, m)`.
+        motions: The motions, one at least.
+    """
+    first, second = outline(a), outline(b)
+    misfits = [_fit(first, second, g.matrix, g.offset, None, steps=0).misfit for g in motions]
+    limit = EQUALLY_GOOD * max(min(misfits), 0.3)
+
+    return [index for index, misfit in enumerate(misfits) if misfit <= limit]
 
 
 def rotation_grid(m: int) -> list[Tensor]:

@@ -208,6 +208,6 @@ class Transformation(Map):
     @classmethod
     def from_config(cls, config: dict[str, Any], tensors: dict[str, Tensor]) -> Transformation:
         r"""The inverse of `config` and `state_dict`."""
-        return cls(
-            build(config["there"], part(tensors, "there")), build(config["back"], part(tensors, "back"))
-        )
+        there, back = (cast(Map, build(config[name], part(tensors, name))) for name in ("there", "back"))
+
+        return cls(there, back)

@@ -1,5 +1,4 @@
-r"""Comparison of two networks without pairs: geometry, registration, and an error estimated from what is
-left.
+r"""Comparison of two networks without pairs: geometry, registration, and an error from what is left.
 
 Only the metric that the frames define is used. Each side gets a flat chart of its own; the registration is a
 local isometry between the charts; T restricts, registers and lifts. The two spaces are equivalent when such
@@ -9,18 +8,21 @@ an isometry exists in both directions and T holds where it was not fitted.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from equiv.anchors import Motion
+from equiv.charted import Side, chart_side
+from equiv.anchors import Motion
+from equiv.chart import Chart
 from equiv.comparison import Comparison, Direction
-from equiv.isometric import IsometricMaps
+from equiv.error_bounds import estimate_error
 from equiv.lattice import wrap
 from equiv.observations import Observations
-from equiv.registration import Domain, Registration, Relation, register
-from equiv.strain import Strain, measure_strain
+from equiv.registration import Registration, Relation, register, register_projection
 from equiv.transformation import ChartMap, NoMap, Transformation
 from equiv.verdict import Interval, decide
 
@@ -28,36 +30,9 @@ __all__ = ["compare_unpaired"]
 
 # Below this share of common support a verdict is at best inconclusive.
 MIN_OVERLAP = 0.9
-# RMS error of T over the root of the sum of squares of the charts' estimated errors, on synthetic pairs.
-CHART_FACTOR = 1.4
-# Rejected pairs of neighbours per sample that the noise of bursts explains.
-NOISY_PAIRS = 0.02
+# Where a direction is excluded no map is returned, and the error is that of always predicting the mean.
 NO_MAP = Interval(1.0, 1.0, 1.0)
 UNKNOWN = Interval(math.nan, math.nan, math.nan)
-
-
-@dataclass(frozen=True)
-class Side:
-    r"""One network's samples with their chart."""
-
-    observations: Observations
-    domain: Domain
-    chart: nn.Module
-    strain: Strain
-    reasons: list[str]
-    numbers: dict[str, Any]
-
-    @property
-    def spread(self) -> float:
-        r"""RMS distance of the activations from their mean."""
-        values = self.observations.values.double()
-
-        return (values - values.mean(dim=0)).square().sum(dim=1).mean().sqrt().item()
-
-    @property
-    def chart_error(self) -> float:
-        r"""RMS error of the chart in the activations, estimated, over their spread."""
-        return math.hypot(self.strain.displacement, self.strain.noise, self.strain.misfit) / self.spread
 
 
 def compare_unpaired(
@@ -99,7 +74,7 @@ def _order(obs: Observations) -> tuple[float, ...]:
 def _compared(
     a: Observations, b: Observations, anchors: Tensor | None, tolerance: float, confidence: float
 ) -> Comparison:
-    side_a, side_b = _side(a), _side(b)
+    side_a, side_b = chart_side(a), chart_side(b)
     known = None if anchors is None else anchors.cpu()
     registration = _registered(side_a, side_b, known, tolerance)
     transformation = _transformation(side_a, side_b, registration)
@@ -132,72 +107,66 @@ def _compared(
     )
 
 
-def _side(obs: Observations) -> Side:
-    maps = IsometricMaps().fit(obs)
-    coordinates = maps.coordinates_.detach().double().cpu()
-    periods = None if maps.periods_ is None else maps.periods_.detach().double().cpu()
-    strain = measure_strain(maps.chart_, obs, coordinates, periods)
-    # Noise of finite bursts alone sets a few pairs of neighbours apart.
-    noise = obs.burst_size is not None and maps.diagnostics_["rejected_pairs"] <= NOISY_PAIRS * len(obs)
-    accepted = maps.accepted_ or (noise and maps.diagnostics_["frustration"] == 0)
-    reasons = [] if accepted else list(maps.diagnostics_["reasons"])
-    numbers = {
-        "intrinsic_dimension": coordinates.shape[1],
-        "samples": len(obs),
-        "neurons": obs.values.shape[1],
-        "residual": float(maps.residual_),
-        "embedding": bool(maps.accepted_),
-    }
-
-    if periods is not None:
-        numbers["periods"] = periods.norm(dim=1).tolist()
-
-    return Side(obs, Domain(coordinates, periods), maps.chart_, strain, reasons, numbers)
-
-
 def _registered(a: Side, b: Side, anchors: Tensor | None, tolerance: float) -> Registration:
-    if a.domain.dimension != b.domain.dimension:
-        return Registration(
-            Relation.UNDECIDED,
-            f"the intrinsic dimensions differ: {a.domain.dimension} of A and {b.domain.dimension} of B",
-        )
+    if a.domain.dimension == b.domain.dimension:
+        return register(a.domain, b.domain, anchors, tolerance / 2)
 
-    return register(a.domain, b.domain, anchors, tolerance / 2)
+    dimensions = f"the intrinsic dimensions differ, {a.domain.dimension} of A and {b.domain.dimension} of B"
+    larger, smaller = (a, b) if a.domain.dimension > b.domain.dimension else (b, a)
+
+    # A space of fewer dimensions is an image of the other only if its frames show the directions that were lost.
+    if smaller.columns < larger.domain.dimension:
+        return Registration(Relation.NONE, dimensions)
+
+    exchanged = anchors.flip(1) if anchors is not None and larger is b else anchors
+    found = register_projection(larger.domain, smaller.domain, exchanged)
+
+    if found.motion is None or larger is a:
+        return replace(found, reason=f"{dimensions}, and {found.reason}")
+
+    return replace(
+        found,
+        relation=Relation.B_ONTO_A,
+        reason=f"{dimensions}, and {found.reason}",
+        overlap_a=found.overlap_b,
+        overlap_b=found.overlap_a,
+    )
 
 
 def _transformation(a: Side, b: Side, found: Registration) -> Transformation:
-    if found.matrix is None or found.offset is None:
+    if found.motion is None:
         nothing = NoMap(f"{found.reason}.")
 
         return Transformation(nothing, nothing)
 
-    source, target = (b, a) if found.relation is Relation.B_COVERS_A else (a, b)
-    device = target.observations.device
-    matrix, offset = found.matrix.to(device), found.offset.to(device)
-    there: nn.Module = ChartMap(source.chart, target.chart, matrix, offset)
-    back: nn.Module = NoMap(f"{found.reason}, so that one point has several images.")
+    source, target = (b, a) if found.relation is Relation.B_ONTO_A else (a, b)
+    there = _chart_map(source, target, found.motion)
 
     if found.relation is Relation.ISOMETRIC:
-        inverse = torch.linalg.inv(matrix)
-        back = ChartMap(target.chart, source.chart, inverse, -inverse @ offset)
+        return Transformation(there, _chart_map(target, source, found.motion.inverse))
 
-    if found.relation is Relation.B_COVERS_A:
-        return Transformation(back, there)
+    back = NoMap(f"{found.reason}, so that one point has several images.")
 
-    return Transformation(there, back)
+    return Transformation(back, there) if found.relation is Relation.B_ONTO_A else Transformation(there, back)
+
+
+def _chart_map(source: Side, target: Side, motion: Motion) -> ChartMap:
+    device = target.observations.device
+
+    return ChartMap(source.chart, target.chart, motion.matrix.to(device), motion.offset.to(device))
 
 
 def _aligned(a: Side, b: Side, found: Registration) -> tuple[Tensor, Tensor]:
     r"""Both sides' coordinates in the target's frame of reference."""
     first, second = a.domain.coordinates, b.domain.coordinates
 
-    if found.matrix is None or found.offset is None:
+    if found.motion is None:
         return first, second
 
-    if found.relation is Relation.B_COVERS_A:
-        return wrap(first, a.domain.periods), wrap(second @ found.matrix.T + found.offset, a.domain.periods)
+    if found.relation is Relation.B_ONTO_A:
+        return wrap(first, a.domain.periods), wrap(found.motion(second), a.domain.periods)
 
-    return wrap(first @ found.matrix.T + found.offset, b.domain.periods), wrap(second, b.domain.periods)
+    return wrap(found.motion(first), b.domain.periods), wrap(second, b.domain.periods)
 
 
 def _errors(
@@ -217,66 +186,22 @@ def _errors(
 
     forward = backward = NO_MAP
 
-    if found.relation is not Relation.B_COVERS_A:
-        forward = _error(a, b, found, transformation, anchors)
+    if found.relation is not Relation.B_ONTO_A:
+        forward = estimate_error(a, b, found, transformation, anchors, confidence)
 
-    if found.relation is not Relation.A_COVERS_B:
-        backward = _error(b, a, found, transformation.inverse, None if anchors is None else anchors.flip(1))
+    if found.relation is not Relation.A_ONTO_B:
+        exchanged = None if anchors is None else anchors.flip(1)
+        backward = estimate_error(b, a, found, transformation.inverse, exchanged, confidence)
 
     return forward, backward
-
-
-def _error(
-    source: Side, target: Side, found: Registration, transformation: nn.Module, anchors: Tensor | None
-) -> Interval:
-    r"""Error of one direction, from the errors of both charts and the anchors left out in turn.
-
-    The charts' errors follow from their strains (see `equiv.strain`); what the anchors show comes on top,
-    since it would also show that the spaces are not isometric. The bounds are those that held on synthetic
-    pairs with known errors (`benchmarks/calibration.py`).
-    """
-    charts = math.hypot(source.chart_error, target.chart_error)
-    left_out, freedom = _left_out(target, found, transformation, source, anchors)
-    estimate = math.hypot(CHART_FACTOR * charts, left_out)
-    low = math.hypot(CHART_FACTOR * charts / 3, left_out / 3)
-    high = math.hypot(CHART_FACTOR * charts * 2, left_out * (1.2 + 2 / math.sqrt(freedom)))
-
-    return Interval(estimate, low, high)
-
-
-def _left_out(
-    target: Side, found: Registration, transformation: nn.Module, source: Side, anchors: Tensor | None
-) -> tuple[float, float]:
-    r"""RMS error that the anchors left out in turn show, over the spread, and its degrees of freedom.
-
-    k anchors that fit p parameters leave a share 1 - p / (k m) of their variance; leaving one out shows the
-    reciprocal.
-    """
-    if anchors is None:
-        return 0.0, math.inf
-
-    values, goal = source.observations.values.double(), target.observations.values.double()
-    kept = torch.ones(len(anchors), dtype=torch.bool)
-    kept[list(found.rejected)] = False
-    pairs = anchors[kept].to(values.device)
-    k, m = len(pairs), target.domain.dimension
-    turns = m * (m - 1) / 2 if target.domain.periods is None else 0
-    freedom = k * m - m - turns
-
-    if freedom <= 0:
-        return 0.0, math.inf
-
-    square = (transformation(values[pairs[:, 0]]) - goal[pairs[:, 1]]).square().sum(dim=1).mean().item()
-
-    return math.sqrt(square) * (k * m / freedom) / target.spread, freedom
 
 
 def _blocking(a: Side, b: Side, found: Registration) -> list[str]:
     r"""Reasons that forbid a conclusion."""
     reasons = [
-        f"the chart of {name} was not accepted: {why}"
+        f"{name} has no chart to be trusted: {why}"
         for name, side in (("A", a), ("B", b))
-        for why in side.reasons
+        for why in side.objections
     ]
 
     if found.relation is Relation.UNDECIDED:
@@ -304,9 +229,9 @@ def _diagnostics(a: Side, b: Side, found: Registration, anchors: Tensor | None) 
         if name in b.numbers:
             numbers[f"{name}_b"] = b.numbers[name]
 
+    numbers |= {f"{name}_b": value for name, value in b.numbers.items() if name not in a.numbers}
+
     numbers |= {
-        "strain_a": a.strain.size,
-        "strain_b": b.strain.size,
         "relation": str(found.relation),
         "relation_reason": found.reason,
         "anchors": 0 if anchors is None else len(anchors),
@@ -315,7 +240,7 @@ def _diagnostics(a: Side, b: Side, found: Registration, anchors: Tensor | None) 
         "overlap_b": found.overlap_b,
     }
 
-    if found.residuals is not None and len(found.residuals):
+    if found.residuals is not None:
         numbers["anchor_residual"] = found.residuals.square().mean().sqrt().item()
 
     return numbers

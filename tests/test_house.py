@@ -12,8 +12,8 @@ ROOT = Path(__file__).parent.parent
 ORDER = """
     checks frames observations hooks pushforward bursts tangents probe_arguments probe mahalanobis neighbors
     kernel epsilon eigenpairs sparse_kernel diffusion_maps
-    gaussian_basis rayleigh_ritz galerkin selection geodesics normal_equations synchronization smooth_fit periods development flattening chart isometric lattice strain support anchors symmetry registration transformation verdict
-    comparison paired unpaired compare observability classes baselines drawing panels plot report
+    gaussian_basis rayleigh_ritz galerkin selection geodesics normal_equations synchronization smooth_fit periods development flattening chart isometric lattice strain support anchors symmetry registration charted transformation verdict
+    comparison error_bounds paired unpaired compare observability classes baselines drawing panels plot report
 """.split()
 NOT_FOR_THE_LIBRARY = {"pytorch_lightning", "lightning", "hydra", "omegaconf", "wandb", "rich", "sklearn", "trimesh"}
 SLOW_TO_IMPORT = {"scipy", "matplotlib", "plotly", "sklearn"}

@@ -1,0 +1,115 @@
+r"""One side of an unpaired comparison: its samples with a flat chart, and how accurate the chart is."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from equiv.chart import Chart
+from equiv.isometric import IsometricMaps
+from equiv.observations import Observations
+from equiv.registration import Domain
+from equiv.strain import Strain, measure_strain
+
+__all__ = ["Side", "chart_side"]
+
+# Rejected pairs of neighbours per sample that the noise of bursts explains.
+NOISY_PAIRS = 0.02
+
+
+@dataclass(frozen=True)
+class Side:
+    r"""One network's samples with their chart.
+
+    Attributes:
+        observations: The samples, with frames.
+        domain: Their coordinates; None where no chart could be fitted.
+        chart: The chart, likewise.
+        strain: How far the chart is from isometric, likewise.
+        objections: Sentences, without full stop: why the chart is not to be trusted; empty when it is.
+        numbers: Diagnostics by name, without the side's letter.
+    """
+
+    observations: Observations
+    domain: Domain | None = None
+    chart: Chart | None = None
+    strain: Strain | None = None
+    objections: list[str] = field(default_factory=list)
+    numbers: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def columns(self) -> int:
+        r"""Number of input directions that the frames speak of."""
+        assert self.observations.frames is not None
+
+        return self.observations.frames.shape[2]
+
+    @property
+    def spread(self) -> float:
+        r"""RMS distance of the activations from their mean."""
+        values = self.observations.values.double()
+
+        return (values - values.mean(dim=0)).square().sum(dim=1).mean().sqrt().item()
+
+    @property
+    def error(self) -> float:
+        r"""RMS error of the chart in the activations, estimated, over their spread; NaN without a chart."""
+        if self.strain is None:
+            return math.nan
+
+        return math.hypot(self.strain.displacement, self.strain.noise, self.strain.misfit) / self.spread
+
+
+def chart_side(obs: Observations) -> Side:
+    r"""Fits the isometric coordinates of one side; a failure is a side without a chart and a sentence."""
+    numbers: dict[str, Any] = {"samples": len(obs), "neurons": obs.values.shape[1]}
+
+    if obs.rank is not None:
+        numbers["rank"] = int(obs.rank.mode().values)
+        numbers["rank_share"] = (obs.rank == numbers["rank"]).double().mean().item()
+
+    try:
+        maps = IsometricMaps().fit(obs)
+    except (ValueError, torch.linalg.LinAlgError) as failure:
+        return Side(obs, objections=[str(failure).rstrip(".")], numbers=numbers | {"embedding": False})
+
+    coordinates = maps.coordinates_.detach().double().cpu()
+    periods = None if maps.periods_ is None else maps.periods_.detach().double().cpu()
+    numbers |= {
+        "intrinsic_dimension": coordinates.shape[1],
+        "residual": float(maps.residual_),
+        "embedding": bool(maps.accepted_),
+    }
+
+    if not coordinates.isfinite().all():
+        return Side(obs, objections=["its coordinates are not finite"], numbers=numbers)
+
+    strain = measure_strain(maps.chart_, obs, coordinates, periods)
+    numbers["strain"] = strain.size
+
+    if periods is not None:
+        numbers["periods"] = periods.norm(dim=1).tolist()
+
+    # Coordinates are off by what the activations are, over the RMS length of the frames' columns.
+    stretch = maps.chart_.frames(coordinates).square().sum(dim=(1, 2)).mean().sqrt().item()
+    moved = math.hypot(strain.displacement, strain.noise) * coordinates.shape[1] ** 0.5 / stretch
+
+    return Side(
+        obs, Domain(coordinates, periods, moved), maps.chart_, strain, _objections(maps, obs), numbers
+    )
+
+
+def _objections(maps: IsometricMaps, obs: Observations) -> list[str]:
+    if maps.accepted_:
+        return []
+
+    # Noise of finite bursts alone sets a few pairs of neighbours apart.
+    noise = obs.burst_size is not None and maps.diagnostics_["rejected_pairs"] <= NOISY_PAIRS * len(obs)
+
+    if noise and maps.diagnostics_["frustration"] == 0:
+        return []
+
+    return [str(reason).rstrip(".") for reason in maps.diagnostics_["reasons"]]

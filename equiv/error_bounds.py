@@ -1,0 +1,105 @@
+r"""The error of an unpaired transformation on fresh inputs, estimated from what is left, with its bounds.
+
+Three things show it: the strains of the two charts (`equiv.strain`), the anchors left out in turn, and, where
+outlines had to stand in for anchors, how loosely these fix the motion. `benchmarks/calibration.py` holds the
+estimates against true errors.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from equiv.charted import Side
+from equiv.registration import Registration
+from equiv.strain import rigid_motions
+from equiv.transformation import Transformation
+from equiv.verdict import Interval
+
+__all__ = ["estimate_error"]
+
+# RMS error of T over the root of the sum of squares of the charts' estimated errors, on synthetic pairs, and
+# the degrees of freedom of a chi-square that scatters about it as much as they did.
+CHART_FACTOR = 1.4
+CHART_FREEDOM = 2.5
+
+
+def estimate_error(
+    source: Side,
+    target: Side,
+    found: Registration,
+    transformation: Transformation,
+    anchors: Tensor | None,
+    confidence: float,
+) -> Interval:
+    r"""RMS error of T over the spread of the target.
+
+    .. math:: e^2 = \frac{\nu_0 e_0^2 + \nu s^2}{\nu_0 + \nu} + l^2
+
+    with :math:`e_0` expected from the charts, s shown by anchors left out in turn with :math:`\nu` degrees of
+    freedom, and l the looseness of the outlines. The bounds are those of a chi-square with
+    :math:`\nu_0 + \nu` degrees of freedom.
+
+    Arguments:
+        source: The side mapped from.
+        target: The side mapped to.
+        found: The registration.
+        transformation: From source to target.
+        anchors: Pairs of sample indices (source, target), shape `(k, 2)`, or None.
+        confidence: Level of the bounds.
+    """
+    from scipy.special import gammaincinv
+
+    expected = CHART_FACTOR * math.hypot(source.error, target.error)
+    shown, freedom = _left_out(source, target, found, transformation, anchors)
+    pooled = (CHART_FREEDOM * expected**2 + freedom * shown**2) / (CHART_FREEDOM + freedom)
+    loose = _looseness(target, found)
+    estimate = math.sqrt(pooled + loose**2)
+    half = (CHART_FREEDOM + freedom) / 2
+    low, high = (math.sqrt(half / gammaincinv(half, p)) for p in ((1 + confidence) / 2, (1 - confidence) / 2))
+
+    return Interval(estimate, estimate * low, estimate * high)
+
+
+def _left_out(
+    source: Side, target: Side, found: Registration, transformation: Transformation, anchors: Tensor | None
+) -> tuple[float, float]:
+    r"""RMS error that the anchors left out in turn show, over the spread, and its degrees of freedom.
+
+    k anchors that fit p parameters leave a share 1 - p / (k m) of their variance; leaving one out shows the
+    reciprocal.
+    """
+    assert target.domain is not None
+
+    if anchors is None or found.alignment is not None:
+        return 0.0, 0.0
+
+    values, goal = source.observations.values.double(), target.observations.values.double()
+    kept = torch.ones(len(anchors), dtype=torch.bool)
+    kept[list(found.rejected)] = False
+    pairs = anchors[kept].to(values.device)
+    k, m = len(pairs), target.domain.dimension
+    turns = m * (m - 1) // 2 if target.domain.periods is None else 0
+    freedom = k * m - m - turns
+
+    if freedom <= 0:
+        return 0.0, 0.0
+
+    square = (transformation(values[pairs[:, 0]]) - goal[pairs[:, 1]]).square().sum(dim=1).mean().item()
+
+    return math.sqrt(square) * (k * m / freedom) / target.spread, float(freedom)
+
+
+def _looseness(target: Side, found: Registration) -> float:
+    r"""RMS error in the activations, over their spread, of a motion that outlines fixed."""
+    if found.alignment is None or target.domain is None or target.chart is None:
+        return 0.0
+
+    coordinates, alignment = target.domain.coordinates, found.alignment
+    motions = rigid_motions(coordinates - alignment.middle, target.domain.periods)  # (n, m, r)
+    moved = target.chart.frames(coordinates).double().cpu() @ motions  # (n, d, r)
+    square = torch.einsum("ndr,rs,nds->n", moved, alignment.covariance, moved).mean().item()
+
+    return math.sqrt(max(square, 0.0)) / target.spread
