@@ -16,8 +16,6 @@ from torch import Tensor
 
 from equiv.anchors import Motion
 from equiv.charted import Side, chart_side
-from equiv.anchors import Motion
-from equiv.chart import Chart
 from equiv.comparison import Comparison, Direction
 from equiv.error_bounds import estimate_error
 from equiv.lattice import wrap
@@ -82,6 +80,9 @@ def _compared(
     blocking = _blocking(side_a, side_b, registration)
     verdict, sentence = decide(a_to_b, b_to_a, tolerance, confidence=confidence, blocking=blocking)
 
+    if registration.relation in (Relation.NONE, Relation.A_ONTO_B, Relation.B_ONTO_A):
+        sentence += f" Why: {registration.reason}."
+
     if registration.symmetries > 1:
         sentence += (
             f" The spaces have {registration.symmetries:g} isometries that fit equally well"
@@ -108,20 +109,26 @@ def _compared(
 
 
 def _registered(a: Side, b: Side, anchors: Tensor | None, tolerance: float) -> Registration:
-    if a.domain.dimension == b.domain.dimension:
-        return register(a.domain, b.domain, anchors, tolerance / 2)
+    first, second = a.domain, b.domain
 
-    dimensions = f"the intrinsic dimensions differ, {a.domain.dimension} of A and {b.domain.dimension} of B"
-    larger, smaller = (a, b) if a.domain.dimension > b.domain.dimension else (b, a)
+    if first is None or second is None:
+        return Registration(Relation.UNDECIDED, "a chart is missing")
 
-    # A space of fewer dimensions is an image of the other only if its frames show the directions that were lost.
-    if smaller.columns < larger.domain.dimension:
+    if first.dimension == second.dimension:
+        return register(first, second, anchors, tolerance / 2)
+
+    dimensions = f"the intrinsic dimensions differ, {first.dimension} of A and {second.dimension} of B"
+    larger, smaller = (first, second) if first.dimension > second.dimension else (second, first)
+    columns = b.columns if smaller is second else a.columns
+
+    # A space of fewer dimensions is an image of the other only if its frames show the lost directions.
+    if columns < larger.dimension:
         return Registration(Relation.NONE, dimensions)
 
-    exchanged = anchors.flip(1) if anchors is not None and larger is b else anchors
-    found = register_projection(larger.domain, smaller.domain, exchanged)
+    exchanged = anchors.flip(1) if anchors is not None and larger is second else anchors
+    found = register_projection(larger, smaller, exchanged)
 
-    if found.motion is None or larger is a:
+    if found.motion is None or larger is first:
         return replace(found, reason=f"{dimensions}, and {found.reason}")
 
     return replace(
@@ -151,6 +158,7 @@ def _transformation(a: Side, b: Side, found: Registration) -> Transformation:
 
 
 def _chart_map(source: Side, target: Side, motion: Motion) -> ChartMap:
+    assert source.chart is not None and target.chart is not None
     device = target.observations.device
 
     return ChartMap(source.chart, target.chart, motion.matrix.to(device), motion.offset.to(device))
@@ -158,6 +166,9 @@ def _chart_map(source: Side, target: Side, motion: Motion) -> ChartMap:
 
 def _aligned(a: Side, b: Side, found: Registration) -> tuple[Tensor, Tensor]:
     r"""Both sides' coordinates in the target's frame of reference."""
+    if a.domain is None or b.domain is None:
+        return _coordinates(a), _coordinates(b)
+
     first, second = a.domain.coordinates, b.domain.coordinates
 
     if found.motion is None:
@@ -167,6 +178,14 @@ def _aligned(a: Side, b: Side, found: Registration) -> tuple[Tensor, Tensor]:
         return wrap(first, a.domain.periods), wrap(found.motion(second), a.domain.periods)
 
     return wrap(found.motion(first), b.domain.periods), wrap(second, b.domain.periods)
+
+
+def _coordinates(side: Side) -> Tensor:
+    r"""The coordinates of a side, `(n, 0)` where it has no chart."""
+    if side.domain is None:
+        return torch.zeros(len(side.observations), 0, dtype=torch.float64)
+
+    return side.domain.coordinates
 
 
 def _errors(
@@ -207,10 +226,7 @@ def _blocking(a: Side, b: Side, found: Registration) -> list[str]:
     if found.relation is Relation.UNDECIDED:
         reasons.append(found.reason)
     elif found.relation is not Relation.NONE:
-        for name, other, share in (
-            ("A", "B", found.overlap_a),
-            ("B", "A", found.overlap_b),
-        ):
+        for name, other, share in (("A", "B", found.overlap_a), ("B", "A", found.overlap_b)):
             if not share >= MIN_OVERLAP:
                 reasons.append(f"only {share:.0%} of the samples of {name} lie where {other} has samples")
 
