@@ -82,11 +82,12 @@ class Chart(nn.Module):
 
     def frames(self, coordinates: Tensor) -> Tensor:
         r"""Jacobians of `lift`, `(q, m)` to `(q, d, m)`."""
-        wide = coordinates.double()
-        gradient = self._basis(wide.dtype).gradient(wide)  # (q, b, m)
-        jacobian = torch.einsum("qbm,bd->qdm", gradient, self.get_buffer("coefficients").double())
+        return self._combine(coordinates.double())[1].to(coordinates.dtype)
 
-        return jacobian.to(coordinates.dtype)
+    def _combine(self, coordinates: Tensor) -> tuple[Tensor, Tensor]:
+        coefficients = self.get_buffer("coefficients").double()
+
+        return self._basis(coordinates.dtype).combine(coordinates, coefficients)
 
     def restrict(self, values: Tensor) -> Tensor:
         r"""Coordinates of values: `(q, d)` to `(q, m)`, differentiable in the values."""
@@ -118,8 +119,9 @@ class Chart(nn.Module):
     def _step(self, coordinates: Tensor, values: Tensor) -> Tensor:
         r"""One Gauss-Newton step; differentiable in `values`, the coordinates taken as given."""
         weights = self.get_buffer("weights").double()
-        jacobian = self.frames(coordinates) * weights[:, None]
-        defect = (values - self.lift(coordinates)) * weights
+        lifted, jacobian = self._combine(coordinates)
+        jacobian = jacobian * weights[:, None]
+        defect = (values - lifted) * weights
         gram = jacobian.mT @ jacobian
         ridge = 1e-12 * gram.diagonal(dim1=1, dim2=2).sum(dim=1)[:, None, None]
         gram = gram + ridge * torch.eye(self.dimension, dtype=gram.dtype, device=gram.device)

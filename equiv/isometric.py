@@ -174,8 +174,7 @@ def _trapezoid_defect(
     r"""What the trapezoid rule misses of F along each edge, `(E, d)`."""
     basis, coefficients = smooth
     u, i, j = solution.coordinates, equations.i, equations.j
-    fitted = basis.evaluate(u) @ coefficients
-    slope = torch.einsum("nbm,bd->ndm", basis.gradient(u), coefficients)
+    fitted, slope = basis.combine(u, coefficients)
     step = u[j] - u[i]
     if windings is not None and solution.periods is not None:
         step = step + windings @ solution.periods

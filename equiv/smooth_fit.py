@@ -86,18 +86,37 @@ class SmoothBasis:
 
     def evaluate(self, coordinates: Tensor) -> Tensor:
         r"""The functions at `(q, m)` points, shape `(q, b)`."""
-        difference = coordinates[:, None, None] - self.centers[:, None] - self.images  # (q, b, g, m)
-        bumps = torch.exp(-0.5 * difference.square().sum(dim=-1) / self.width**2).sum(dim=2)
-        ones = torch.ones_like(coordinates[:, :1])
+        bumps = torch.zeros(1, dtype=coordinates.dtype, device=coordinates.device)
 
-        return torch.cat([ones, coordinates @ self.free, bumps], dim=1)
+        for image in self.images:
+            bumps = bumps + self._bumps(self._differences(coordinates, image))
 
-    def gradient(self, coordinates: Tensor) -> Tensor:
-        r"""Their gradients at `(q, m)` points, shape `(q, b, m)`."""
-        difference = coordinates[:, None, None] - self.centers[:, None] - self.images
-        bumps = torch.exp(-0.5 * difference.square().sum(dim=-1) / self.width**2)
-        slope = -(bumps[..., None] * difference).sum(dim=2) / self.width**2
-        q, m = coordinates.shape
-        zeros = torch.zeros(q, 1, m, dtype=coordinates.dtype, device=coordinates.device)
+        return torch.cat([torch.ones_like(coordinates[:, :1]), coordinates @ self.free, bumps], dim=1)
 
-        return torch.cat([zeros, self.free.mT.expand(q, -1, -1), slope], dim=1)
+    def combine(self, coordinates: Tensor, coefficients: Tensor) -> tuple[Tensor, Tensor]:
+        r"""Values `(q, d)` and Jacobians `(q, d, m)` of the functions with `coefficients`, `(b, d)`."""
+        m, free = coordinates.shape[1], self.free.shape[1]
+        linear, weights = coefficients[1 : 1 + free], coefficients[1 + free :]
+        values = coefficients[0] + coordinates @ self.free @ linear
+        slopes = [(self.free[axis] @ linear).expand_as(values) for axis in range(m)]
+
+        for image in self.images:
+            differences = self._differences(coordinates, image)
+            bumps = self._bumps(differences)
+            values = values + bumps @ weights
+            for axis in range(m):
+                slopes[axis] = slopes[axis] - (bumps * differences[axis]) @ weights / self.width**2
+
+        return values, torch.stack(slopes, dim=2)
+
+    def _differences(self, coordinates: Tensor, image: Tensor) -> list[Tensor]:
+        centers = self.centers + image
+
+        return [coordinates[:, axis : axis + 1] - centers[:, axis] for axis in range(centers.shape[1])]
+
+    def _bumps(self, differences: list[Tensor]) -> Tensor:
+        squared = differences[0].square()
+        for difference in differences[1:]:
+            squared = squared + difference.square()
+
+        return torch.exp(squared * (-0.5 / self.width**2))
