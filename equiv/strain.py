@@ -61,10 +61,8 @@ def measure_strain(chart: Chart, obs: Observations, coordinates: Tensor, periods
     pulled = torch.linalg.pinv(lifted) @ obs.frames.double().cpu()  # (n, m, m): of the frames, in the chart
     defect = (pulled @ pulled.mT - torch.eye(m, dtype=torch.float64)) / 2
     basis = SmoothBasis.at_farthest_points(coordinates, FUNCTIONS, periods)
-    values, slopes = (
-        basis.evaluate(coordinates)[:, 1:],
-        basis.gradient(coordinates)[:, 1:],
-    )  # (n, b), (n, b, m)
+    functions = torch.eye(1 + basis.free.shape[1] + len(basis.centers), dtype=torch.float64)
+    values, slopes = basis.combine(coordinates, functions[:, 1:])  # (n, b), (n, b, m)
     b = values.shape[1]
     design, target = [], []
 
