@@ -77,4 +77,4 @@ def _load(path: Path) -> NDArray[Any] | None:
 
 
 def _checksum(array: NDArray[Any]) -> str:
-    return hashlib.blake2b(array.tobytes(), digest_size=16).hexdigest()
+    return hashlib.blake2b(np.ascontiguousarray(array).data, digest_size=16).hexdigest()
