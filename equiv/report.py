@@ -1,0 +1,245 @@
+r"""One self-contained HTML file that says what a comparison found: `write_report`.
+
+It needs no network and no library: pictures, style and script lie inside. Every figure has its numbers in a
+table, works with keyboard, touch and screen reader, on paper, and in light and dark.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import math
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from equiv.chart_evidence import error_map, registration
+from equiv.drawing import as_array
+from equiv.linked_charts import linked_charts
+from equiv.links import linked_pair
+from equiv.markup import escape, flattened, in_words, number, percent, table
+from equiv.sections import PictureStrip, Section, section_html, strip_html
+from equiv.svg import bounds_figure, spectrum_figure
+from equiv.verdict import Interval, determines
+
+if TYPE_CHECKING:
+    from equiv.comparison import Comparison
+
+__all__ = ["PictureStrip", "Section", "write_report"]
+
+
+HEADLINES = {
+    "equivalent": "A and B are equivalent: each determines the other.",
+    "a_determines_b": "A determines B, but B does not determine A.",
+    "b_determines_a": "B determines A, but A does not determine B.",
+    "not_equivalent": "A and B are not equivalent: neither determines the other.",
+    "inconclusive": "Inconclusive: the evidence does not decide.",
+}
+
+
+def write_report(
+    result: Comparison,
+    path: str | os.PathLike[str],
+    *,
+    title: str | None = None,
+    sections: Sequence[Section | PictureStrip] = (),
+    settings: Mapping[str, Any] | None = None,
+) -> Path:
+    r"""Writes a comparison as one self-contained interactive HTML file.
+
+    Arguments:
+        result: The comparison.
+        path: The file; its folder has to exist.
+        title: What was compared, in a few words.
+        sections: Further sections: picture strips come after the verdict, the others after the charts.
+        settings: What the run was told, nested as it likes; listed at the end.
+
+    Returns:
+        The path.
+
+    Raises:
+        TypeError: If a section is neither a `Section` nor a `PictureStrip`, or its figure is no picture.
+        ValueError: If a picture strip's rows, labels and angles do not fit together.
+    """
+    name = title or "Comparison of two networks"
+
+    for section in sections:
+        if not isinstance(section, Section | PictureStrip):
+            raise TypeError(
+                "'sections' should hold Section and PictureStrip of equiv.report, "
+                f"got {type(section).__name__}; wrap a figure in Section(title, figure=figure)."
+            )
+
+    parts = [(part.title, strip_html(part)) for part in sections if isinstance(part, PictureStrip)]
+    parts += _charts(result)
+    parts += _spectra(result)
+    parts += [(part.title, section_html(part)) for part in sections if isinstance(part, Section)]
+    parts += [("Determinacy", _determinacy(result)), ("All diagnostics", _diagnostics(result))]
+    parts += [("Settings and versions", _settings(settings or {}))]
+
+    contents = "".join(
+        f'<li><a href="#s{k}">{escape(heading)}</a></li>' for k, (heading, _) in enumerate(parts)
+    )
+    body = "".join(
+        f'<section class="card" id="s{k}" aria-labelledby="h{k}">'
+        f'<h2 id="h{k}">{escape(heading)}</h2>{content}</section>'
+        for k, (heading, content) in enumerate(parts)
+    )
+    page = (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:; '
+        "style-src 'unsafe-inline'; script-src 'unsafe-inline'\">"
+        f"<title>{escape(name)}: {escape(str(result.verdict).replace('_', ' '))}</title>"
+        f"<style>{_asset('report.css')}</style></head><body>"
+        '<a class="skip" href="#s0">Skip to the evidence</a>'
+        f"<main>{_verdict(result, name)}"
+        f'<nav aria-label="Contents"><ul>{contents}</ul></nav>{body}</main>'
+        f"<script>{_asset('report.js')}</script></body></html>\n"
+    )
+    Path(path).write_text(page, encoding="utf-8")
+
+    return Path(path)
+
+
+def _asset(name: str) -> str:
+    return resources.files("equiv").joinpath(name).read_text(encoding="utf-8")
+
+
+def _verdict(result: Comparison, name: str) -> str:
+    errors = (("A to B", "a", result.a_to_b.error), ("B to A", "b", result.b_to_a.error))
+    facts = "".join(
+        f"<div><dt>{escape(term)}</dt><dd>{escape(value)}</dd></div>" for term, value in _facts(result)
+    )
+
+    return (
+        f'<header><p class="kicker">{escape(name)}</p></header>'
+        f'<section class="card verdict {escape(result.verdict)}" aria-label="Verdict">'
+        f"<h1>{escape(HEADLINES[str(result.verdict)])}</h1>"
+        f'<p class="lead">{escape(result.sentence)}</p>'
+        f'<div class="evidence"><figure>{bounds_figure(errors, result.tolerance)}'
+        f"<figcaption>Error of the transformation on fresh inputs, as a share of the target's spread, with "
+        f"{percent(result.confidence)} bounds.</figcaption></figure>"
+        f'<dl class="facts">{facts}</dl></div></section>'
+    )
+
+
+def _facts(result: Comparison) -> list[tuple[str, str]]:
+    known = result.diagnostics
+    count = result.symmetries
+    facts = [("Symmetries", "∞, a continuum" if count == math.inf else number(count))]
+
+    for term, key in (
+        ("Intrinsic dimension", "intrinsic_dimension"),
+        ("Samples", "samples"),
+        ("Neurons", "neurons"),
+        ("Overlap", "overlap"),
+    ):
+        a, b = known.get(f"{key}_a"), known.get(f"{key}_b")
+
+        if a is not None or b is not None:
+            shown = [percent(x) if isinstance(x, float) else number(x) for x in (a, b)]
+            facts.append((term, f"A {shown[0]}, B {shown[1]}"))
+
+    if "anchors" in known:
+        rejected = known.get("rejected_anchors") or []
+        facts.append(("Anchors", f"{number(known['anchors'])}, of which {len(rejected)} rejected"))
+
+    facts.append(("Method", str(known.get("method", "unknown")).replace("_", " ")))
+
+    return facts
+
+
+def _charts(result: Comparison) -> list[tuple[str, str]]:
+    pair = linked_pair(result)
+
+    if pair is None:
+        return [("The two charts", "<p>No chart could be computed, so there is nothing to draw.</p>")]
+
+    parts = [("The two charts", linked_charts(pair))]
+
+    if pair.aligned:
+        parts.append(("Registration", registration(pair, result.diagnostics)))
+
+    error = error_map(result, pair)
+
+    return [*parts, ("Error map", error)] if error else parts
+
+
+def _spectra(result: Comparison) -> list[tuple[str, str]]:
+    found = [result.diagnostics.get(f"eigenvalues_{name}") for name in ("a", "b")]
+
+    if any(values is None for values in found):
+        return []
+
+    a, b = (as_array(values, "eigenvalues", 1) for values in found)
+    rows = [
+        [k + 1, *(float(x[k]) if k < len(x) else None for x in (a, b))] for k in range(max(len(a), len(b)))
+    ]
+    text = (
+        "Eigenvalues of minus the Laplacian of each network's input space, in 1/(input unit)². Equal spectra "
+        "are necessary for equivalence, and never sufficient."
+    )
+
+    return [
+        (
+            "Spectra",
+            f'<p>{text}</p><div class="two"><figure>{spectrum_figure(a, b)}<figcaption>Circles A, squares B.'
+            f"</figcaption></figure><div>{table('Eigenvalues', ['Number', 'A', 'B'], rows)}</div></div>",
+        )
+    ]
+
+
+def _determinacy(result: Comparison) -> str:
+    words = {True: "yes", False: "no", None: "undecided"}
+    rows = []
+
+    for claim, error in (("A determines B", result.a_to_b.error), ("B determines A", result.b_to_a.error)):
+        found = words[determines(Interval(*error), result.tolerance)]
+        rows.append([claim, found, *(percent(bound) for bound in error), percent(result.tolerance)])
+
+    header = ["Claim", "By its error", "Estimate", "Lower bound", "Upper bound", "Tolerance"]
+    caption = "Error of the transformation on fresh inputs over the spread of the target"
+
+    return (
+        "<p>A network determines another when a continuous map carries its activations to the other's. That "
+        "is taken as shown when the upper bound of the error is below the tolerance, and as refuted when the "
+        "lower bound is above it; other evidence may withhold the verdict, and the sentence at the top then "
+        "says so.</p>"
+        f"{table(caption, header, rows)}"
+    )
+
+
+def _diagnostics(result: Comparison) -> str:
+    known = dict(result.diagnostics)
+    pairs, single = [], []
+
+    for key in known:
+        stem = key[:-2]
+
+        if key.endswith("_a") and f"{stem}_b" in known:
+            pairs.append([in_words(stem), known[key], known[f"{stem}_b"]])
+        elif not (key.endswith("_b") and f"{stem}_a" in known):
+            single.append([in_words(key), known[key]])
+
+    blocks = [table("Of each network", ["Quantity", "A", "B"], pairs)] if pairs else []
+    blocks += [table("Of the comparison", ["Quantity", "Value"], single)] if single else []
+
+    return "".join(blocks)
+
+
+def _settings(settings: Mapping[str, Any]) -> str:
+    versions: list[list[object]] = [["Python", platform.python_version()]]
+
+    for package in ("equiv", "torch", "numpy", "scipy", "safetensors"):
+        try:
+            versions.append([package, importlib.metadata.version(package)])
+        except importlib.metadata.PackageNotFoundError:
+            continue  # used from a checkout that was not installed
+
+    told = [[name, value] for name, value in flattened(settings)]
+    first = table("Settings", ["Name", "Value"], told) if told else ""
+
+    return f"{first}{table('Versions', ['Package', 'Version'], versions)}"
