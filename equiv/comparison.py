@@ -142,9 +142,9 @@ class Comparison:
 
     def report(self, path: str | os.PathLike[str] = "report.html") -> Path:
         r"""Writes one self-contained interactive HTML file and returns its path."""
-        from equiv.report import report
+        from equiv.report import write_report
 
-        return report(self, path)
+        return write_report(self, path)
 
 
 def load(folder: str | os.PathLike[str]) -> Comparison:
