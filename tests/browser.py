@@ -1,10 +1,11 @@
 """A headless Chromium, spoken to in its DevTools protocol over two pipes: no driver, no package."""
 
 import base64
+import fcntl
 import json
 import os
 import shutil
-import subprocess
+import signal
 import tempfile
 import time
 from pathlib import Path
@@ -39,17 +40,22 @@ class Browser:
                 "The browser tests need Chromium, which is not on the path: apt-get install chromium."
             )
         self.profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-        from_here, self.to_browser = os.pipe()
-        self.from_browser, to_here = os.pipe()
-        # The browser reads from file descriptor 3 and writes to 4.
-        self.process = subprocess.Popen(
-            ["sh", "-c", f'exec "$0" "$@" 3<&{from_here} 4>&{to_here}', program, *FLAGS,
-             f"--user-data-dir={self.profile.name}", "about:blank"],
-            pass_fds=(from_here, to_here),
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        os.close(from_here)
-        os.close(to_here)
+        pipes = [os.pipe(), os.pipe()]
+        # The browser reads from file descriptor 3 and writes to 4; copies above 9 are not in the way.
+        ends = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in (pipes[0][0], pipes[1][1])]
+        self.to_browser, self.from_browser = pipes[0][1], pipes[1][0]
+        self.process = os.posix_spawn(
+            program,
+            [program, *FLAGS, f"--user-data-dir={self.profile.name}", "about:blank"],
+            os.environ,
+            file_actions=[
+                *[(os.POSIX_SPAWN_OPEN, k, os.devnull, os.O_RDWR, 0) for k in range(3)],
+                (os.POSIX_SPAWN_DUP2, ends[0], 3),
+                (os.POSIX_SPAWN_DUP2, ends[1], 4),
+            ],
+        )
+        for end in (pipes[0][0], pipes[1][1], *ends):
+            os.close(end)
         self.buffer, self.number, self.session = b"", 0, ""
         self.errors: list[str] = []
         self.requests: list[str] = []
@@ -66,8 +72,8 @@ class Browser:
     def __exit__(self, *_: object) -> None:
         os.close(self.to_browser)
         os.close(self.from_browser)
-        self.process.terminate()
-        self.process.wait(10)
+        os.kill(self.process, signal.SIGTERM)
+        os.waitpid(self.process, 0)
         self.profile.cleanup()
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
