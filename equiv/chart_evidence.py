@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["error_map", "registration"]
 
 MOST_OVERLAID = 400  # points of each side that are laid over each other
-MOST_SENT = 200  # points of each side that T carries there and back
+MOST_SENT = 100  # points of each side that T carries there and back
 
 
 def error_map(result: Comparison, pair: Pair) -> str:

@@ -82,7 +82,9 @@ def percent(value: float) -> str:
     if not math.isfinite(value):
         return "unknown" if math.isnan(value) else "unbounded"
 
-    return f"{number(100 * value, 2)} %" if abs(value) < 0.995 else f"{100 * value:.0f} %"
+    shown = number(100 * value, 2) if abs(value) < 0.995 else f"{100 * value:.0f}"
+
+    return f"{shown}\u00a0%"  # a space that does not break
 
 
 def in_words(name: str) -> str:

@@ -22,6 +22,7 @@ __all__ = [
     "pictures",
     "scatter",
     "style",
+    "without_zero",
 ]
 
 _STYLE: dict[Any, Any] = {
@@ -187,11 +188,11 @@ def draw_angle_errors(axes: Axes, true_angle: object, mahalanobis: object, eucli
 
 def draw_spectrum(axes: Axes, eigenvalues_a: object, eigenvalues_b: object, exact: object) -> None:
     r"""Eigenvalues `(k,)` of A and B beside the exact ones, or None; a leading 0 is left out of each."""
-    a, b = _without_zero(eigenvalues_a, "eigenvalues_a"), _without_zero(eigenvalues_b, "eigenvalues_b")
+    a, b = without_zero(eigenvalues_a, "eigenvalues_a"), without_zero(eigenvalues_b, "eigenvalues_b")
     shown = max(len(a), len(b))
 
     if exact is not None:
-        known = _without_zero(exact, "exact")
+        known = without_zero(exact, "exact")
         shown = len(known)
         number = np.arange(1, shown + 1)
         axes.hlines(known, number - 0.36, number + 0.36, "black", lw=1, label="exact")
@@ -250,7 +251,8 @@ def scatter(axes: Any, at: Array, shade: Array, **scale: Any) -> Any:
     return axes.scatter(*at.T, s=size, lw=0, c=shade, **scale)
 
 
-def _without_zero(value: object, name: str) -> Array:
+def without_zero(value: object, name: str) -> Array:
+    r"""Eigenvalues `(k,)` without the trivial one, the 0 that a leading constant has."""
     values = as_array(value, name, 1)
     trivial = len(values) > 1 and abs(values[0]) <= 1e-6 * np.nanmax(np.abs(values))
 

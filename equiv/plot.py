@@ -1,7 +1,8 @@
 r"""Figures: pure functions from tensors or arrays to `matplotlib.figure.Figure`.
 
-No window is opened and no setting of matplotlib is changed; save a figure with `figure.savefig(path)`. A is
-blue and B is orange everywhere, what they are compared with is grey. Angles come in radians.
+No window is opened and no setting of matplotlib is changed; save a figure with `figure.savefig(path)`. Its
+label, `figure.get_label()`, says in words and numbers what it shows. A is blue and B is orange everywhere, what
+they are compared with is grey. Angles come in radians.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from equiv.captions import said_of_angles, said_of_pictures, said_of_spectra
 from equiv.drawing import (
     BLUE,
     GREY,
@@ -53,6 +55,7 @@ def cross_view(picture_a: object, predicted_b: object, true_b: object, angles: o
     with style():
         figure = blank_figure(2.0 + 1.08 * len(rows[0]), 3 * 1.12 + (0.25 if angles is not None else 0.0))
         draw_cross_view(figure, rows, angles)
+        figure.set_label(said_of_pictures(rows))
 
     return figure
 
@@ -78,6 +81,7 @@ def angle_scatter(
         left, right = figure.subplots(1, 2, width_ratios=(1, 1.25))
         draw_angles(left, true_angle, recovered_angle, recovered_euclidean)
         draw_angle_errors(right, true_angle, errors_mahalanobis, errors_euclidean)
+        figure.set_label(said_of_angles(errors_mahalanobis, errors_euclidean))
 
     return figure
 
@@ -93,6 +97,7 @@ def spectrum(eigenvalues_a: object, eigenvalues_b: object, exact: object = None)
     with style():
         figure = blank_figure(4.6, 3.5)
         draw_spectrum(figure.subplots(), eigenvalues_a, eigenvalues_b, exact)
+        figure.set_label(said_of_spectra(eigenvalues_a, eigenvalues_b, exact))
 
     return figure
 
@@ -135,6 +140,13 @@ def horse_figure(
             (values, "Spectrum of each network's input space"),
         ):
             axes.set_title(heading, fontsize=10, fontweight="bold", pad=9)
+
+        said = (
+            said_of_pictures(rows),
+            said_of_angles(errors_mahalanobis, errors_euclidean),
+            said_of_spectra(eigenvalues_a, eigenvalues_b, exact),
+        )
+        figure.set_label(" ".join(said))
 
     return figure
 
@@ -185,6 +197,12 @@ def charts(
             scatter(axes, chart_positions(points, lattice), shade, **scale)
             axes.set_title(f"Chart of {name} ({len(points):,} points)", color=ink, fontweight="bold")
 
+        marked = "equal places" if colour is None else "equal values"
+        figure.set_label(
+            f"The charts of A, of dimension {a.shape[1]}, and of B, of dimension {b.shape[1]}, side by side; "
+            f"equal colours mark {marked}."
+        )
+
     return figure
 
 
@@ -228,6 +246,13 @@ def error_map(
             below.annotate(
                 f"{value:.2g}", (value, share), xytext=(-6, 2), textcoords="offset points", ha="right"
             )
+
+        said = (
+            f"median {np.nanmedian(size):.2g}, 95 % below {np.nanpercentile(size, 95):.2g}"
+            if len(good)
+            else "none"
+        )
+        figure.set_label(f"{label.capitalize()} at {len(size):,} points of the chart: {said}.")
 
     return figure
 
@@ -283,6 +308,8 @@ def registration(
                 label = "_"  # the rest stay out of the legend
 
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, handletextpad=0.3)
+        held = "" if anchors is None else f", held by {len(pairs)} anchors, whose two points a line joins"
+        figure.set_label(f"A's {len(a):,} points and B's {len(b):,} in common coordinates{held}.")
 
     return figure
 

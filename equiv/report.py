@@ -202,32 +202,50 @@ def _determinacy(result: Comparison) -> str:
 
     header = ["Claim", "By its error", "Estimate", "Lower bound", "Upper bound", "Tolerance"]
     caption = "Error of the transformation on fresh inputs over the spread of the target"
+    evidence = [[name, *both] for name, both in _by_suffix(result, "_a_to_b", "_b_to_a")]
+    more = (
+        table("Evidence for each direction", ["Quantity", "A to B", "B to A"], evidence) if evidence else ""
+    )
 
     return (
         "<p>A network determines another when a continuous map carries its activations to the other's. That "
         "is taken as shown when the upper bound of the error is below the tolerance, and as refuted when the "
         "lower bound is above it; other evidence may withhold the verdict, and the sentence at the top then "
         "says so.</p>"
-        f"{table(caption, header, rows)}"
+        f"{table(caption, header, rows)}{more}"
     )
 
 
+def _by_suffix(result: Comparison, first: str, second: str) -> list[tuple[str, tuple[Any, Any]]]:
+    r"""The diagnostics that come in twos, by the name that they share."""
+    known = result.diagnostics
+
+    return [
+        (in_words(stem), (known[name], known[stem + second]))
+        for name in known
+        if name.endswith(first) and (stem := name.removesuffix(first)) + second in known
+    ]
+
+
 def _diagnostics(result: Comparison) -> str:
-    known = dict(result.diagnostics)
-    pairs, single = [], []
-
-    for key in known:
-        stem = key[:-2]
-
-        if key.endswith("_a") and f"{stem}_b" in known:
-            pairs.append([in_words(stem), known[key], known[f"{stem}_b"]])
-        elif not (key.endswith("_b") and f"{stem}_a" in known):
-            single.append([in_words(key), known[key]])
-
+    pairs = [[name, *both] for name, both in _by_suffix(result, "_a", "_b")]
+    single = [
+        [in_words(name), value]
+        for name, value in result.diagnostics.items()
+        if not name.endswith(("_a", "_b")) or _alone(result, name)
+    ]
     blocks = [table("Of each network", ["Quantity", "A", "B"], pairs)] if pairs else []
     blocks += [table("Of the comparison", ["Quantity", "Value"], single)] if single else []
 
     return "".join(blocks)
+
+
+def _alone(result: Comparison, name: str) -> bool:
+    r"""Whether a diagnostic of one side, or of one direction, has no counterpart."""
+    mirrored = {"_a_to_b": "_b_to_a", "_b_to_a": "_a_to_b", "_a": "_b", "_b": "_a"}
+    suffix = next(end for end in mirrored if name.endswith(end))
+
+    return name.removesuffix(suffix) + mirrored[suffix] not in result.diagnostics
 
 
 def _settings(settings: Mapping[str, Any]) -> str:

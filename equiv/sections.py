@@ -26,7 +26,8 @@ class Section:
         title: Its heading.
         text: Plain text; blank lines separate paragraphs.
         figure: A matplotlib figure, or the bytes of a PNG, GIF, JPEG or WebP file; or None.
-        alt: What the figure shows, for those who do not see it; empty is the title.
+        alt: What the figure shows, for those who do not see it; empty is the title. The label that
+            `equiv.plot` gives a figure is written below it.
         table: The numbers behind the figure, as rows that map each column to its value; or None.
     """
 
@@ -60,9 +61,11 @@ def section_html(section: Section) -> str:
     parts = [paragraphs(section.text)]
 
     if section.figure is not None:
+        label = getattr(section.figure, "get_label", str)()
+        caption = f"<figcaption>{escape(label)}</figcaption>" if label else ""
         parts.append(
             f'<figure><div class="pan" tabindex="0"><img src="{figure_uri(section.figure)}" '
-            f'alt="{escape(section.alt or section.title)}"></div></figure>'
+            f'alt="{escape(section.alt or section.title)}"></div>{caption}</figure>'
         )
 
     if section.table:

@@ -83,7 +83,8 @@ class Frame:
 
         x, y = axes
         foot = self.top + self.height
-        parts = [f'<path class="axis" d="M{self.left} {self.top}V{foot}H{self.left + self.inner}"/>']
+        rise = f"M{self.left} {self.top}V" if self.kind == "plane" else f"M{self.left} "
+        parts = [f'<path class="axis" d="{rise}{foot}H{self.left + self.inner}"/>']
 
         for value in nice_ticks(self.centre[x] - self.span / 2, self.centre[x] + self.span / 2):
             at = self.left + self.inner / 2 + (value - self.centre[x]) * self.inner / self.span

@@ -160,3 +160,18 @@ def test_colours_are_the_same_for_the_same_place() -> None:
     a = np.random.default_rng(0).random((30, 2))
     np.testing.assert_array_equal(chart_colours(a[:5], like=a), chart_colours(a)[:5])
     assert chart_colours(a).min() >= 0 and chart_colours(a).max() <= 1
+
+
+def test_each_figure_says_what_it_shows(generator: torch.Generator) -> None:
+    given = horse(generator)
+    said = plot.horse_figure(**given).get_label()
+    predicted, true = given["predicted_b"].double(), given["true_b"].double()
+    accuracy = -10 * (predicted - true).square().mean().log10().item()
+    error = given["errors_mahalanobis"].abs().rad2deg().median().item()
+    assert f"{accuracy:.1f} dB" in said
+    assert f"median {error:.2g}°" in said
+    assert "A 1, 1, 4, 4.1, 9.1, 9.2, 16; B 1, 1, 4, 4.1; exact 1, 1, 4, 4, 9, 9" in said
+    points = torch.rand(20, 2, generator=generator)
+    assert "20 points" in plot.error_map(points, points[:, 0]).get_label()
+    assert "2 anchors" in plot.registration(points, points, [[0, 0], [1, 1]]).get_label()
+    assert "dimension 2" in plot.charts(points, points).get_label()
