@@ -1,8 +1,8 @@
 r"""Figures: pure functions from tensors or arrays to `matplotlib.figure.Figure`.
 
 No window is opened and no setting of matplotlib is changed; save a figure with `figure.savefig(path)`. Its
-label, `figure.get_label()`, says in words and numbers what it shows. A is blue and B is orange everywhere, what
-they are compared with is grey. Angles come in radians.
+label, `figure.get_label()`, says in words and numbers what it shows. A is blue and B is orange everywhere, and
+grey is what they are compared with. Angles come in radians.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from equiv.captions import said_of_angles, said_of_pictures, said_of_spectra
+from equiv.camera_figures import angle_scatter, cross_view, horse_figure
+from equiv.captions import said_of_spectra
 from equiv.drawing import (
     BLUE,
     GREY,
@@ -23,67 +24,12 @@ from equiv.drawing import (
     chart_positions,
     common_periods,
 )
-from equiv.panels import (
-    blank_figure,
-    chart_axes,
-    draw_angle_errors,
-    draw_angles,
-    draw_cross_view,
-    draw_spectrum,
-    pictures,
-    scatter,
-    style,
-)
+from equiv.panels import blank_figure, chart_axes, draw_spectrum, scatter, style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["angle_scatter", "charts", "cross_view", "error_map", "horse_figure", "registration", "spectrum"]
-
-
-def cross_view(picture_a: object, predicted_b: object, true_b: object, angles: object = None) -> Figure:
-    r"""Three labelled rows: A's picture, B's predicted from A's activations through T, B's true picture.
-
-    Arguments:
-        picture_a: What camera A sees, shape `(k, 3, h, w)`, in `[0, 1]` (values outside are clipped).
-        predicted_b: B's picture predicted from A's activations alone, same shape up to `h, w`.
-        true_b: What camera B sees at the same moment, shape as `predicted_b`.
-        angles: The hidden angles, shape `(k,)`, in radians, written above the columns; or None.
-    """
-    rows = _rows(picture_a, predicted_b, true_b)
-
-    with style():
-        figure = blank_figure(2.0 + 1.08 * len(rows[0]), 3 * 1.12 + (0.25 if angles is not None else 0.0))
-        draw_cross_view(figure, rows, angles)
-        figure.set_label(said_of_pictures(rows))
-
-    return figure
-
-
-def angle_scatter(
-    true_angle: object,
-    recovered_angle: object,
-    errors_mahalanobis: object,
-    errors_euclidean: object,
-    recovered_euclidean: object = None,
-) -> Figure:
-    r"""Recovered against true angle, and beside it the error of both kernels, on a logarithmic scale.
-
-    Arguments:
-        true_angle: Angle of each held-out point, shape `(q,)`, in radians.
-        recovered_angle: The angle that T recovers, shape `(q,)`, in radians, modulo a full turn.
-        errors_mahalanobis: Error of the recovered angle, shape `(q,)`, in radians; its size is drawn.
-        errors_euclidean: The same with the plain Euclidean kernel at its best epsilon, shape `(q,)`.
-        recovered_euclidean: The angle recovered with that kernel, shape `(q,)`, drawn behind; or None.
-    """
-    with style():
-        figure = blank_figure(9.0, 3.7)
-        left, right = figure.subplots(1, 2, width_ratios=(1, 1.25))
-        draw_angles(left, true_angle, recovered_angle, recovered_euclidean)
-        draw_angle_errors(right, true_angle, errors_mahalanobis, errors_euclidean)
-        figure.set_label(said_of_angles(errors_mahalanobis, errors_euclidean))
-
-    return figure
 
 
 def spectrum(eigenvalues_a: object, eigenvalues_b: object, exact: object = None) -> Figure:
@@ -98,55 +44,6 @@ def spectrum(eigenvalues_a: object, eigenvalues_b: object, exact: object = None)
         figure = blank_figure(4.6, 3.5)
         draw_spectrum(figure.subplots(), eigenvalues_a, eigenvalues_b, exact)
         figure.set_label(said_of_spectra(eigenvalues_a, eigenvalues_b, exact))
-
-    return figure
-
-
-def horse_figure(
-    picture_a: object,
-    predicted_b: object,
-    true_b: object,
-    angles: object,
-    true_angle: object,
-    recovered_angle: object,
-    errors_mahalanobis: object,
-    errors_euclidean: object,
-    eigenvalues_a: object,
-    eigenvalues_b: object,
-    exact: object = (1, 1, 4, 4, 9, 9),
-    recovered_euclidean: object = None,
-    title: str = "Two networks, two cameras, no pairs: B's picture from A's activations",
-) -> Figure:
-    r"""The whole result on one wide picture: `cross_view` above `angle_scatter` and `spectrum`.
-
-    Arguments are those of the three functions, in their order; eight to ten pictures fill the width best.
-    """
-    rows = _rows(picture_a, predicted_b, true_b)
-    side = min(1.6, (13.6 - 2.0) / len(rows[0]))
-
-    with style():
-        figure = blank_figure(13.6, 3 * side + 0.65 + 4.0)
-        upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=(3 * side + 0.25, 4.0))[:, 0]
-        figure.suptitle(title, x=0.012, ha="left", fontsize=15, fontweight="bold")
-        draw_cross_view(upper, rows, angles, size=10)
-        angle, errors, values = lower.subplots(1, 3, width_ratios=(1.1, 1.3, 1.1))
-        draw_angles(angle, true_angle, recovered_angle, recovered_euclidean)
-        draw_angle_errors(errors, true_angle, errors_mahalanobis, errors_euclidean)
-        draw_spectrum(values, eigenvalues_a, eigenvalues_b, exact)
-
-        for axes, heading in (
-            (angle, "The angle, read off A's neurons"),
-            (errors, "Its error at each held-out angle"),
-            (values, "Spectrum of each network's input space"),
-        ):
-            axes.set_title(heading, fontsize=10, fontweight="bold", pad=9)
-
-        said = (
-            said_of_pictures(rows),
-            said_of_angles(errors_mahalanobis, errors_euclidean),
-            said_of_spectra(eigenvalues_a, eigenvalues_b, exact),
-        )
-        figure.set_label(" ".join(said))
 
     return figure
 
@@ -312,12 +209,6 @@ def registration(
         figure.set_label(f"A's {len(a):,} points and B's {len(b):,} in common coordinates{held}.")
 
     return figure
-
-
-def _rows(picture_a: object, predicted_b: object, true_b: object) -> list[Array]:
-    given = {"picture_a": picture_a, "predicted_b": predicted_b, "true_b": true_b}
-
-    return [pictures(value, name) for name, value in given.items()]
 
 
 def _periods(value: object, name: str) -> Array | None:
