@@ -1,4 +1,4 @@
-r"""Figures of two cameras on one turning object: the pictures predicted, the angle recovered, both composed."""
+r"""Figures of two cameras on one turning object: pictures predicted, the angle recovered, both."""
 
 from __future__ import annotations
 
