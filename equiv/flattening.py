@@ -43,8 +43,8 @@ def misfit(solution: Solution, equations: PairEquations) -> Tensor:
 def flatten(equations: PairEquations, graph: NeighborGraph, level: float) -> Flattening:
     r"""Solves the pair equations from the starts that there are, and keeps the best.
 
-    A flat chart is tried first, from scaled geodesics. Only where it does not fit are the coordinates developed
-    from a disc and the loops searched for periods.
+    A flat chart is tried first, from scaled geodesics. Only where it does not fit are the coordinates
+    developed from a disc and the loops searched for periods.
 
     Arguments:
         equations: Of all edges.
@@ -101,26 +101,31 @@ def _developments(equations: PairEquations, graph: NeighborGraph):  # type: igno
         root = int(shortest_paths(graph, root)[0].argmax())
 
 
+def _largest(share: Tensor) -> float:
+    r"""The largest misfit of an edge that still counts as a neighbour's."""
+    return max(0.3, 8 * float(share.median()))
+
+
 def _solve_flat(
     equations: PairEquations, graph: NeighborGraph, start: Tensor, rotations: Tensor | None = None
 ) -> Flattening:
-    r"""Solves, rejects the edges that do not fit and solves again; edges that fit in the end come back."""
+    r"""Solves; where edges do not fit, solves so that they count little, rejects them and solves again."""
     kept = torch.ones(len(graph.i), dtype=torch.bool)
     solution = equations.solve(start, rotations, tolerance=1e-4)
 
-    for attempt in range(3):
-        residual = equations.mismatch(solution.coordinates, solution.rotations)
-        share = residual.norm(dim=1) / graph.squared.sqrt()
-        good = share <= max(0.3, 8 * float(share[kept].median()))
-        if bool((good == kept).all()) or graph.subset(good).components()[0] > 1:
+    for _ in range(2):
+        share = misfit(solution, equations.subset(kept))
+        if solution.converged and float(share.max()) <= _largest(share):
             break
-        part = equations.subset(good)
-        rough = attempt == 0 and rotations is None and float((~good).double().mean()) > 0.002
-        if rough:
-            solution = part.solve(landmark_scaling(graph.subset(good), equations.m), tolerance=1e-4)
-        else:
-            solution = part.solve(solution.coordinates, solution.rotations, tolerance=1e-4)
+        robust = equations.solve(
+            solution.coordinates, solution.rotations, tolerance=1e-4, steps=20, robust=True
+        )
+        share = misfit(robust, equations)
+        good = share <= _largest(share)
+        if graph.subset(good).components()[0] > 1:
+            break
         kept = good
+        solution = equations.subset(kept).solve(robust.coordinates, robust.rotations, tolerance=1e-4)
 
     part = equations if bool(kept.all()) else equations.subset(kept)
     solution.residual = part.mismatch(solution.coordinates, solution.rotations)
@@ -153,7 +158,7 @@ def _solve_closed(
         bare = equations.mismatch(solution.coordinates, solution.rotations)
         windings = -(bare @ torch.linalg.pinv(periods)).round()
         residual = (bare + windings @ periods).norm(dim=1) / graph.squared.sqrt()
-        good = residual <= max(0.3, 8 * float(residual[kept].median()))
+        good = residual <= _largest(residual[kept])
         if bool((good == kept).all()):
             break
 

@@ -85,7 +85,10 @@ class IsometricMaps:
                 f"{', '.join(map(str, sizes[:5]))} samples); fit each alone or probe more densely."
             )
 
-        signs, frustration = orient(basis, graph.i, graph.j, graph.squared)
+        signs, agree = orient(basis, graph)
+        frustration = 1 - float(agree.double().mean())
+        if frustration < 0.01 and graph.subset(agree).components()[0] == 1:
+            graph = graph.subset(agree)
         frames = basis * scale[:, None]
         frames[:, :, 0] *= signs[:, None]
         equations = PairEquations(scaled, frames, graph.i, graph.j, graph.squared)

@@ -1,4 +1,9 @@
-r"""Nearest neighbours in the Mahalanobis-like metric, tangent at both ends."""
+r"""Nearest neighbours in the Mahalanobis-like metric, tangent at both ends.
+
+The metric sees the tangent part of a difference alone, and far sheets would look near. So the part of a
+difference normal to either tangent space counts against a pair, and pairs with too much of it, or with
+tangent spaces that differ too much, do not count at all.
+"""
 
 from dataclasses import dataclass
 
@@ -7,13 +12,21 @@ from torch import Tensor
 
 __all__ = ["NeighborGraph", "neighbor_graph"]
 
+# Up to here all pairs are looked at; beyond, neighbours of neighbours.
+LARGEST_DENSE = 2500
+# Pairs that are looked at in one go.
+BLOCK = 2_000_000
+# A normal part of a tenth of the difference doubles the score.
+NORMAL_PENALTY = 100.0
+
 
 @dataclass(frozen=True)
 class NeighborGraph:
     r"""An undirected graph on n samples.
 
     Attributes:
-        i, j: Ends of the edges, `(E,)` each, int64, `i < j`, each pair once.
+        i: One end of each edge, `(E,)`, int64, ascending.
+        j: The other end, `(E,)`, `i < j`, each pair once.
         squared: Squared Mahalanobis distances, `(E,)`, in squared input units.
         n: Number of samples.
     """
@@ -52,65 +65,167 @@ def neighbor_graph(
 
     .. math:: d_{ij}^2 = \tfrac12 (|L_i^\top (y_j - y_i)|^2 + |L_j^\top (y_j - y_i)|^2), \quad L = U S^{-1}.
 
-    A pair counts only where the tangent spaces differ by a sine of at most `max_sine`
-    (:math:`\sqrt{m - |U_i^\top U_j|_F^2}`) and the part of the difference normal to either is at most
-    `max_normal` of it: the metric sees the tangent part alone, and far sheets would look near.
+    Neighbours are ranked by :math:`d_{ij}^2 (1 + 100 \nu^2)`, with :math:`\nu` the larger of the shares of
+    :math:`y_j - y_i` that are normal to the tangent spaces at i and j.
 
     Arguments:
-        values: `(n, d)`, float64.
+        values: Observed values, `(n, d)`, float64.
         basis: Orthonormal bases U of the tangent spaces, `(n, d, m)`.
         scale: Singular values S of the frames, `(n, m)`, positive.
-        k: Neighbours of each sample.
+        k: Neighbours of each sample; a sample that is nobody's tangent neighbour gets the three best others.
+        max_sine: Largest :math:`\sqrt{m - |U_i^\top U_j|_F^2}` of a pair, in `[0, sqrt(m)]`.
+        max_normal: Largest :math:`\nu`, in `[0, 1]`.
     """
-    n, d = values.shape
-    m = basis.shape[2]
-    whitening = basis / scale[:, None]
-    offset = torch.einsum("nda,nd->na", whitening, values)
-    offset_basis = torch.einsum("nda,nd->na", basis, values)
-    square = values.square().sum(dim=1)
-    rows = max(1, 4_000_000 // n)
-    sources, targets, lengths = [], [], []
-    # Towards the later end the tests run over the other's columns: d2[i, j] = (a[i, j] + a[j, i]) / 2 with
-    # a[i, j] = |L_i^T (y_j - y_i)|^2, both computed for a block of rows i.
-    flat = whitening.permute(2, 0, 1).contiguous()
-    flat_basis = basis.permute(2, 0, 1).contiguous()
+    n = len(values)
+    pairs = _Pairs(values, basis, basis / scale[:, None], max_sine, max_normal)
+    near = _all_pairs(pairs, k) if n <= LARGEST_DENSE else _neighbours_of_neighbours(pairs, k)
+    source = torch.arange(n)[:, None].expand_as(near)
+    kept = near >= 0
+    low, high = torch.minimum(source, near)[kept], torch.maximum(source, near)[kept]
+    key = torch.unique(low * n + high)
+    i, j = key // n, key % n
 
-    for start in range(0, n, rows):
-        block = slice(start, min(start + rows, n))
-        distance = torch.zeros(block.stop - start, n, dtype=values.dtype)
-        tangent_i = torch.zeros_like(distance)
-        tangent_j = torch.zeros_like(distance)
-        cosine = torch.zeros_like(distance)
+    return NeighborGraph(i, j, pairs.squared_distances(i, j), n)
+
+
+class _Pairs:
+    r"""Scores of pairs, and which of them are tangent."""
+
+    def __init__(
+        self, values: Tensor, basis: Tensor, whitening: Tensor, max_sine: float, max_normal: float
+    ) -> None:
+        self.values, self.basis, self.whitening = values, basis, whitening
+        self.n, self.d, self.m = basis.shape
+        self.max_sine, self.max_normal = max_sine, max_normal
+
+    def squared_distances(self, i: Tensor, j: Tensor) -> Tensor:
+        difference = self.values[j] - self.values[i]
+        seen_i = torch.einsum("eda,ed->ea", self.whitening[i], difference)
+        seen_j = torch.einsum("eda,ed->ea", self.whitening[j], difference)
+
+        return 0.5 * (seen_i.square().sum(dim=1) + seen_j.square().sum(dim=1))
+
+    def block(self, rows: slice) -> tuple[Tensor, Tensor]:
+        r"""Scores of some rows with all samples, `(r, n)`, and which pairs do not count."""
+        values, m = self.values, self.m
+        mine = values[rows]
+        distance = torch.zeros(len(mine), self.n, dtype=values.dtype)
+        tangent_i, tangent_j, cosine = (torch.zeros_like(distance) for _ in range(3))
+
         for a in range(m):
-            distance += (flat[a, block] @ values.T - offset[block, a, None]).square_()
-            distance += (values[block] @ flat[a].T - offset[:, a]).square_()
-            if d > m:
-                tangent_i += (flat_basis[a, block] @ values.T - offset_basis[block, a, None]).square_()
-                tangent_j += (values[block] @ flat_basis[a].T - offset_basis[:, a]).square_()
+            own, other = self.whitening[rows, :, a], self.whitening[:, :, a]
+            distance += (own @ values.T - (own * mine).sum(dim=1, keepdim=True)).square_()
+            distance += (mine @ other.T - (other * values).sum(dim=1)).square_()
+            if self.d > m:
+                own, other = self.basis[rows, :, a], self.basis[:, :, a]
+                tangent_i += (own @ values.T - (own * mine).sum(dim=1, keepdim=True)).square_()
+                tangent_j += (mine @ other.T - (other * values).sum(dim=1)).square_()
                 for b in range(m):
-                    cosine += (flat_basis[a, block] @ flat_basis[b].T).square_()
-        distance *= 0.5
-        if d > m:
-            whole = (square[block, None] + square - 2 * values[block] @ values.T).clamp_min_(0)
-            normal = 1 - torch.minimum(tangent_i, tangent_j) / whole  # squared share of the normal part
-            # Rounding of near-equal points must not cut them off: what is short to rounding is tangent.
-            normal[whole <= 1e-14 * (square[block, None] + square)] = 0.0
-            score = distance * (1 + 100 * normal.clamp_min_(0))
-            score[(normal > max_normal**2) | (m - cosine > max_sine**2)] = torch.inf
-        else:
-            score = distance
-        index = torch.arange(start, block.stop)
-        score[index - start, index] = torch.inf
-        best, order = score.topk(min(k, n - 1), dim=1, largest=False)
-        near = distance.gather(1, order)
-        kept = best.isfinite()
-        sources.append(index[:, None].expand_as(order)[kept])
-        targets.append(order[kept])
-        lengths.append(near[kept])
+                    cosine += (own @ self.basis[:, :, b].T).square_()
 
-    source, target, length = torch.cat(sources), torch.cat(targets), torch.cat(lengths)
-    low, high = torch.minimum(source, target), torch.maximum(source, target)
-    key, inverse = torch.unique(low * n + high, return_inverse=True)
-    squared = torch.zeros(len(key), dtype=values.dtype).scatter_(0, inverse, length)
+        square = values.square().sum(dim=1)
+        magnitude = square[rows, None] + square
+        whole = (magnitude - 2 * mine @ values.T).clamp_min_(0)
+        # What is short to rounding is tangent.
+        normal = torch.where(
+            whole > 1e-14 * magnitude, 1 - torch.minimum(tangent_i, tangent_j) / whole, torch.zeros(())
+        )
+        score, bad = self._judge(distance, normal, cosine)
+        index = torch.arange(self.n)[rows]
+        score[index - index[0], index] = torch.inf
 
-    return NeighborGraph(key // n, key % n, squared, n)
+        return score, bad
+
+    def listed(self, rows: slice, others: Tensor) -> tuple[Tensor, Tensor]:
+        r"""Scores of some rows with the samples listed for each, `(r, c)`, and which pairs do not count."""
+        mine = self.values[rows]
+        difference = self.values[others] - mine[:, None]  # (r, c, d)
+        whole = difference.square().sum(dim=2)
+        distance, tangent_i, tangent_j, cosine = (torch.zeros_like(whole) for _ in range(4))
+
+        # Column by column, so that nothing of shape (r, c, d, m) is gathered.
+        for a in range(self.m):
+            distance += torch.einsum("rcd,rd->rc", difference, self.whitening[rows, :, a]).square_()
+            distance += (difference * self.whitening[:, :, a][others]).sum(dim=2).square_()
+            if self.d > self.m:
+                other = self.basis[:, :, a][others]
+                tangent_i += torch.einsum("rcd,rd->rc", difference, self.basis[rows, :, a]).square_()
+                tangent_j += (difference * other).sum(dim=2).square_()
+                cosine += torch.einsum("rcd,rdb->rcb", other, self.basis[rows]).square_().sum(dim=2)
+
+        normal = torch.where(whole > 0, 1 - torch.minimum(tangent_i, tangent_j) / whole, torch.zeros(()))
+
+        return self._judge(distance, normal, cosine)
+
+    def _judge(self, distance: Tensor, normal: Tensor, cosine: Tensor) -> tuple[Tensor, Tensor]:
+        if self.d == self.m:
+            return distance, torch.zeros_like(distance, dtype=torch.bool)
+
+        score = distance * (1 + NORMAL_PENALTY * normal.clamp_min(0))
+        bad = (normal > self.max_normal**2) | (self.m - cosine > self.max_sine**2)
+
+        return score, bad
+
+
+def _best(score: Tensor, bad: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    r"""Columns and scores of the `k` best that count; of the three best at all where fewer than two do; else -1."""
+    few = (~bad & score.isfinite()).sum(dim=1) < 2
+    strict = torch.where(bad, torch.inf, score)
+    strict[few] = score[few]
+    best, columns = strict.topk(min(k, score.shape[1]), dim=1, largest=False)
+    kept = best.isfinite()
+    kept[few, 3:] = False
+
+    return torch.where(kept, columns, -1), best
+
+
+def _all_pairs(pairs: _Pairs, k: int) -> Tensor:
+    rows = max(1, BLOCK // pairs.n)
+    blocks = [pairs.block(slice(start, min(start + rows, pairs.n))) for start in range(0, pairs.n, rows)]
+
+    return torch.cat([_best(score, bad, k)[0] for score, bad in blocks])
+
+
+def _neighbours_of_neighbours(pairs: _Pairs, k: int) -> Tensor:
+    r"""Starts from Euclidean neighbours and looks at neighbours of neighbours until little changes.
+
+    References:
+        | Efficient k-nearest neighbor graph construction for generic similarity measures
+        | (Dong, Charikar and Li, 2011)
+    """
+    from scipy.spatial import KDTree
+
+    points = pairs.values.numpy()
+    found = KDTree(points).query(points, k=2 * k + 1)[1]
+    candidates = torch.from_numpy(found).long()
+    near = torch.full((pairs.n, k), -1, dtype=torch.int64)
+
+    for _ in range(6):
+        last = near
+        near = _best_listed(pairs, candidates, k)
+        share = (near.sort(dim=1).values != last.sort(dim=1).values).double().mean()
+        if share < 1e-3:
+            break
+        second = near.clamp_min(0)[near.clamp_min(0)].reshape(pairs.n, -1)
+        candidates = torch.cat([near, second], dim=1)
+
+    return near
+
+
+def _best_listed(pairs: _Pairs, candidates: Tensor, k: int) -> Tensor:
+    rows = max(1, BLOCK // (candidates.shape[1] * pairs.d))
+    near = []
+
+    for start in range(0, pairs.n, rows):
+        block = slice(start, min(start + rows, pairs.n))
+        listed = candidates[block].sort(dim=1).values
+        own = torch.arange(block.start, block.stop)[:, None]
+        repeated = torch.zeros_like(listed, dtype=torch.bool)
+        repeated[:, 1:] = listed[:, 1:] == listed[:, :-1]
+        repeated |= (listed == own) | (listed < 0)
+        score, bad = pairs.listed(block, listed.clamp_min(0))
+        score = score.masked_fill(repeated, torch.inf)
+        columns, _ = _best(score, bad, k)
+        near.append(torch.where(columns >= 0, listed.gather(1, columns.clamp_min(0)), -1))
+
+    return torch.cat(near)

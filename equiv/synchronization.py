@@ -15,6 +15,7 @@ import math
 import torch
 from torch import Tensor
 
+from equiv.neighbors import NeighborGraph
 from equiv.normal_equations import BlockPattern, BlockSystem
 
 __all__ = ["PairEquations", "orient", "polar_rotation"]
@@ -27,26 +28,30 @@ def polar_rotation(matrices: Tensor) -> Tensor:
     return left @ right
 
 
-def orient(basis: Tensor, i: Tensor, j: Tensor, squared: Tensor) -> tuple[Tensor, float]:
-    r"""Signs that make neighbouring tangent bases agree in orientation along a spanning tree.
+def orient(basis: Tensor, graph: NeighborGraph) -> tuple[Tensor, Tensor]:
+    r"""Signs that make neighbouring tangent bases agree in orientation.
+
+    First along a spanning tree, then by iterated majority: the leading eigenvector of the graph's signed adjacency
+    matrix, whose entries are :math:`\det(U_i^\top U_j)`.
 
     Arguments:
         basis: Orthonormal bases U of the tangent spaces, `(n, d, m)`.
-        i, j: Ends of the edges of a connected graph, `i < j`, `(E,)` each.
-        squared: Squared lengths of the edges, `(E,)`.
+        graph: Connected.
 
     Returns:
-        Signs, `(n,)`, by which to multiply each basis's first column, and the frustration: the share of edges
-        whose ends still disagree, :math:`\det(U_i^\top U_j) < 0`. It is 0 on an orientable manifold that is
-        sampled well enough.
+        Signs, `(n,)`, by which to multiply each basis's first column, and for each edge whether its ends then
+        agree, `(E,)`. All do on an orientable manifold that is sampled well enough.
+
+    References:
+        | Orientability and diffusion maps (Singer and Wu, 2011), https://doi.org/10.1016/j.acha.2010.10.001
     """
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
 
-    n = len(basis)
+    i, j, n = graph.i, graph.j, graph.n
     similarity = torch.linalg.det(basis[i].mT @ basis[j])
     # Trust edges that are short and whose ends have nearly the same tangent space.
-    cost = (squared / squared.median()).sqrt() - similarity.abs().clamp_min(1e-6).log() + 1e-9
+    cost = (graph.squared / graph.squared.median()).sqrt() - similarity.abs().clamp_min(1e-6).log() + 1e-9
     tree = minimum_spanning_tree(coo_matrix((cost.numpy(), (i.numpy(), j.numpy())), shape=(n, n)))
     order, parents = breadth_first_order(tree + tree.T, 0, directed=False)
     child = torch.from_numpy(order[1:]).long()
@@ -58,9 +63,24 @@ def orient(basis: Tensor, i: Tensor, j: Tensor, squared: Tensor) -> tuple[Tensor
         signs[node] = -signs[above] if turn else signs[above]
 
     sign = torch.tensor(signs, dtype=basis.dtype)
-    frustration = (sign[i] * sign[j] * similarity < 0).double().mean().item()
+    agree = sign[i] * sign[j] * similarity >= 0
 
-    return sign, frustration
+    if bool(agree.all()):
+        return sign, agree
+
+    signed = coo_matrix((similarity.numpy(), (i.numpy(), j.numpy())), shape=(n, n))
+    signed = (signed + signed.T).tocsr()
+    degree = torch.from_numpy(abs(signed).sum(axis=1)).reshape(-1)
+    vote = sign.clone()
+
+    for _ in range(300):
+        vote = 0.5 * (vote + torch.from_numpy(signed @ vote.numpy()) / degree)
+        vote = vote / vote.abs().max()
+
+    voted = torch.where(vote < 0, -1.0, 1.0).to(sign.dtype)
+    voted_agree = voted[i] * voted[j] * similarity >= 0
+
+    return (voted, voted_agree) if voted_agree.sum() > agree.sum() else (sign, agree)
 
 
 def _skew_basis(m: int) -> Tensor:
@@ -226,6 +246,7 @@ class PairEquations:
         periods: Tensor | None = None,
         steps: int = 10,
         tolerance: float = 1e-5,
+        robust: bool = False,
     ) -> "Solution":
         r"""Gauss-Newton from a start.
 
@@ -233,9 +254,11 @@ class PairEquations:
             coordinates: Start, `(n, m)`.
             rotations: Start, `(n, m, m)`; None: Procrustes from the coordinates, redone after two steps.
             correction: Projected corrections of the trapezoid rule, as `project` returns them.
-            windings: Integers :math:`k_{ij}`, `(E, p)`, with `periods` `(p, m)`: the periods are unknowns too.
+            windings: Integers :math:`k_{ij}`, `(E, p)`, with `periods` `(p, m)`: the periods are unknowns
+                too.
             steps: Most steps.
             tolerance: Stop when the coordinates move less than this share of their spread.
+            robust: Whether edges with large misfits count little.
         """
         fresh = rotations is None
         current = self.rotations(coordinates) if rotations is None else rotations
@@ -248,7 +271,8 @@ class PairEquations:
             residual, jacobian_i, jacobian_j = self._linearised(
                 coordinates, current, correction, windings, periods
             )
-            move, turn, stretch = self._step(residual, jacobian_i, jacobian_j, windings, 1e-3)
+            weights = self._robust_weights(residual) if robust else self.weights
+            move, turn, stretch = self._step(residual, jacobian_i, jacobian_j, weights, windings, 1e-3)
             coordinates = coordinates + move
             coordinates = coordinates - coordinates.mean(dim=0)
             if periods is not None:
@@ -267,6 +291,13 @@ class PairEquations:
         residual, _, _ = self._linearised(coordinates, current, correction, windings, periods)
 
         return Solution(coordinates, current, periods, residual, converged)
+
+    def _robust_weights(self, residual: Tensor) -> Tensor:
+        r"""Cauchy weights: edges with a misfit far above the median count little."""
+        share = residual.square().sum(dim=1) / self.squared.clamp_min(1e-300)
+        typical = share.median().clamp_min(1e-12)
+
+        return self.weights / (1 + share / (9 * typical))
 
     def _linearised(
         self,
@@ -290,13 +321,14 @@ class PairEquations:
         residual: Tensor,
         turn_i: Tensor,
         turn_j: Tensor,
+        weights: Tensor,
         windings: Tensor | None,
         tolerance: float,
     ) -> tuple[Tensor, Tensor, Tensor]:
         m, n, q = self.m, self.n, len(self.skew)
         size = m + q
         eye = torch.eye(m, dtype=residual.dtype).expand(len(residual), m, m)
-        root = self.weights.sqrt()[:, None, None]
+        root = weights.sqrt()[:, None, None]
         block_i = root * torch.cat([-eye, turn_i], dim=2)
         block_j = root * torch.cat([eye, turn_j], dim=2)
         weighted = root[:, :, 0] * residual
