@@ -54,6 +54,7 @@ def charts(
     colour: object = None,
     colour_b: object = None,
     *,
+    turn: float | None = None,
     periods_a: object = None,
     periods_b: object = None,
 ) -> Figure:
@@ -64,6 +65,7 @@ def charts(
         coordinates_b: B's, shape `(l, m)`; another `m` is allowed, and then the colours are each chart's own.
         colour: Numbers `(n,)` to colour A's points by, None for their place.
         colour_b: The same for B's points, shape `(l,)`; None is `colour`, for paired points.
+        turn: The period of these numbers, where they are angles; None where they are not.
         periods_a: Lattice vectors of A's coordinates, shape `(p, m)`, or None. A closed line becomes a ring.
         periods_b: The same for B.
     """
@@ -82,6 +84,10 @@ def charts(
         _one_each("colour", shade_a, a)
         _one_each("colour_b", shade_b, b)
         scale = {"vmin": min(shade_a.min(), shade_b.min()), "vmax": max(shade_a.max(), shade_b.max())}
+
+        if turn is not None:
+            lattice, scale = np.array([[turn]]), {}
+            shade_a, shade_b = (chart_colours(shade[:, None], lattice) for shade in (shade_a, shade_b))
 
     lines = all(p.shape[1] == 1 and lattice is None for p, lattice in ((a, lattice_a), (b, lattice_b)))
 

@@ -139,8 +139,9 @@ def _facts(result: Comparison) -> list[tuple[str, str]]:
     ):
         a, b = known.get(f"{key}_a"), known.get(f"{key}_b")
 
-        if a is not None or b is not None:
-            shown = [percent(x) if isinstance(x, float) else number(x) for x in (a, b)]
+        shown = [percent(x) if isinstance(x, float) else number(x) for x in (a, b)]
+
+        if set(shown) != {"unknown"}:
             facts.append((term, f"A {shown[0]}, B {shown[1]}"))
 
     if "anchors" in known:

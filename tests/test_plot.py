@@ -114,6 +114,13 @@ def test_charts_of_every_dimension(m: int, closed: int, generator: torch.Generat
     drawn(plot.error_map(a, a[:, 0] ** 2, periods=periods))
 
 
+def test_colours_by_an_angle_forget_whole_turns(generator: torch.Generator) -> None:
+    points, angle = torch.rand(20, 2, generator=generator), 6 * torch.rand(20, generator=generator)
+    figure = drawn(plot.charts(points, points, angle, angle + 4 * torch.pi, turn=2 * torch.pi))
+    first, second = (np.asarray(axes.collections[0].get_facecolors()) for axes in figure.axes)
+    np.testing.assert_allclose(first, second, atol=1e-5)  # angles in float32
+
+
 def test_charts_of_different_dimension_stand_side_by_side_only(generator: torch.Generator) -> None:
     a, b = torch.rand(20, 2, generator=generator), torch.rand(20, 1, generator=generator)
     drawn(plot.charts(a, b))
