@@ -374,7 +374,7 @@ class TestHorseViews:
     def test_bursts_have_unit_speed_in_the_hidden_angle(self, folder: Path) -> None:
         for size in (2, 3, 5):
             views = HorseViews(**TINY, cache=folder, burst_size=size)
-            steps = torch.linspace(-0.03, 0.03, size, dtype=torch.float64)
+            steps = torch.linspace(-0.015, 0.015, size, dtype=torch.float64)
             # Values that are the hidden angle itself must have frames of length 1.
             assert steps.std(correction=1).item() / views.a.burst_std == pytest.approx(1, abs=1e-12)
 

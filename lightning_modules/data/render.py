@@ -54,7 +54,7 @@ class Light:
 class Renderer:
     """Renders `mesh` under `light` with `supersampling`^2 rays a pixel, in the same pattern in each."""
 
-    def __init__(self, mesh: Mesh, light: Light, size: int = 64, supersampling: int = 6) -> None:
+    def __init__(self, mesh: Mesh, light: Light, size: int = 64, supersampling: int = 5) -> None:
         self.mesh, self.light, self.size = mesh, light, size
         self._offsets, self._weights = _pattern(supersampling**2)
         self._edge = _longest_edge(mesh)
