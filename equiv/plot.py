@@ -86,8 +86,8 @@ def charts(
         scale = {"vmin": min(shade_a.min(), shade_b.min()), "vmax": max(shade_a.max(), shade_b.max())}
 
         if turn is not None:
-            lattice, scale = np.array([[turn]]), {}
-            shade_a, shade_b = (chart_colours(shade[:, None], lattice) for shade in (shade_a, shade_b))
+            whole, scale = np.array([[turn]]), {}
+            shade_a, shade_b = (chart_colours(shade[:, None], whole) for shade in (shade_a, shade_b))
 
     lines = all(p.shape[1] == 1 and lattice is None for p, lattice in ((a, lattice_a), (b, lattice_b)))
 
