@@ -46,8 +46,8 @@ class HorseViews:
     Arguments:
         size: Pixels along each side of a picture.
         burst_step: Largest change of the hidden angle within a burst, in radians. Smaller steps see the edges
-            of pixels, larger ones the curvature of what is observed. Along camera B's latent (36 rays a
-            pixel) frames by 0.015 integrate to the angle within 0.03 degrees in the median, by 0.03 within 0.15.
+            of pixels, larger ones the curvature of what is observed. Integrated along camera B's latent (36
+            rays a pixel), frames by 0.015 gave the angle within 0.03 degrees (median), by 0.03 within 0.15.
         burst_size: Pictures in a burst, at least 2.
         seed: Of the angles and of the order of the probe sets.
         mesh: A file that trimesh reads, to look at instead of the horse.
