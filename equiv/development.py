@@ -1,7 +1,7 @@
 r"""Development of a manifold onto its universal cover: coordinates grown outward from a disc.
 
-A closed manifold has no flat chart, but a disc in it has one, and it can be continued along shortest paths until
-every sample has coordinates. Where two continuations meet, they differ by a period.
+A closed manifold has no flat chart, but a disc in it has one, and it can be continued along shortest paths
+until every sample has coordinates. Where two continuations meet, they differ by a period.
 """
 
 import numpy as np
@@ -18,9 +18,10 @@ __all__ = ["develop"]
 def develop(equations: PairEquations, graph: NeighborGraph, root: int) -> Solution | None:
     r"""Coordinates and rotations grown from a disc around `root`, or None where no disc there is flat.
 
-    The disc holds the samples nearest to the root along the graph: a quarter of all, or fewer until it fits. Its
-    coordinates are continued in stages, each half as large again; after each stage all samples reached are solved
-    for together, without the edges that close a loop around a period.
+    The disc holds the samples nearest to the root along the graph: a quarter of all, or fewer until it fits.
+        Its
+    coordinates are continued in stages, each half as large again; after each stage all samples reached are
+    solved for together, without the edges that close a loop around a period.
     """
     order = shortest_paths(graph, root)[0].argsort()
 

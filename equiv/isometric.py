@@ -1,42 +1,56 @@
 r"""Isometric coordinates: the frames of an observed manifold integrated to a flat chart."""
 
+import math
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from equiv.chart import Chart
+from equiv.chart import Chart, anchor_indices, build_chart
 from equiv.checks import check_integer
+from equiv.crossings import count_crossings
 from equiv.frames import split_frames
-from equiv.flattening import flatten
-from equiv.neighbors import neighbor_graph
+from equiv.integration import Cloud, Integration, integrate, integrate_from
 from equiv.observations import Observations
-from equiv.smooth_fit import SmoothBasis, solve_ridge
-from equiv.synchronization import PairEquations, Solution, orient
 
 __all__ = ["IsometricMaps"]
+
+# Larger clouds are solved for on a part first, which then gives the start for all.
+LARGEST_AT_ONCE = {1: 50_000, 2: 10_000, 3: 8_000}
+# Acceptance: root mean square misfit of pairs, and of the smooth fit, that exact frames may leave.
+LARGEST_RESIDUAL = 4e-3
+LARGEST_FIT_ERROR = 5e-3
 
 
 class IsometricMaps:
     r"""Coordinates :math:`u_i \in R^m` in which every frame is orthonormal.
 
     The metric of a network's input space is flat: :math:`y = F(u)` with :math:`DF(u_i) = J_i R_i` for unknown
-    rotations. Both are found from pairs of neighbours (see `equiv.synchronization`), then corrected for the
-    error of the trapezoid rule through a smooth fit F.
+    rotations. Coordinates and rotations are found from pairs of neighbours (`equiv.synchronization`), then
+    corrected for the error of the trapezoid rule through a smooth fit F. Only :math:`C = J J^\top` is used.
+
+    Every neuron is weighted by one over its spread, and copies of one share its weight, so that rescaled,
+    repeated and dead neurons change nothing.
 
     Arguments:
-        dimension: m; None: the rank of most frames.
+        dimension: m; None: the rank of most frames, which is less than their number of columns where the network
+            sees fewer directions than the inputs have.
+        seed: Of the choice of samples that a large cloud is solved for first.
 
     Attributes:
         coordinates_: `(n, m)`, in input units, centred.
-        residual_: Root mean square misfit of the edges relative to their lengths. Dimensionless.
-        periods_: Lattice vectors `(p, m)`, modulo which the coordinates live; None without.
+        residual_: Root mean square misfit of the pairs of neighbours relative to their lengths. Dimensionless.
+        periods_: Lattice vectors `(p, m)`, modulo which the coordinates live; None where there are none.
         accepted_: Whether the diagnosis found nothing wrong.
         diagnostics_: Named numbers, and `"reasons"`, sentences, empty when accepted.
         chart_: The `equiv.chart.Chart` for points out of sample.
 
-    Raises:
-        ValueError: Where there are no frames, too few samples, or disconnected clouds.
+    Example:
+        >>> x = torch.rand(400, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+        >>> obs = Observations(torch.cat([x.exp(), x.sin()], dim=1), torch.stack([x.exp(), x.cos()], dim=1))
+        >>> flat = IsometricMaps().fit(obs)
+        >>> flat.accepted_, round(float(flat.coordinates_.std() / x.std()), 4)
+        (True, 1.0)
     """
 
     coordinates_: Tensor
@@ -46,11 +60,17 @@ class IsometricMaps:
     diagnostics_: dict[str, Any]
     chart_: Chart
 
-    def __init__(self, dimension: int | None = None) -> None:
+    def __init__(self, dimension: int | None = None, *, seed: int = 0) -> None:
         self.dimension = None if dimension is None else check_integer(dimension, "dimension", 1)
+        self.seed = check_integer(seed, "seed", 0)
 
     def fit(self, obs: Observations) -> "IsometricMaps":
-        r"""Fits the observations, which need frames; returns self."""
+        r"""Fits the observations, which need frames; returns self.
+
+        Raises:
+            ValueError: Without frames, with too few samples, with constant values, where the frames have a lower
+                rank than `dimension`, or where the samples fall into clouds that no neighbours join.
+        """
         if obs.frames is None:
             raise ValueError(
                 "'obs' should have frames, got frames=None; probe with frames='jacobian', bursts or "
@@ -58,163 +78,143 @@ class IsometricMaps:
             )
 
         values = obs.values.detach().double().cpu()
-        frames = obs.frames.detach().double().cpu()
-        weights = _neuron_weights(values)
-        _, _, rank = split_frames(obs.frames.cpu())
-        m = int(rank.mode().values) if self.dimension is None else self.dimension
-        noisy = obs.burst_size is not None
-        k = 24 if noisy else 12
+        weights = neuron_weights(values)
+        cloud = self._cloud(obs, values, weights)
+        at_once = LARGEST_AT_ONCE.get(cloud.dimension, 6_000)
 
-        if len(values) < k + 2:
-            raise ValueError(
-                f"'obs' should hold at least {k + 2} samples for isometric coordinates, got {len(values)}; "
-                "probe more inputs."
-            )
+        if len(values) <= at_once:
+            found = integrate(cloud)
+        else:
+            generator = torch.Generator().manual_seed(self.seed)
+            part = torch.randperm(len(values), generator=generator)[: at_once // 2].sort().values
+            coarse = integrate(cloud.subset(part))
+            chart = build_chart(coarse, cloud.values[part], values[part], weights)
+            start = torch.cat([chart.restrict(block) for block in values.split(4096)])
+            found = integrate_from(cloud, start, coarse.solution.periods)
 
-        scaled = values * weights
-        basis, scale, _ = split_frames(frames * weights[:, None], rtol=0.0)
-        basis, scale = basis[:, :, :m], scale[:, :m]
-        scale = scale.clamp_min(1e-10 * float(scale.max()))
-        graph = neighbor_graph(scaled, basis, scale, k)
-        count, labels = graph.components()
-
-        if count > 1:
-            sizes = labels.bincount().sort(descending=True).values.tolist()
-            raise ValueError(
-                f"'obs' should be one connected cloud, got {count} that no chain of neighbours joins (of "
-                f"{', '.join(map(str, sizes[:5]))} samples); fit each alone or probe more densely."
-            )
-
-        signs, agree = orient(basis, graph)
-        frustration = 1 - float(agree.double().mean())
-        if frustration < 0.01 and graph.subset(agree).components()[0] == 1:
-            graph = graph.subset(agree)
-        frames = basis * scale[:, None]
-        frames[:, :, 0] *= signs[:, None]
-        equations = PairEquations(scaled, frames, graph.i, graph.j, graph.squared)
-        found = flatten(equations, graph, level=0.3 if noisy else 0.05)
-        solution, windings, kept = found.solution, found.windings, found.equations
-        smooth = _smooth(solution, values, 40 if noisy else 150)
-        rounds = 1 if noisy else 3
-
-        for round_ in range(rounds):
-            correction = _trapezoid_defect(smooth, kept, solution, windings) * weights
-            solution = kept.solve(
-                solution.coordinates,
-                solution.rotations,
-                correction=kept.project(correction),
-                windings=windings,
-                periods=solution.periods,
-                steps=3,
-                tolerance=1e-4,
-            )
-            smooth = _smooth(
-                solution, values, 40 if noisy else 300, *((5.0, 1e-9) if noisy else (4.0, 1e-12))
-            )
-
-        share = solution.residual.norm(dim=1) / kept.squared.sqrt()
-        rejected = len(graph.i) - len(kept.i)
-        reasons = []
-        if rejected > 0:
-            reasons.append(f"{rejected} of {len(graph.i)} pairs of neighbours fit no flat chart.")
-        if frustration > 0:
-            reasons.append(f"Orientations disagree across {frustration:.2%} of the pairs of neighbours.")
-
-        self.coordinates_ = solution.coordinates
-        self.periods_ = solution.periods
-        self.residual_ = float(share.square().mean().sqrt())
-        self.accepted_ = not reasons
-        self.diagnostics_ = {
-            "dimension": m,
-            "frustration": frustration,
-            "rejected_pairs": rejected,
-            "converged": solution.converged,
-            "reasons": reasons,
-        }
-        self.chart_ = _chart(solution, smooth, values, frames, weights)
+        self.chart_ = build_chart(found, cloud.values, values, weights).to(obs.device)
+        self.coordinates_ = found.solution.coordinates.to(obs.values)
+        periods = found.solution.periods
+        self.periods_ = None if periods is None else periods.to(obs.values)
+        self.residual_ = found.residual
+        self.diagnostics_ = self._diagnose(found, cloud, obs)
+        self.accepted_ = not self.diagnostics_["reasons"]
 
         return self
 
     def transform(self, values: Tensor, frames: Tensor | None = None) -> Tensor:
-        r"""Coordinates out of sample, `(q, d)` to `(q, m)`; frames are not needed."""
+        r"""Coordinates out of sample, `(q, d)` to `(q, m)`; frames are not needed and ignored."""
         return self.chart_.restrict(values)
 
     def inverse_transform(self, coordinates: Tensor) -> Tensor:
         r"""Values at coordinates, `(q, m)` to `(q, d)`."""
         return self.chart_.lift(coordinates)
 
+    def _cloud(self, obs: Observations, values: Tensor, weights: Tensor) -> Cloud:
+        assert obs.frames is not None and obs.rank is not None
+        rank = obs.rank.cpu()
+        m = int(rank.mode().values) if self.dimension is None else self.dimension
 
-def _neuron_weights(values: Tensor) -> Tensor:
-    r"""One over the spread of each neuron and the root of its number of copies, `(d,)`; 0 where constant.
+        if m < 1 or int((rank >= m).sum()) < len(rank) / 2:
+            raise ValueError(
+                f"'obs' should have frames of rank {max(m, 1)} at most samples, got rank "
+                f"{int(rank.mode().values)}; observe more neurons or ask for fewer dimensions."
+            )
 
-    Distances then do not change when neurons are rescaled, repeated, or dead ones are added.
-    """
+        basis, scale, _ = split_frames(obs.frames.detach().double().cpu() * weights[:, None], rtol=0.0)
+        basis, scale = basis[:, :, :m], scale[:, :m]
+        # Where a frame is singular the direction that it does not see must not count as infinitely far.
+        scale = scale.clamp_min(1e-6 * float(scale[:, -1].median()))
+        noise = 0.0 if obs.burst_size is None else 1.5 / math.sqrt(obs.burst_size)
+        cloud = Cloud(values * weights, _complete(basis), scale, noise)
+        fewest = cloud.neighbors + 2
+
+        if len(values) < fewest:
+            raise ValueError(
+                f"'obs' should hold at least {fewest} samples for {m}-dimensional isometric coordinates, got "
+                f"{len(values)}; probe more inputs."
+            )
+
+        return cloud
+
+    def _diagnose(self, found: Integration, cloud: Cloud, obs: Observations) -> dict[str, Any]:
+        solution = found.solution
+        fitted = self.chart_.lift(solution.coordinates.to(obs.device)).cpu()
+        weights = self.chart_.get_buffer("weights").cpu()
+        misfit = (fitted * weights - cloud.values).square().sum(dim=1).mean().sqrt()
+        spread = (cloud.values - cloud.values.mean(dim=0)).square().sum(dim=1).mean().sqrt()
+        fit_error = float(misfit / spread)
+        anchors = anchor_indices(len(cloud))
+        crossings, gap = count_crossings(
+            cloud.values[anchors],
+            solution.coordinates[anchors],
+            self.chart_.get_buffer("anchor_spacing").cpu(),
+            found.fit,
+        )
+        reasons = []
+        # One pair in two thousand may be a false neighbour that was recognised as such.
+        if found.rejected + found.frustrated > max(1, found.edges // 2000):
+            reasons.append(
+                f"{found.rejected + found.frustrated} of {found.edges} pairs of neighbours contradict the "
+                f"coordinates ({found.frustrated} in orientation): no flat chart, or too few samples."
+            )
+        if not found.residual <= LARGEST_RESIDUAL + cloud.noise:
+            reasons.append(
+                f"The pairs of neighbours miss the coordinates by {found.residual:.2%} of their lengths: a curved "
+                "space, noisy frames, or too few samples."
+            )
+        if not fit_error <= LARGEST_FIT_ERROR + cloud.noise:
+            reasons.append(
+                f"The values are off a smooth function of the coordinates by {fit_error:.2%} of their spread: the "
+                "coordinates overlap themselves, or too few samples."
+            )
+        if crossings > 0:
+            reasons.append(
+                f"The image of the coordinates crosses itself (found from {crossings} pairs of samples): the "
+                "neurons do not tell all inputs apart."
+            )
+
+        return {
+            "dimension": cloud.dimension,
+            "residual": found.residual,
+            "fit_error": fit_error,
+            "refinement": found.refinement,
+            "rejected_pairs": found.rejected,
+            "frustrated_pairs": found.frustrated,
+            "pairs": found.edges,
+            "crossings": crossings,
+            "smallest_gap": gap,
+            "converged": solution.converged,
+            "reasons": reasons,
+        }
+
+
+def neuron_weights(values: Tensor) -> Tensor:
+    r"""One over the spread of each neuron and the root of its number of copies, `(d,)`; 0 where constant."""
     centred = values - values.mean(dim=0)
     spread = centred.square().mean(dim=0).sqrt()
     alive = spread > 1e-12 * values.abs().amax(dim=0).clamp_min(1e-300)
+
     if not bool(alive.any()):
-        raise ValueError(
-            "'obs' should hold neurons that vary, got values that are all constant; probe others."
-        )
+        raise ValueError("'obs' should hold neurons that vary, got constant values; probe other neurons.")
+
     unit = centred / torch.where(alive, spread, torch.inf)
-    correlation = unit.T @ unit / len(values)
-    copies = (correlation.abs() > 1 - 1e-10).sum(dim=1).clamp_min(1)
+    copies = ((unit.T @ unit / len(values)).abs() > 1 - 1e-10).sum(dim=1).clamp_min(1)
 
     return torch.where(alive, 1 / (spread * copies.double().sqrt()), 0.0)
 
 
-def _smooth(
-    solution: Solution, values: Tensor, count: int, scale: float = 5.0, ridge: float = 1e-9
-) -> tuple[SmoothBasis, Tensor]:
-    basis = SmoothBasis.at_farthest_points(solution.coordinates, count, solution.periods, scale)
+def _complete(basis: Tensor) -> Tensor:
+    r"""Replaces the zero columns of bases by unit vectors orthogonal to the others, `(n, d, m)`."""
+    lengths = basis.norm(dim=1)
+    deficient = (lengths < 0.5).any(dim=1)
 
-    return basis, solve_ridge(basis.evaluate(solution.coordinates), values, ridge)
+    if not bool(deficient.any()):
+        return basis
 
+    basis = basis.clone()
+    left, _, _ = torch.linalg.svd(basis[deficient], full_matrices=False)
+    # The left singular vectors of [U_1, 0] are U_1 (in some order of equal values) and a completion.
+    basis[deficient] = left
 
-def _trapezoid_defect(
-    smooth: tuple[SmoothBasis, Tensor], equations: PairEquations, solution: Solution, windings: Tensor | None
-) -> Tensor:
-    r"""What the trapezoid rule misses of F along each edge, `(E, d)`."""
-    basis, coefficients = smooth
-    u, i, j = solution.coordinates, equations.i, equations.j
-    fitted, slope = basis.combine(u, coefficients)
-    step = u[j] - u[i]
-    if windings is not None and solution.periods is not None:
-        step = step + windings @ solution.periods
-
-    return fitted[j] - fitted[i] - 0.5 * torch.einsum("edm,em->ed", slope[i] + slope[j], step)
-
-
-def _chart(
-    solution: Solution,
-    smooth: tuple[SmoothBasis, Tensor],
-    values: Tensor,
-    frames: Tensor,
-    weights: Tensor,
-) -> Chart:
-    basis, coefficients = smooth
-    u = solution.coordinates
-    m = u.shape[1]
-    distance = torch.stack([torch.cdist(u, u + image) for image in basis.images]).amin(dim=0)
-    spacing = distance.topk(5, dim=1, largest=False).values[:, 4]
-    normal = ((values - basis.evaluate(u) @ coefficients) * weights).norm(dim=1)
-    neighbor = torch.cdist(values * weights, values * weights).topk(5, dim=1, largest=False).values[:, 4]
-    tolerance = torch.maximum(3 * normal.max(), 0.1 * neighbor.median())
-    empty = torch.zeros(0, m, dtype=torch.float64)
-
-    return Chart(
-        {
-            "centers": basis.centers,
-            "width": basis.width,
-            "images": basis.images,
-            "free": basis.free,
-            "coefficients": coefficients,
-            "weights": weights,
-            "anchor_values": values.clone(),
-            "anchor_coordinates": u.clone(),
-            "anchor_inverses": torch.linalg.pinv(frames @ solution.rotations, rtol=1e-6),
-            "anchor_spacing": spacing,
-            "normal_tolerance": tolerance,
-            "periods": empty if solution.periods is None else solution.periods,
-        }
-    )
+    return basis

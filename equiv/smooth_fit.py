@@ -5,11 +5,12 @@ directions that are not periodic.
 """
 
 import itertools
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-__all__ = ["SmoothBasis", "farthest_points", "lattice_images", "solve_ridge"]
+__all__ = ["SmoothBasis", "SmoothFit", "farthest_points", "fit_smooth", "in_blocks", "lattice_images"]
 
 
 def lattice_images(periods: Tensor | None, m: int) -> Tensor:
@@ -39,16 +40,31 @@ def farthest_points(coordinates: Tensor, count: int, images: Tensor) -> Tensor:
     return torch.tensor(chosen)
 
 
-def solve_ridge(design: Tensor, target: Tensor, ridge: float) -> Tensor:
-    r"""Least squares with the singular values below `ridge` times the largest damped, `(b, d)`.
+def _cross_validated(design: Tensor, target: Tensor, ridges: list[float]) -> Tensor:
+    r"""Ridge regression with the ridge that generalised cross-validation prefers, `(b, d)`.
 
-    :math:`W = V \operatorname{diag}(s / (s^2 + (\lambda s_1)^2)) U^\top Y`.
+    .. math:: W = V \operatorname{diag}\frac{s}{s^2 + (\lambda s_1)^2} U^\top Y, \qquad
+        \operatorname{GCV}(\lambda) = \frac{|Y - Z W|^2}{(n - \sum s^2 / (s^2 + (\lambda s_1)^2))^2}.
+
+    References:
+        | Generalized cross-validation as a method for choosing a good ridge parameter
+        | (Golub, Heath and Wahba, 1979)
     """
     orthogonal, triangular = torch.linalg.qr(design)
     left, singular, right = torch.linalg.svd(triangular, full_matrices=False)
-    damped = singular / (singular.square() + (ridge * singular[0]).square())
+    seen = orthogonal.mT @ target
+    unseen = (target - orthogonal @ seen).square().sum()
+    seen = left.mT @ seen  # (b, d)
+    best, chosen = torch.inf, singular
 
-    return right.mT @ (damped[:, None] * (left.mT @ (orthogonal.mT @ target)))
+    for ridge in ridges:
+        share = singular.square() / (singular.square() + (ridge * singular[0]).square())
+        misfit = float(unseen + ((1 - share)[:, None] * seen).square().sum())
+        score = misfit / (len(design) - float(share.sum())) ** 2
+        if score < best:
+            best, chosen = score, share
+
+    return right.mT @ ((chosen / singular.clamp_min(1e-300))[:, None] * seen)
 
 
 class SmoothBasis:
@@ -120,3 +136,39 @@ class SmoothBasis:
             squared = squared + difference.square()
 
         return torch.exp(squared * (-0.5 / self.width**2))
+
+
+@dataclass(frozen=True)
+class SmoothFit:
+    r"""A function of coordinates: a basis and its coefficients, `(b, d)`."""
+
+    basis: SmoothBasis
+    coefficients: Tensor
+
+
+def fit_smooth(
+    coordinates: Tensor, values: Tensor, periods: Tensor | None = None, smooth: bool = False
+) -> SmoothFit:
+    r"""Fits values `(n, d)` by a function of coordinates `(n, m)`.
+
+    Arguments:
+        coordinates: u.
+        values: y.
+        periods: Lattice vectors, `(p, m)`, or None.
+        smooth: Whether few wide functions are wanted, for rough coordinates; else as many as resolve the samples.
+    """
+    n, m = coordinates.shape
+    count = (150 if m < 3 else 300) if smooth else (300 if m < 3 else 500)
+    # The fit needs no more samples than some tens for each function.
+    used = torch.arange(0, n, max(1, n // 20_000))
+    basis = SmoothBasis.at_farthest_points(coordinates[used], count, periods, 5.0 if smooth else 4.0)
+    ridges = [10.0**-power for power in range(2, 10 if smooth else 13)]
+
+    return SmoothFit(basis, _cross_validated(basis.evaluate(coordinates[used]), values[used], ridges))
+
+
+def in_blocks(fit: SmoothFit, coordinates: Tensor, rows: int = 8192) -> tuple[Tensor, Tensor]:
+    r"""Values `(q, d)` and Jacobians `(q, d, m)` at coordinates, a block of rows at a time."""
+    parts = [fit.basis.combine(block, fit.coefficients) for block in coordinates.split(rows)]
+
+    return torch.cat([values for values, _ in parts]), torch.cat([slopes for _, slopes in parts])

@@ -183,10 +183,13 @@ class PairEquations:
         r""":math:`u_j - u_i - z_{ij}`, `(E, m)`."""
         return coordinates[self.j] - coordinates[self.i] - self.displacements(rotations)[0]
 
-    def rotations(self, coordinates: Tensor) -> Tensor:
-        r"""Rotations by Procrustes: :math:`R_i` that carries :math:`u_j - u_i` to :math:`J_i^+ (y_j - y_i)`."""
+    def rotations(self, coordinates: Tensor, periods: Tensor | None = None) -> Tensor:
+        r"""Procrustes rotations: :math:`R_i` carries :math:`u_j - u_i` to :math:`J_i^+ (y_j - y_i)`."""
         i, j = self.i, self.j
-        step = (coordinates[j] - coordinates[i]) * self.weights[:, None]
+        step = coordinates[j] - coordinates[i]
+        if periods is not None:
+            step = step - (step @ torch.linalg.pinv(periods)).round() @ periods
+        step = step * self.weights[:, None]
         seen_i, seen_j = self.views()
         moment = torch.zeros(self.n, self.m, self.m, dtype=coordinates.dtype)
         moment.index_add_(0, i, seen_i[:, :, None] * step[:, None])

@@ -1,0 +1,186 @@
+r"""The frames of a cloud integrated to coordinates, and the smooth fit y = F(u) that corrects them."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from equiv.flattening import Flattening, flatten, misfit
+from equiv.neighbors import NeighborGraph, neighbor_graph
+from equiv.smooth_fit import SmoothFit, fit_smooth, in_blocks
+from equiv.synchronization import PairEquations, Solution, orient
+
+__all__ = ["Cloud", "Integration", "integrate", "integrate_from"]
+
+# Deferred corrections: at most so many, until the coordinates move by less than this share of their spread.
+ROUNDS = 4
+SETTLED = 1e-5
+
+
+@dataclass(frozen=True)
+class Cloud:
+    r"""Samples with their frames, neurons weighted.
+
+    Attributes:
+        values: Weighted values, `(n, d)`, float64.
+        basis: Orthonormal tangent bases U, `(n, d, m)`.
+        scale: Singular values S of the weighted frames, `(n, m)`, positive.
+        noise: Relative error of the frames: 0 where exact, about one over the root of the burst size.
+    """
+
+    values: Tensor
+    basis: Tensor
+    scale: Tensor
+    noise: float
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def dimension(self) -> int:
+        return self.basis.shape[2]
+
+    @property
+    def neighbors(self) -> int:
+        r"""More neighbours average more noise; in higher dimensions it takes more to surround a sample."""
+        return 24 if self.noise > 0 else {1: 12, 2: 12, 3: 12}.get(self.dimension, 4 * self.dimension)
+
+    @property
+    def level(self) -> float:
+        r"""Root mean square misfit of the pairs up to which coordinates fit."""
+        return 0.05 + self.noise
+
+    def subset(self, index: Tensor) -> "Cloud":
+        r"""Some of the samples."""
+        return replace(self, values=self.values[index], basis=self.basis[index], scale=self.scale[index])
+
+
+@dataclass
+class Integration:
+    r"""Coordinates of a cloud.
+
+    Attributes:
+        solution: Coordinates, rotations and periods.
+        frames: The cloud's frames :math:`J_i R_i`, `(n, d, m)`.
+        fit: F.
+        edges: Number of edges of the graph.
+        frustrated: Number of edges whose ends disagree in orientation.
+        rejected: Number of other edges that do not fit.
+        residual: Root mean square misfit of the edges kept. Dimensionless.
+        refinement: Root mean square move of the last correction over the spread. Dimensionless.
+    """
+
+    solution: Solution
+    frames: Tensor
+    fit: SmoothFit
+    edges: int
+    frustrated: int
+    rejected: int
+    residual: float
+    refinement: float
+
+
+def integrate(cloud: Cloud) -> Integration:
+    r"""Coordinates from scratch."""
+    graph, frames, frustrated, edges = _oriented(cloud)
+    found = flatten(PairEquations(cloud.values, frames, graph.i, graph.j, graph.squared), graph, cloud.level)
+
+    return _correct(cloud, frames, found, edges, frustrated)
+
+
+def integrate_from(cloud: Cloud, start: Tensor, periods: Tensor | None) -> Integration:
+    r"""Coordinates from nearly right ones, `(n, m)`, such as a chart of a part of the samples gives."""
+    graph, frames, frustrated, edges = _oriented(cloud)
+    equations = PairEquations(cloud.values, frames, graph.i, graph.j, graph.squared)
+    rotations = equations.rotations(start, periods)
+    mismatch = equations.mismatch(start, rotations)
+    windings = None
+
+    if periods is not None:
+        windings = -(mismatch @ torch.linalg.pinv(periods)).round()
+        mismatch = mismatch + windings @ periods
+
+    good = mismatch.norm(dim=1) <= 0.3 * graph.squared.sqrt()
+    if graph.subset(good).components()[0] > 1:
+        good = torch.ones_like(good)
+    windings = None if windings is None else windings[good]
+    kept = equations.subset(good)
+    solution = kept.solve(start, rotations, windings=windings, periods=periods, steps=3, tolerance=1e-4)
+    found = Flattening(solution, kept, windings, int((~good).sum()))
+
+    return _correct(cloud, frames, found, edges, frustrated)
+
+
+def _oriented(cloud: Cloud) -> tuple[NeighborGraph, Tensor, int, int]:
+    r"""The graph without frustrated edges, where these are few, and the oriented frames."""
+    graph = neighbor_graph(cloud.values, cloud.basis, cloud.scale, cloud.neighbors)
+    edges = len(graph.i)
+    count, labels = graph.components()
+
+    if count > 1:
+        sizes = labels.bincount().sort(descending=True).values.tolist()
+        raise ValueError(
+            f"'obs' should be one connected cloud, got {count} that no chain of neighbours joins (of "
+            f"{', '.join(map(str, sizes[:5]))} samples); fit each alone or probe more densely."
+        )
+
+    signs, agree = orient(cloud.basis, graph)
+    frustrated = int((~agree).sum())
+    if frustrated < 0.01 * edges and graph.subset(agree).components()[0] == 1:
+        graph = graph.subset(agree)
+
+    frames = cloud.basis * cloud.scale[:, None]
+    frames[:, :, 0] *= signs[:, None]
+
+    return graph, frames, frustrated, edges
+
+
+def _correct(cloud: Cloud, frames: Tensor, found: Flattening, edges: int, frustrated: int) -> Integration:
+    r"""Deferred correction: subtracts what the trapezoid rule misses of F, and solves again."""
+    solution, equations = found.solution, found.equations
+    exact = cloud.noise == 0
+    fit = fit_smooth(solution.coordinates, cloud.values, solution.periods, smooth=True)
+    refinement = torch.inf
+
+    for _ in range(ROUNDS if exact else 1):
+        last = solution.coordinates
+        defect = _trapezoid_defect(fit, equations, solution, found.windings)
+        solution = equations.solve(
+            last,
+            solution.rotations,
+            correction=equations.project(defect),
+            windings=found.windings,
+            periods=solution.periods,
+            steps=2,
+            tolerance=1e-4,
+        )
+        fit = fit_smooth(solution.coordinates, cloud.values, solution.periods, smooth=not exact)
+        spread = solution.coordinates.square().mean().sqrt()
+        refinement = float((solution.coordinates - last).square().mean().sqrt() / spread)
+        if refinement < SETTLED:
+            break
+
+    return Integration(
+        solution=solution,
+        frames=frames @ solution.rotations,
+        fit=fit,
+        edges=edges,
+        frustrated=frustrated,
+        rejected=found.rejected,
+        residual=float(misfit(solution, equations).square().mean().sqrt()),
+        refinement=refinement,
+    )
+
+
+def _trapezoid_defect(
+    fit: SmoothFit, equations: PairEquations, solution: Solution, windings: Tensor | None
+) -> Tensor:
+    r""":math:`F(u_j) - F(u_i) - (DF_i + DF_j)(u_j - u_i) / 2` along each edge, `(E, d)`."""
+    u, i, j = solution.coordinates, equations.i, equations.j
+    step = u[j] - u[i]
+    if windings is not None and solution.periods is not None:
+        step = step + windings @ solution.periods
+
+    values, slope = in_blocks(fit, u)
+
+    return values[j] - values[i] - 0.5 * torch.einsum("edm,em->ed", slope[i] + slope[j], step)
