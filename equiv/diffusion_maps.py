@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from equiv.checks import as_floating, check_finite, check_integer, check_number
-from equiv.eigenpairs import leading_eigenpairs
-from equiv.epsilon import neighbour_epsilon
+from equiv.eigenpairs import Operator, dense_preconditioner, leading_eigenpairs
+from equiv.epsilon import RANK, neighbour_epsilon
 from equiv.kernel import components, heat_kernel_, normalise
 from equiv.mahalanobis import MetricPoints, all_distances, metric_points, pair_distances, tiles
 from equiv.observations import Observations
@@ -27,6 +27,8 @@ __all__ = ["DiffusionMaps"]
 MAX_NORMAL = 0.5
 # Kernel entries below this join nothing: a random walk would cross them once in 10^10 steps.
 JOINED = 1e-10
+# Eigenvalues of the kernel below this have no digits left to divide by.
+SMALLEST = 1e-8
 
 
 class DiffusionMaps:
@@ -117,7 +119,7 @@ class DiffusionMaps:
         heat_kernel_(kernel, self.epsilon_)
         self._check_connected(kernel)
         self._normalisation = normalise(kernel, self.alpha)
-        self._solve(kernel)
+        self._solve(lambda rows: rows @ kernel, dense_preconditioner(kernel, self._normalisation.conjugate))
 
         return self
 
@@ -125,9 +127,7 @@ class DiffusionMaps:
         if not isinstance(self.epsilon, str):
             return self.epsilon
 
-        step = max(len(distances) // 400, 1)
-
-        return neighbour_epsilon(distances[::step])
+        return neighbour_epsilon(_nearest(distances))
 
     def _check_connected(self, kernel: Tensor) -> None:
         sizes = components(kernel, JOINED).bincount()
@@ -140,26 +140,31 @@ class DiffusionMaps:
                 "fit the clouds one by one, add samples between them, or give a larger 'epsilon'."
             )
 
-    def _solve(self, kernel: Tensor) -> None:
-        w = self._normalisation.conjugate[:, None]
-        root = self._normalisation.degree.sqrt()[:, None]
+    def _solve(self, apply: Operator, precondition: Operator) -> None:
+        r"""Coordinates and spectrum, from products with K and a rough inverse of 1 - S (rows are vectors)."""
+        w, root = self._normalisation.conjugate, self._normalisation.degree.sqrt()
         mu, vectors = leading_eigenpairs(
-            lambda v: w * (kernel @ (w * v)), root / root.norm(), self.n_coordinates + 1
+            lambda v: w * apply(w * v), precondition, root / root.norm(), self.n_coordinates + 1
         )
-        functions = vectors[:, 1:] / root
+
+        if mu[-1] < SMALLEST:
+            raise ValueError(
+                f"'epsilon' should be small enough for {len(mu) - 1} coordinates, got {self.epsilon_:.3g} "
+                f"with a kernel eigenvalue of {mu[-1].item():.1e}; lower it, or ask for fewer coordinates."
+            )
+
         # One more step of the walk is the Nystrom formula at the samples: coordinates and `transform` agree
         # exactly.
-        coordinates = (
-            (self._normalisation.conjugate / root[:, 0])[:, None] * (kernel @ (w * vectors[:, 1:])) / mu[1:]
+        functions = vectors[1:] / root / mu[1:, None]
+        coordinates = apply(self._normalisation.density * functions) * (
+            self._normalisation.density / root.square()
         )
-        scale = coordinates.square().mean(dim=0).rsqrt()
-        sign = coordinates.gather(0, coordinates.abs().argmax(dim=0, keepdim=True)).sign()[0]
-        self._functions = functions * scale * sign / mu[1:]
-        self.coordinates_ = coordinates * scale * sign
-        # P is stochastic: mu_0 = 1 up to rounding, and none is above it.
-        self.eigenvalues_ = (-mu.clamp(min=torch.finfo(mu.dtype).tiny, max=1).log() / self.epsilon_).to(
-            self._device
-        )
+        sign = coordinates.gather(1, coordinates.abs().argmax(dim=1, keepdim=True)).sign()
+        scale = sign * coordinates.square().mean(dim=1, keepdim=True).rsqrt()
+        self._functions = (scale * functions).T.contiguous()
+        self.coordinates_ = (scale * coordinates).T.contiguous()
+        # P is stochastic: mu_0 = 1 and none is above it, up to rounding.
+        self.eigenvalues_ = -mu.clamp(max=1).log() / self.epsilon_
         self.eigenvalues_[0] = 0.0
 
     def transform(self, values: Any, frames: Any = None) -> Tensor:
@@ -234,3 +239,20 @@ class DiffusionMaps:
         weights = kernel * self._normalisation.density
 
         return weights @ self._functions / weights.sum(dim=1, keepdim=True)
+
+
+def _nearest(distances: Tensor) -> Tensor:
+    r"""Squared distances to the `RANK` nearest others, `(n, RANK)`; among c copies, every c-th."""
+    n = len(distances)
+    width = RANK + 1
+
+    while True:
+        near = distances.topk(min(width, n), dim=1, largest=False).values
+        copies = max(round((near == 0).sum().item() / n), 1)
+
+        if width >= min(copies * (RANK + 1), n):
+            near = near[:, copies::copies][:, :RANK]
+
+            return torch.nn.functional.pad(near, (0, RANK - near.shape[1]), value=torch.inf)
+
+        width = min(4 * width, n)
