@@ -13,7 +13,7 @@ from equiv.svg import Frame, chart_figure
 
 __all__ = ["chart_frame", "chart_frames", "linked_charts"]
 
-TABLE_ROWS = 60
+TABLE_ROWS = 24
 
 
 def chart_frames(pair: Pair) -> tuple[Frame, Frame]:
