@@ -14,9 +14,9 @@ from torch import Tensor
 __all__ = ["GaussianBasis", "farthest_rows", "half_whitening", "scattered_folds"]
 
 # Rows per block: a block and its derivatives stay in a core's cache, and the products run at full speed.
-BLOCK = 1024
+BLOCK = 512
 # Blocks added in the products' dtype before they join the float64 sums.
-CHAIN = 8
+CHAIN = 16
 # Two neurons are copies (up to scale, sign and shift) when 1 - |correlation| is below this.
 COPY = 1e-10
 # Directions whose standard deviation is below this share of the largest are rounding.
@@ -145,8 +145,8 @@ class GaussianBasis:
         r"""Mass :math:`\sum_i w_i \psi \psi^\top` and stiffness :math:`\sum_i w_i (D\psi J)(D\psi J)^\top`.
 
         Products are taken in the dtype of `values` and added up in float64:
-        :math:`D\psi_c\, J = \psi_c \, (z_c - z)^\top W^\top J`, so that all but one exponential and one
-        multiplication per entry is matrix products.
+        :math:`D\psi_c\, J = \psi_c \, (z_c - z)^\top W^\top J`, so that all but one exponential and a
+        multiplication per entry are matrix products, of which the lower triangles are left out.
 
         Arguments:
             values: Shape `(n, d)`.
@@ -157,44 +157,54 @@ class GaussianBasis:
             Both, shape `(2, p + 1, p + 1)`, float64.
         """
         basis = self.to(values.device, values.dtype)
-        p, m = len(self.centers), frames.shape[2]
-        total = torch.zeros(2, p + 1, p + 1, dtype=torch.float64, device=values.device)
-        half = -0.5 * basis.centers.square().sum(dim=1)
-        columns = basis.centers.mT.contiguous()
+        p, m = self.size, frames.shape[2]
+        total = torch.zeros(2, p, p, dtype=torch.float64, device=values.device)
+        at, along = basis._columns()
         rows = min(BLOCK, len(values))
-        psi = values.new_empty(rows, p)
-        slopes = values.new_empty(m * rows, p)
+        psi, slopes = values.new_empty(rows, p), values.new_empty(m * rows, p)
 
-        for start in range(0, len(values), BLOCK * CHAIN):
-            mass, stiffness = values.new_zeros(p, p), values.new_zeros(p, p)
-            first, weight_sum = values.new_zeros(p), 0.0
+        for chain in torch.arange(len(values), device="cpu").split(BLOCK * CHAIN):
+            products = values.new_zeros(2, p, p)
 
-            for low in range(start, min(start + BLOCK * CHAIN, len(values)), BLOCK):
-                part = slice(low, min(low + BLOCK, len(values)))
+            for block in chain.split(BLOCK):
+                part = slice(int(block[0]), int(block[-1]) + 1)
+                b = len(block)
                 z = (values[part] - basis.mean) @ basis.projection
                 q = frames[part].permute(2, 0, 1) @ basis.projection  # (m, b, r)
-                b = len(z)
                 f, g = psi[:b], slopes[: m * b]
-                torch.addmm(half, z, columns, out=f)
-                f.sub_(0.5 * z.square().sum(dim=1, keepdim=True)).exp_()
-                torch.addmm(-(q * z).sum(dim=2).reshape(m * b, 1), q.reshape(m * b, -1), columns, out=g)
-                if weights is None:
-                    first += f.sum(dim=0)
-                    weight_sum += b
-                else:
-                    w = weights[part].to(f.dtype)
-                    first += w @ f
-                    weight_sum += w.sum(dtype=torch.float64).item()
-                    f.mul_(w.sqrt()[:, None])
-                g.view(m, b, p).mul_(f)
-                mass.addmm_(f.mT, f)
-                stiffness.addmm_(g.mT, g)
+                half = 0.5 * z.square().sum(dim=1, keepdim=True)
+                torch.mm(torch.cat([z, torch.ones_like(half), half], dim=1), at, out=f).exp_()
+                if weights is not None:
+                    f.mul_(weights[part, None].to(f.dtype).sqrt())
+                inward = torch.cat([q, (q * z).sum(dim=2, keepdim=True)], dim=2)
+                torch.mm(inward.view(m * b, -1), along, out=g).view(m, b, p).mul_(f)
+                _add_gram(products[0], f)
+                _add_gram(products[1], g)
 
-            total[0, 1:, 1:] += mass
-            total[1, 1:, 1:] += stiffness
-            total[0, 0, 1:] += first
-            total[0, 0, 0] += weight_sum
+            total += products
 
-        total[0, 1:, 0] = total[0, 0, 1:]
+        return torch.triu(total) + torch.triu(total, diagonal=1).mT
 
-        return total
+    def _columns(self) -> tuple[Tensor, Tensor]:
+        r"""What (z, 1, z^2 / 2) and (q, q.z) are multiplied by to give exponents and their slopes along q.
+
+        The first column is the constant's: exponent 0, slope 0.
+        """
+        exponents = torch.cat(
+            [
+                self.centers.mT,
+                -0.5 * self.centers.square().sum(dim=1)[None],
+                -torch.ones_like(self.centers[None, :, 0]),
+            ]
+        )
+        pad = (1, 0)
+        slopes = torch.cat([exponents[:-2], exponents[-1:]])
+
+        return torch.nn.functional.pad(exponents, pad), torch.nn.functional.pad(slopes, pad)
+
+
+def _add_gram(product: Tensor, columns: Tensor) -> None:
+    r"""Adds the upper triangle of `columns.mT @ columns` (and a little of the lower) to `product` in place."""
+    half = (len(product) // 2 + 15) // 16 * 16
+    product[:half].addmm_(columns[:, :half].mT, columns)
+    product[half:, half:].addmm_(columns[:, half:].mT, columns[:, half:])

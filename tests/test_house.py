@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 ORDER = """
     checks frames observations hooks pushforward bursts tangents probe_arguments probe mahalanobis neighbors
     kernel epsilon eigenpairs sparse_kernel diffusion_maps
-    gaussian_basis rayleigh_ritz galerkin selection geodesics normal_equations synchronization smooth_fit periods development flattening integration crossings chart isometric lattice strain support anchors symmetry registration charted transformation verdict
+    gaussian_basis rayleigh_ritz galerkin density selection geodesics normal_equations synchronization smooth_fit periods development flattening integration crossings chart isometric lattice strain support anchors symmetry registration charted transformation verdict
     comparison error_bounds paired unpaired compare observability classes baselines drawing panels captions camera_figures plot links
     markup svg linked_charts chart_evidence sections report
 """.split()
