@@ -1,0 +1,90 @@
+r"""Leave-one-out errors of kernel ridge regression from one factorisation."""
+
+import torch
+from torch import Tensor
+
+__all__ = ["Solution", "solve", "triangular_inverse"]
+
+BASE = 256  # blocks up to this size are inverted directly
+
+
+def triangular_inverse(lower: Tensor) -> Tensor:
+    r"""Inverse of a lower triangular matrix `(n, n)` by halves, nearly all of it in products.
+
+    .. math:: \begin{pmatrix} A & \\ B & C \end{pmatrix}^{-1}
+        = \begin{pmatrix} A^{-1} & \\ -C^{-1} B A^{-1} & C^{-1} \end{pmatrix}
+    """
+    out = torch.zeros_like(lower)
+    _invert_into(lower, out)
+
+    return out
+
+
+def _invert_into(lower: Tensor, out: Tensor) -> None:
+    n = len(lower)
+
+    if n <= BASE:
+        identity = torch.eye(n, dtype=lower.dtype, device=lower.device)
+        out.copy_(torch.linalg.solve_triangular(lower, identity, upper=False))
+
+        return
+
+    half = n // 2
+    _invert_into(lower[:half, :half], out[:half, :half])
+    _invert_into(lower[half:, half:], out[half:, half:])
+    out[half:, :half] = -(out[half:, half:] @ (lower[half:, :half] @ out[:half, :half]))
+
+
+class Solution:
+    r"""The solution of :math:`(K + \Lambda) c = Y`, and what it predicts where it was not shown.
+
+    Attributes:
+        coefficients: c, shape `(N, d)`.
+        errors: Leave-one-out errors of the values, shape `(n, d)`: :math:`y_i - \hat y_i`, where the
+            prediction :math:`\hat y_i` comes from all samples but the i-th, with its derivatives.
+    """
+
+    def __init__(self, coefficients: Tensor, errors: Tensor) -> None:
+        self.coefficients, self.errors = coefficients, errors
+
+    @property
+    def mean_square(self) -> float:
+        r"""Mean over samples of the squared leave-one-out error."""
+        return self.errors.square().sum(dim=1).mean().item()
+
+
+def solve(matrix: Tensor, noise: Tensor, target: Tensor, width: int) -> Solution | None:
+    r"""Solves :math:`(K + \Lambda) c = Y`, rows in groups of `width` per sample, value first.
+
+    With :math:`P = (K + \Lambda)^{-1}`, leaving sample i out changes the residual of its group to
+    :math:`P_{ii}^{-1} c_i`, where :math:`P_{ii}` is its diagonal block.
+
+    Arguments:
+        matrix: K, shape `(N, N)`, positive semidefinite.
+        noise: The diagonal of :math:`\Lambda`, shape `(N,)`, positive.
+        target: Y, shape `(N, d)`.
+        width: Rows per sample.
+
+    Returns:
+        The solution, or None where the matrix is not positive definite to rounding.
+
+    References:
+        | Gaussian Processes for Machine Learning, equation 5.12 (Rasmussen and Williams, 2006); here by
+        groups
+    """
+    shifted = matrix.clone()
+    shifted.diagonal().add_(noise)
+    lower, failed = torch.linalg.cholesky_ex(shifted)
+    del shifted
+
+    if failed.item():
+        return None
+
+    inverse = triangular_inverse(lower)
+    coefficients = inverse.T @ (inverse @ target)
+    columns = inverse.view(len(noise), -1, width).permute(1, 2, 0)
+    blocks = columns @ columns.mT
+    groups = coefficients.view(-1, width, target.shape[1])
+    errors = torch.linalg.solve(blocks, groups)[:, 0]
+
+    return Solution(coefficients, errors) if errors.isfinite().all() else None

@@ -1,0 +1,128 @@
+r"""The map from A's activations to B's that pairs and frames determine: Hermite kernel regression."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from equiv.hermite_kernel import profile
+from equiv.transformation import Map, savable
+
+__all__ = ["KernelMap"]
+
+BLOCK = 256  # training points whose kernel values are held at a time
+
+
+@savable
+class KernelMap(Map):
+    r"""An affine map plus a sum of radial kernels and of their derivatives along the frames.
+
+    .. math:: T(y) = o + W^\top z + \sum_j \Big( \kappa(t_j) c_{j0}
+        - \kappa'(t_j) \sum_b (z - z_j)^\top v_{jb} \, c_{jb} \Big), \quad
+        z = M^\top (y - \mu), \quad t_j = |z - z_j|^2 / 2
+
+    Arguments:
+        kind: Profile of the kernel, see `equiv.hermite_kernel.profile`.
+        center: :math:`\mu`, shape `(d_a,)`.
+        metric: M, shape `(d_a, k)`: activations to length scales.
+        offset: o, shape `(d_b,)`.
+        weight: W, shape `(k, d_b)`.
+        points: :math:`z_j`, shape `(n, k)`.
+        directions: :math:`v_{jb}`, shape `(n, r, k)`.
+        coefficients: :math:`c_{jb}`, shape `(n, 1 + r, d_b)`.
+        radius: Distance from the nearest sample, in length scales, beyond which T extrapolates.
+        samples: Where the samples lie, `(l, k)`; None: at `points`.
+    """
+
+    center: Tensor
+    metric: Tensor
+    offset: Tensor
+    weight: Tensor
+    points: Tensor
+    directions: Tensor
+    coefficients: Tensor
+    samples: Tensor
+    radius: Tensor
+
+    def __init__(
+        self,
+        kind: str,
+        center: Tensor,
+        metric: Tensor,
+        offset: Tensor,
+        weight: Tensor,
+        points: Tensor,
+        directions: Tensor,
+        coefficients: Tensor,
+        samples: Tensor,
+        radius: Tensor,
+    ) -> None:
+        super().__init__()
+        self.kind = kind
+
+        for name, tensor in (
+            ("center", center),
+            ("metric", metric),
+            ("offset", offset),
+            ("weight", weight),
+            ("points", points),
+            ("directions", directions),
+            ("coefficients", coefficients),
+            ("samples", samples),
+            ("radius", radius),
+        ):
+            self.register_buffer(name, tensor.detach())
+
+    def forward(self, values: Tensor) -> Tensor:
+        r"""Activations `(q, d_a)` to activations `(q, d_b)`, computed in float64, in the dtype given."""
+        z = self._scaled(values)
+        out = self.offset + z @ self.weight
+
+        for start in range(0, len(self.points), BLOCK):
+            part = slice(start, start + BLOCK)
+            points, directions, coefficients = (
+                self.points[part],
+                self.directions[part],
+                self.coefficients[part],
+            )
+            value, first, _ = profile(self.kind, _squared(z, points))
+            out = out + value @ coefficients[:, 0]
+
+            for b in range(directions.shape[1]):
+                v = directions[:, b]
+                along = z @ v.T - (points * v).sum(dim=1)
+                out = out - (first * along) @ coefficients[:, 1 + b]
+
+        return out.to(values.dtype)
+
+    def extrapolates(self, values: Tensor) -> Tensor:
+        r"""Where `values` lie farther than `radius` from every sample, shape `(q,)`, bool."""
+        z = self._scaled(values)
+        nearest = torch.full((len(z),), torch.inf, dtype=z.dtype, device=z.device)
+
+        for start in range(0, len(self.samples), BLOCK):
+            squared = _squared(z, self.samples[start : start + BLOCK])
+            nearest = torch.minimum(nearest, squared.amin(dim=1))
+
+        return nearest > self.radius.square()
+
+    def config(self) -> dict[str, Any]:
+        r"""JSON-ready description, without tensors."""
+        return {"kind": self.kind}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], tensors: dict[str, Tensor]) -> KernelMap:
+        r"""The inverse of `config` and `state_dict`."""
+        return cls(config["kind"], **tensors)
+
+    def _scaled(self, values: Tensor) -> Tensor:
+        return (values.to(self.metric.dtype) - self.center) @ self.metric
+
+
+def _squared(a: Tensor, b: Tensor) -> Tensor:
+    r"""Squared distances `(q, n)`."""
+    inner = a @ b.T
+
+    return (a.square().sum(dim=1)[:, None] + b.square().sum(dim=1) - 2 * inner).clamp_min(0)
