@@ -161,7 +161,8 @@ class Reader:
         handles = [module.register_forward_hook(keep) for module in {id(m): m for m in self.modules}.values()]
 
         try:
-            self._run(inputs)
+            # A copy, so that a network that works in place does not change the user's inputs, nor leaves.
+            self._run(with_tensors(inputs, [t.clone() for t in input_tensors(inputs)]))
         finally:
             for handle in handles:
                 handle.remove()

@@ -102,6 +102,7 @@ def probe(
         else:
             tangents = None if kind == "jacobian" else checked_tangents(frames, given)
             values, pushed = _pushed(read, given, tangents, width)
+            _check_alive(values, pushed)
 
     check_finite(values, "network(inputs)")
 
@@ -185,6 +186,15 @@ def _check_independent(read: Reader, given: Inputs, width: int) -> None:
             "'network' should give each sample the same activations whatever else is in the batch, "
             f"got a difference of {gap:.1e} in eval mode; give batch-norm running statistics, "
             "put the samples first (batch_first=True), and switch functional dropout off."
+        )
+
+
+def _check_alive(values: Tensor, pushed: Tensor) -> None:
+    r"""Refuses a derivative of zero where the values change: it was cut off inside the network."""
+    if not pushed.any() and not torch.equal(values, values[:1].expand_as(values)):
+        raise ValueError(
+            "'network' should be differentiable for exact frames, but its derivative is zero everywhere "
+            "while its values vary; remove what detaches or rounds inside it, or give bursts as 'frames'."
         )
 
 

@@ -35,7 +35,7 @@ def pushforward(
         Values, shape `(b, d)`, and push-forwards, shape `(b, d, m)`.
     """
     with torch.no_grad():
-        values = read(_copied(inputs))
+        values = read(inputs)
 
     moving = [t for t in input_tensors(inputs) if t.is_floating_point()]
     m = sum(t[0].numel() for t in moving) if tangents is None else tangents[0].shape[-1]
@@ -58,11 +58,6 @@ def _is_missing_formula(error: Exception) -> bool:
     return isinstance(error, NotImplementedError) or any(
         words in text for words in ("forward ad", "forward mode", "forward-mode", "jvp", "dual", "tangent")
     )
-
-
-def _copied(inputs: Inputs) -> Inputs:
-    r"""Copies, so that a network that works in place does not change the user's inputs."""
-    return with_tensors(inputs, [t.clone() for t in input_tensors(inputs)])
 
 
 def _directions(inputs: Inputs, tangents: list[Tensor] | None, index: range) -> list[Tensor]:
@@ -120,7 +115,7 @@ def _forward(read: Reader, inputs: Inputs, tangents: list[Tensor] | None, m: int
                 if x.is_floating_point():
                     repeated = _dual(repeated, next(directions).reshape(repeated.shape).contiguous())
 
-                duals.append(repeated.clone())
+                duals.append(repeated)
 
             tangent = forward_ad.unpack_dual(read(with_tensors(inputs, duals))).tangent
 
@@ -135,12 +130,10 @@ def _forward(read: Reader, inputs: Inputs, tangents: list[Tensor] | None, m: int
 def _reverse(read: Reader, inputs: Inputs, tangents: list[Tensor] | None, d: int) -> Tensor:
     with torch.enable_grad():
         tensors = [
-            t.detach().clone().requires_grad_() if t.is_floating_point() else t.clone()
-            for t in input_tensors(inputs)
+            t.detach().clone().requires_grad_() if t.is_floating_point() else t for t in input_tensors(inputs)
         ]
         leaves = [t for t in tensors if t.requires_grad]
-        # The network gets copies: it may work in place, which leaves must not be.
-        values = read(with_tensors(inputs, [t.clone() for t in tensors]))
+        values = read(with_tensors(inputs, tensors))
         b = len(values)
 
         if not values.requires_grad:
