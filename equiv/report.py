@@ -49,6 +49,9 @@ def write_report(
 ) -> Path:
     r"""Writes a comparison as one self-contained interactive HTML file.
 
+    Shown is what the comparison holds: charts linked by registration or by pairs, the error map, spectra
+    where the diagnostics hold `eigenvalues_a` and `eigenvalues_b`, and whatever else they name.
+
     Arguments:
         result: The comparison.
         path: The file; its folder has to exist.

@@ -159,9 +159,13 @@ def chart_figure(
         '<circle class="mark near" r="8"/><path class="mark image" d="M-11 0H-4M4 0H11M0-11V-4M0 4V11"/>'
         '<rect class="brush"/>'
     )
-    live = f' data-side="{side}" tabindex="0"' if side else ""
 
-    return _svg(frame, positions.shape[1], dots + (marks if side else ""), label, names, live)
+    if not side:
+        return _svg(frame, positions.shape[1], dots, label, names)
+
+    role = f'role="application" aria-roledescription="chart" data-side="{side}" tabindex="0"'
+
+    return _svg(frame, positions.shape[1], dots + marks, label, names, role)
 
 
 def overlay_figure(frame: Frame, first: Array, second: Array, label: str, names: Sequence[str] = ()) -> str:
@@ -176,7 +180,7 @@ def overlay_figure(frame: Frame, first: Array, second: Array, label: str, names:
     return _svg(frame, first.shape[1], drawn, label, names)
 
 
-def _svg(frame: Frame, k: int, drawn: str, label: str, names: Sequence[str], more: str = "") -> str:
+def _svg(frame: Frame, k: int, drawn: str, label: str, names: Sequence[str], role: str = 'role="img"') -> str:
     width, height = frame.size
     planes = [(x, y) for x in range(k) for y in range(x + 1, k)]
     grids = "".join(
@@ -185,7 +189,7 @@ def _svg(frame: Frame, k: int, drawn: str, label: str, names: Sequence[str], mor
     )
 
     return (
-        f'<svg viewBox="0 0 {width:.0f} {height:.0f}" role="img" aria-label="{escape(label)}"{more}>'
+        f'<svg viewBox="0 0 {width:.0f} {height:.0f}" aria-label="{escape(label)}" {role}>'
         f"{grids}{drawn}</svg>"
     )
 
