@@ -36,7 +36,7 @@ GATHERED = 4_000_000
 MAX_NORMAL = 0.5
 
 
-def density_weights(observations: Observations, n_features: int = 40) -> Tensor:
+def density_weights(observations: Observations, n_features: int = 60) -> Tensor:
     r"""Weights :math:`w_i \propto 1 / p(x_i)` from activations and frames.
 
     With :math:`r_i` the distance of the :math:`k_i`-th neighbour in the metric, :math:`V_i = r_i^m / k_i`
