@@ -13,7 +13,9 @@ ORDER = """
     checks frames observations hooks pushforward bursts tangents probe_arguments probe mahalanobis neighbors
     kernel epsilon eigenpairs sparse_kernel diffusion_maps
     gaussian_basis rayleigh_ritz galerkin density selection geodesics normal_equations synchronization smooth_fit periods development flattening integration crossings chart isometric lattice strain support anchors symmetry registration charted transformation verdict
-    comparison error_bounds paired unpaired compare observability classes baselines drawing panels captions camera_figures plot links
+    comparison error_bounds
+    hermite_kernel leave_one_out bootstrap regression hermite_regression determinacy paired
+    unpaired compare observability classes baselines drawing panels captions camera_figures plot links
     markup svg linked_charts chart_evidence sections report
 """.split()
 NOT_FOR_THE_LIBRARY = {"pytorch_lightning", "lightning", "hydra", "omegaconf", "wandb", "rich", "sklearn", "trimesh"}
