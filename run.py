@@ -25,6 +25,7 @@ def run(settings: "DictConfig") -> None:
     from lightning_modules.pair import build_pair, resume_from
     from lightning_modules.results import Results, Stopwatch, close, plain
 
+    logging.captureWarnings(True)  # into run.log, with all else that is logged
     folder, config, clock = Path(HydraConfig.get().runtime.output_dir), plain(settings), Stopwatch(started)
     try:
         with Display() as display:
@@ -47,10 +48,11 @@ def run(settings: "DictConfig") -> None:
                 results = Results(matching.result, finding, settings.matching.anchors)
                 results.write(folder, clock, trainer.loggers, config)
                 display(1, 1, "figures and report")
-        print(f"Written to {folder}\n\n{results}")
+                display.say(f"Written to {folder}\n\n{results}")
     except (InstantiationException, TypeError, ValueError) as error:
         log.info("the run failed", exc_info=True)  # for run.log; the terminal gets the sentence
-        raise SystemExit(f"error: {error.__cause__ or error}") from None
+        sentence = error.__cause__ if isinstance(error, InstantiationException) else error
+        raise SystemExit(f"error: {sentence}") from None
     finally:
         close()
         started = time.perf_counter()  # of the next job of a sweep
@@ -58,13 +60,11 @@ def run(settings: "DictConfig") -> None:
 
 def listing() -> str:
     r"""The experiments, one line each."""
-    import yaml
+    from omegaconf import OmegaConf
 
     files = sorted((Path(__file__).parent / "conf" / "experiment").glob("*.yaml"))
-    rows = [(file.stem, yaml.safe_load(file.read_text())["description"]) for file in files]
-    width = max(len(name) for name, _ in rows)
-
-    return "\n".join(f"{name:<{width}}  {text}" for name, text in rows)
+    rows = ((file.stem, OmegaConf.load(file).description) for file in files)
+    return "\n".join(f"{name:<16}  {text}" for name, text in rows)
 
 
 if __name__ == "__main__":

@@ -116,7 +116,7 @@ class Matching(pl.Callback):
     ) -> None:
         if not 0 <= anchors <= len(sides.anchors):
             raise ValueError(
-                f"'anchors' should lie between 0 and {len(sides.anchors)}, those of the data set, got {anchors}."
+                f"'anchors' should lie between 0 and the {len(sides.anchors)} of the data set, got {anchors}."
             )
 
         if every_n_epochs < 0:
@@ -126,7 +126,12 @@ class Matching(pl.Callback):
         self.probed_a = Probed(module_a, layers_a, neurons_a)
         self.probed_b = Probed(module_b, layers_b, neurons_b)
         self.dimension, self.every_n_epochs, self.seed = dimension, every_n_epochs, seed
-        self.settings = {"method": method, "tolerance": tolerance, "confidence": confidence, "seed": seed}
+        self.settings: dict[str, Any] = {
+            "method": method,
+            "tolerance": tolerance,
+            "confidence": confidence,
+            "seed": seed,
+        }
         self.result: equiv.Comparison | None = None
         self.observations: tuple[equiv.Observations, equiv.Observations] | None = None
         self.history: dict[int, dict[str, Any]] = {}

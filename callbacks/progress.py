@@ -56,6 +56,11 @@ class Display(pl.Callback):
 
         self._shown.update(self._tasks[label], completed=done, total=total)
 
+    def say(self, text: str) -> None:
+        r"""Prints what is to stay, below the display, which ends."""
+        self._shown.stop()
+        print(text)
+
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         total = trainer.num_training_batches * (trainer.max_epochs or 1)
 

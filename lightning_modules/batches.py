@@ -35,7 +35,7 @@ class Batches:
     ) -> None:
         if not 1 <= batch_size <= min(len(a), len(b)):
             raise ValueError(
-                f"'batch_size' should lie between 1 and the number of training inputs, {min(len(a), len(b))}, got "
+                f"'batch_size' should lie between 1 and the {min(len(a), len(b))} training inputs, got "
                 f"{batch_size}; lower optimizer.batch_size or raise dataset.n_train."
             )
 

@@ -11,8 +11,8 @@ import equiv
 
 __all__ = ["AngleMap", "euclidean_angle_errors", "wrapped"]
 
-#: Bandwidths tried, as multiples of the automatic one.
-EPSILONS = tuple(2.0**k for k in range(-3, 6))
+#: Bandwidths tried, as multiples of the median squared distance to the seventh neighbour.
+EPSILONS = tuple(2.0**k for k in range(-3, 7))
 
 
 def wrapped(angle: Tensor) -> Tensor:
@@ -51,12 +51,15 @@ def euclidean_angle_errors(
     Arguments:
         probes: A's and B's activations, shapes `(n_a, d_a)` and `(n_b, d_b)`.
         held_out: Their activations at the same fresh hidden states, shapes `(q, d_a)` and `(q, d_b)`.
-        anchors: Rows of both that show the same hidden state, `(k, 2)`, k >= 2.
+        anchors: Rows of both that show the same hidden state, `(k, 2)`.
 
     Returns:
         The errors, shape `(q,)`, radians in [-pi, pi), and their median size; None if no bandwidth gave
         coordinates.
     """
+    if len(anchors) < 2:
+        return None
+
     angles = [_angles(*side) for side in zip(probes, held_out, strict=True)]
     best = None
 
@@ -75,11 +78,11 @@ def euclidean_angle_errors(
 def _angles(probe: Tensor, held_out: Tensor) -> list[tuple[Tensor, Tensor]]:
     r"""The angles of both sets of activations at every bandwidth at which the kernel is connected."""
     observations = equiv.Observations(probe.double())
-    automatic = equiv.DiffusionMaps(n_coordinates=2).fit(observations).epsilon_
+    spacing = torch.cdist(observations.values, observations.values).square().kthvalue(8).values.median()
     found = []
 
     for factor in EPSILONS:
-        maps = equiv.DiffusionMaps(n_coordinates=2, epsilon=factor * automatic)
+        maps = equiv.DiffusionMaps(n_coordinates=2, epsilon=factor * float(spacing))
 
         try:
             known = maps.fit(observations).coordinates_

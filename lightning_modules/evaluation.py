@@ -10,13 +10,17 @@ from torch import Tensor, nn
 
 import equiv
 from equiv import plot
+from equiv.chart import Chart
 from equiv.lattice import wrap
 from equiv.report import PictureStrip
 from lightning_modules.circle import AngleMap, euclidean_angle_errors
 from lightning_modules.data.views import Views
 from lightning_modules.pair import NetworkPair
 
-__all__ = ["CrossView", "Finding"]
+__all__ = ["CrossView", "Finding", "psnr", "relative_error"]
+
+#: Eigenvalues of minus the Laplacian of the circle of hidden angles.
+EXACT = (1, 1, 4, 4, 9, 9)
 
 
 class Matched(Protocol):
@@ -57,104 +61,132 @@ class CrossView:
     def __init__(self, columns: int = 10, moments: int = 48) -> None:
         self.columns, self.moments = columns, moments
 
+    @torch.no_grad()
     def __call__(self, pair: NetworkPair, views: Views, matching: Matched) -> Finding:
         r"""Evaluates the last comparison on the held-out pictures of `views`."""
+        pair.eval()
         result = matching.result
         values_a = matching.probed_a(pair, views.held_out_a).values
         values_b = matching.probed_b(pair, views.held_out_b).values
-        predicted_b = _mapped(result.transformation, values_a)
         predicted_a = _mapped(result.transformation.inverse, values_b)
-        reconstructed_b = pair.network_b.decode(pair.network_b.encode(views.held_out_b))
-        reconstructed_a = pair.network_a.decode(pair.network_a.encode(views.held_out_a))
-        metrics = {
-            "true_error_a_to_b": relative_error(predicted_b, values_b),
-            "true_error_b_to_a": relative_error(predicted_a, values_a),
-            "autoencoder_a_psnr": psnr(reconstructed_a, views.held_out_a),
-            "autoencoder_b_psnr": psnr(reconstructed_b, views.held_out_b),
-        }
-        finding = Finding(metrics, self._general_figures(matching, views))
+        predicted_b = _mapped(result.transformation, values_a)
+        finding = Finding(
+            {
+                "true_error_a_to_b": relative_error(predicted_b, values_b),
+                "true_error_b_to_a": relative_error(predicted_a, values_a),
+                "angle_error_deg": math.nan,
+                "angle_error_deg_p95": math.nan,
+                "angle_error_deg_euclidean": math.nan,
+                "cross_view_psnr": math.nan,
+                "autoencoder_a_psnr": psnr(pair.network_a(views.held_out_a), views.held_out_a),
+                "autoencoder_b_psnr": psnr(pair.network_b(views.held_out_b), views.held_out_b),
+            },
+            _charts(matching, views),
+        )
+        spectra = [_eigenvalues(each) for each in matching.observations]
+        closed = all(len(spectrum) for spectrum in spectra)
 
-        if predicted_b is not None and result.chart_b is not None:
-            pictures = pair.network_b.decode(predicted_b)
-            metrics["cross_view_psnr"] = psnr(pictures, views.held_out_b)
-            self._angles(finding, matching, views, predicted_b, values_a, values_b, pictures)
+        if closed:
+            finding.figures["spectrum"] = plot.spectrum(spectra[0], spectra[1], EXACT)
+
+        if predicted_b is None or not isinstance(result.chart_b, Chart):
+            return finding
+
+        pictures = pair.network_b.get_submodule("decoder")(predicted_b)
+        finding.metrics["cross_view_psnr"] = psnr(pictures, views.held_out_b)
+        hidden, rows = views.hidden.held_out, (views.held_out_a, pictures, views.held_out_b)
+        finding.strips.append(_strip(rows, hidden, _evenly(hidden, self.moments)))
+        columns = _evenly(hidden, self.columns)
+        shown_a, shown, shown_b = (row[columns] for row in rows)
+        finding.figures["cross_view"] = plot.cross_view(shown_a, shown, shown_b, hidden[columns])
+        recovered = result.chart_b.restrict(predicted_b)
+        errors = wrap(recovered - result.chart_b.restrict(values_b), result.chart_b.get_buffer("periods"))[
+            :, 0
+        ]
+        finding.metrics["angle_error_deg"] = float(errors.abs().median().rad2deg())
+        finding.metrics["angle_error_deg_p95"] = float(errors.abs().quantile(0.95).rad2deg())
+        baseline = euclidean_angle_errors(
+            [each.values for each in matching.observations], (values_a, values_b), views.anchors
+        )
+
+        if baseline is None:
+            return finding
+
+        finding.metrics["angle_error_deg_euclidean"] = math.degrees(baseline[1])
+        angles = _hidden_angles(result.chart_b, recovered, matching.observations[1], views)
+
+        if angles is not None:
+            finding.figures["angles"] = plot.angle_scatter(hidden, angles, errors, baseline[0])
+
+            if closed:
+                finding.figures["horse"] = plot.horse_figure(
+                    shown_a,
+                    shown,
+                    shown_b,
+                    hidden[columns],
+                    hidden,
+                    angles,
+                    errors,
+                    baseline[0],
+                    spectra[0],
+                    spectra[1],
+                    EXACT,
+                )
 
         return finding
 
-    def _angles(
-        self,
-        finding: Finding,
-        matching: Matched,
-        views: Views,
-        predicted_b: Tensor,
-        values_a: Tensor,
-        values_b: Tensor,
-        pictures: Tensor,
-    ) -> None:
-        r"""The errors of the recovered angle and the figures that show them."""
-        chart = matching.result.chart_b
-        periods = chart.periods
-        recovered, true = chart.restrict(predicted_b), chart.restrict(values_b)
-        errors = wrap(recovered - true, periods)[:, 0]
-        degrees = errors.abs().rad2deg()
-        finding.metrics["angle_error_deg"] = float(degrees.median())
-        finding.metrics["angle_error_deg_p95"] = float(degrees.quantile(0.95))
-        anchors = views.anchors
-        hidden = views.hidden.held_out
-        columns = _evenly(hidden, self.columns)
-        rows = [views.held_out_a, pictures, views.held_out_b]
-        finding.figures["cross_view"] = plot.cross_view(*(row[columns] for row in rows), hidden[columns])
-        moments = _evenly(hidden, self.moments)
-        finding.strips.append(
-            PictureStrip(
-                "Camera B predicted from camera A",
-                ["Camera A", "Camera B, predicted from A's activations alone", "Camera B, the truth"],
-                [row[moments] for row in rows],
-                hidden[moments],
-                "Held-out angles that neither network nor the matching ever saw.",
-            )
-        )
 
-        if len(periods) != 1 or len(anchors) < 2:
-            return
+def _charts(matching: Matched, views: Views) -> dict[str, Any]:
+    r"""The figures of both charts, coloured by the hidden angle."""
+    result, hidden = matching.result, views.hidden
+    coordinates_a, coordinates_b = result.coordinates_a, result.coordinates_b
+    periods_a, periods_b = (getattr(chart, "periods", None) for chart in (result.chart_a, result.chart_b))
 
-        observed_a, observed_b = matching.observations
-        baseline = euclidean_angle_errors(
-            (observed_a.values, observed_b.values), (values_a, values_b), anchors
-        )
-        finding.metrics["angle_error_deg_euclidean"] = math.degrees(baseline[1]) if baseline else math.nan
-
-        if baseline is None:
-            return
-
-        turn = 2 * math.pi / periods.norm()
-        known = chart.restrict(observed_b.values[anchors[:, 1]])[:, 0] * turn
-        to_hidden = AngleMap.through(known.double(), views.hidden.probe_b[anchors[:, 1]])
-        shown = (hidden, to_hidden(recovered[:, 0].double() * turn), errors, baseline[0])
-        finding.figures["angles"] = plot.angle_scatter(*shown)
-        finding.figures["horse"] = plot.horse_figure(
-            *(row[columns] for row in rows), hidden[columns], *shown, *_eigenvalues(matching)
-        )
-
-    def _general_figures(self, matching: Matched, views: Views) -> dict[str, Any]:
-        r"""The figures that every comparison has."""
-        result = matching.result
-        periods = {
-            f"periods_{name}": None if chart is None else chart.periods
-            for name, chart in (("a", result.chart_a), ("b", result.chart_b))
-        }
-        coordinates = result.coordinates_a, result.coordinates_b
-
-        return {
-            "charts": plot.charts(*coordinates, views.hidden.probe_a, views.hidden.probe_b, **periods),
-            "registration": plot.registration(*coordinates, views.anchors, **periods),
-            "spectrum": plot.spectrum(*_eigenvalues(matching), (1, 1, 4, 4, 9, 9)),
-        }
+    return {
+        "charts": plot.charts(
+            coordinates_a,
+            coordinates_b,
+            hidden.probe_a,
+            hidden.probe_b,
+            periods_a=periods_a,
+            periods_b=periods_b,
+        ),
+        "registration": plot.registration(
+            coordinates_a, coordinates_b, views.anchors, periods_a=periods_a, periods_b=periods_b
+        ),
+    }
 
 
-def _eigenvalues(matching: Matched) -> list[Tensor]:
-    r"""Those of minus the Laplacian of both sides, from diffusion maps in the metric of the inputs."""
-    return [equiv.DiffusionMaps(n_coordinates=6).fit(each).eigenvalues_[1:] for each in matching.observations]
+def _strip(rows: tuple[Tensor, Tensor, Tensor], hidden: Tensor, moments: Tensor) -> PictureStrip:
+    return PictureStrip(
+        "Camera B predicted from camera A",
+        ["Camera A", "Camera B, predicted from A's activations alone", "Camera B, the truth"],
+        [row[moments] for row in rows],
+        hidden[moments],
+        "Held-out angles that neither training nor matching ever saw.",
+    )
+
+
+def _hidden_angles(
+    chart: Chart, recovered: Tensor, observations_b: equiv.Observations, views: Views
+) -> Tensor | None:
+    r"""Coordinates of B's chart as hidden angles, by the anchors alone; None where they do not fix them."""
+    if len(chart.get_buffer("periods")) != 1 or len(views.anchors) < 2:
+        return None
+
+    rows = views.anchors[:, 1]
+    turn = 2 * math.pi / chart.get_buffer("periods").double().norm()
+    known = chart.restrict(observations_b.values[rows])[:, 0].double() * turn
+
+    return AngleMap.through(known, views.hidden.probe_b[rows])(recovered[:, 0].double() * turn)
+
+
+def _eigenvalues(observations: equiv.Observations) -> Tensor:
+    r"""Those of minus the Laplacian, by diffusion maps in the inputs' metric; none of a broken cloud."""
+    try:
+        return equiv.DiffusionMaps(n_coordinates=len(EXACT)).fit(observations).eigenvalues_[1:]
+    except ValueError:
+        return torch.empty(0)
 
 
 def _evenly(angles: Tensor, count: int) -> Tensor:
@@ -164,7 +196,6 @@ def _evenly(angles: Tensor, count: int) -> Tensor:
     return order[torch.linspace(0, len(order) - 1, min(count, len(order))).round().long()]
 
 
-@torch.no_grad()
 def _mapped(transformation: nn.Module, values: Tensor) -> Tensor | None:
     r"""T of the values; None in a direction in which there is no map."""
     try:

@@ -2,7 +2,6 @@ r"""Networks that the experiments train."""
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
 __all__ = ["Autoencoder", "Centred"]
@@ -22,11 +21,11 @@ class Centred(nn.Module):
 class Autoencoder(nn.Module):
     r"""A small convolutional autoencoder of pictures in [0, 1], smooth in its inputs.
 
-    The encoder averages 2 x 2 pixels, halves the picture by convolutions of 4 x 4 with stride 2, and ends in two
-    linear layers. All kernels overlap evenly and GELU is between them, so that the latent moves smoothly with the
-    picture and the steps of pixels at its edges are seen as little as may be. The decoder has most of its weights in
-    one linear layer to a coarse map, which costs little, and doubles that by convolutions whose channels become
-    pixels (Shi et al. 2016, https://arxiv.org/abs/1609.05158).
+    The encoder averages 2 x 2 pixels, halves the picture by convolutions of 4 x 4 with stride 2, and ends in
+    two linear layers. All kernels overlap evenly and GELU is between them, so that the latent moves smoothly
+    with the picture and the steps of pixels at its edges are seen as little as may be. The decoder has most
+    of its weights in one linear layer to a coarse map, which costs little, and doubles that by convolutions
+    whose channels become pixels (Shi et al. 2016, https://arxiv.org/abs/1609.05158).
 
     Arguments:
         size: Pixels along each side, a multiple of 2 to the power of the number of halvings and of doublings.
@@ -56,8 +55,8 @@ class Autoencoder(nn.Module):
 
         if size < 1 or size % 2**halvings:
             raise ValueError(
-                f"'size' should be a multiple of {2**halvings}, which can be halved {halvings} times, got {size}; "
-                "render pictures of such a size or leave out layers of the encoder or decoder."
+                f"'size' should be a multiple of {2**halvings} for {halvings} halvings, got {size}; render "
+                "pictures of such a size or leave out layers of the encoder or decoder."
             )
 
         smallest = size // 2 ** (1 + len(encoder))
@@ -93,16 +92,3 @@ class Autoencoder(nn.Module):
     def forward(self, pictures: Tensor) -> Tensor:
         r"""Pictures `(n, 3, size, size)` to their reconstructions, of the same shape."""
         return self.decoder(self.encoder(pictures))
-
-    def encode(self, pictures: Tensor) -> Tensor:
-        r"""Pictures `(n, 3, size, size)` to the latent `(n, latent)`, in batches and without gradients."""
-        return _in_batches(self.encoder, pictures)
-
-    def decode(self, latent: Tensor) -> Tensor:
-        r"""The latent `(n, latent)` to pictures `(n, 3, size, size)`, in batches and without gradients."""
-        return _in_batches(self.decoder, latent)
-
-
-@torch.no_grad()
-def _in_batches(half: nn.Module, inputs: Tensor) -> Tensor:
-    return torch.cat([half(batch) for batch in inputs.split(256)])

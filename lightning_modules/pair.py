@@ -7,6 +7,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from hydra.utils import instantiate
+from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
@@ -95,13 +96,16 @@ class NetworkPair(pl.LightningModule):
 
         return loss_a + loss_b
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         groups = [{"params": list(network.parameters())} for network in (self.network_a, self.network_b)]
         optimizer = torch.optim.AdamW(groups, lr=self.lr, weight_decay=self.weight_decay, fused=True)
-        batches = self.trainer.num_training_batches
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self.share(step / batches))
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self.share(self.epochs(step)))
 
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def epochs(self, step: int) -> float:
+        r"""Epochs that so many steps of the optimizer take. Lightning knows only once the fit is under way."""
+        return step * self.trainer.accumulate_grad_batches / self.trainer.num_training_batches
 
     def share(self, epoch: float) -> float:
         r"""The learning rate after so many epochs, as a share of the largest."""
@@ -174,8 +178,8 @@ def resume_from(folder: str | Path, config: dict[str, Any]) -> Path:
 def _read(path: str | Path) -> dict[str, Any]:
     if not Path(path).is_file():
         raise ValueError(
-            f"'path' should be a checkpoint, and there is no file {str(path)!r}; give the folder of a finished "
-            "or interrupted run."
+            f"'path' should be a checkpoint, and there is no file {str(path)!r}; give the folder of a run "
+            "that was finished or interrupted."
         )
 
     return torch.load(path, map_location="cpu", weights_only=True)

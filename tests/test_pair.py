@@ -161,6 +161,18 @@ def test_the_learning_rate_does_not_depend_on_how_long_the_trainer_goes_on() -> 
     assert pair.share(3) == pair.share(30) == pytest.approx(pair.final)
 
 
+def test_the_learning_rate_of_a_fit_follows_the_schedule(tmp_path: Path) -> None:
+    seen = []
+
+    class Watch(pl.Callback):
+        def on_train_batch_start(self, trainer: pl.Trainer, *_: object) -> None:
+            seen.append([group["lr"] for group in trainer.optimizers[0].param_groups])
+
+    pair = fitted(tmp_path, 2, callbacks=(Watch(),))
+    expected = [pair.lr * pair.share(step / 3) for step in range(6)]  # 24 pictures, 8 in a batch
+    assert seen == [pytest.approx([lr, lr]) for lr in expected]
+
+
 def test_the_latent_moves_smoothly_with_the_picture() -> None:
     # Richardson: for a smooth map the error of a central difference falls fourfold with half the step.
     torch.manual_seed(0)

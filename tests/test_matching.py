@@ -1,0 +1,201 @@
+r"""The callback that probes and compares: what it finds, what it leaves alone, what it logs."""
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+import equiv
+from callbacks.matching import Matching, Probed, rotated
+from lightning_modules.batches import InMemory
+from lightning_modules.pair import NetworkPair
+
+STEP = 0.02
+
+
+@dataclass(frozen=True)
+class Turned:
+    r"""Points of the unit circle, whose bursts are the points a step before and after."""
+
+    probe: Tensor
+    burst_std: float = STEP * math.sqrt(2)
+
+    def bursts(self, inputs: Tensor) -> Tensor:
+        angle = torch.atan2(inputs[:, 1], inputs[:, 0])
+
+        return torch.stack([circle(angle - STEP), circle(angle + STEP)], dim=1)
+
+
+@dataclass(frozen=True)
+class Circles:
+    a: Turned
+    b: Turned
+    anchors: Tensor
+
+
+def circle(angle: Tensor) -> Tensor:
+    return torch.stack([angle.cos(), angle.sin()], dim=-1)
+
+
+def circles(n: int = 400, k: int = 3, order: int = 0) -> Circles:
+    r"""Two sets of points at angles of their own and k common ones, each in an order of its own."""
+    angles = torch.arange(n) * (2 * math.pi / n)
+    common = torch.tensor([0.4, 1.9, 4.0])[:k]
+    generator = torch.Generator().manual_seed(order)
+    orders = [torch.randperm(n + k, generator=generator) for _ in range(2)]
+    a, b = (
+        torch.cat([angles + shift, common])[order] for shift, order in zip((0.0, 0.011), orders, strict=True)
+    )
+    anchors = torch.stack([order.argsort()[n:] for order in orders], dim=1)
+
+    return Circles(Turned(circle(a)), Turned(circle(b)), anchors)
+
+
+def embedding(seed: int, width: int) -> nn.Sequential:
+    r"""A random smooth embedding of the circle, and a way back."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        encoder = nn.Sequential(nn.Linear(2, 16), nn.Tanh(), nn.Linear(16, width))
+        nn.init.normal_(encoder[0].weight)
+
+        return nn.Sequential(encoder, nn.Linear(width, 2))
+
+
+def pair() -> NetworkPair:
+    return NetworkPair(embedding(1, 6), embedding(2, 4), lr=1e-3, schedule_epochs=4, seed=5)
+
+
+def matching(sides: Circles, **changes: object) -> Matching:
+    settings = {"module_a": "network_a.0", "module_b": "network_b.0", "neurons_a": 5, "dimension": 1}
+
+    return Matching(sides, **(settings | changes))
+
+
+def fitted(callbacks: list[pl.Callback], folder: Path, epochs: int = 2) -> NetworkPair:
+    points = circles()
+    trained = pair()
+    trainer = pl.Trainer(
+        max_epochs=epochs,
+        accelerator="cpu",
+        devices=1,
+        logger=pl.loggers.CSVLogger(folder, name="csv"),
+        log_every_n_steps=1,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=callbacks,
+    )
+    trainer.fit(trained, datamodule=InMemory(points.a.probe, points.b.probe, batch_size=32, seed=5))
+
+    return trained
+
+
+def compared(sides: Circles, **changes: object) -> Matching:
+    r"""The callback after one comparison of two untrained networks."""
+    callback = matching(sides, **changes)
+    callback.match(pl.Trainer(logger=False, accelerator="cpu", enable_progress_bar=False), pair(), 0)
+
+    return callback
+
+
+def test_training_is_bit_for_bit_the_same_with_and_without(tmp_path: Path) -> None:
+    with_it = fitted([matching(circles(), every_n_epochs=1)], tmp_path / "with")
+    state = torch.get_rng_state()
+    without = fitted([], tmp_path / "without")
+    assert torch.equal(state, torch.get_rng_state())
+
+    for left, right in zip(with_it.state_dict().values(), without.state_dict().values(), strict=True):
+        assert torch.equal(left, right)
+
+
+def test_a_comparison_changes_nothing_of_the_networks() -> None:
+    networks, state = pair().train(), torch.get_rng_state()
+    before = {name: tensor.clone() for name, tensor in networks.state_dict().items()}
+    matching(circles()).match(
+        pl.Trainer(logger=False, accelerator="cpu", enable_progress_bar=False), networks, 0
+    )
+    assert all(torch.equal(tensor, before[name]) for name, tensor in networks.state_dict().items())
+    assert torch.equal(state, torch.get_rng_state())
+    assert all(module.training for module in networks.modules())
+
+
+def test_two_embeddings_of_the_circle_are_equivalent_and_t_is_right() -> None:
+    callback = compared(circles())
+    networks, angle = pair(), torch.linspace(0.05, 6.2, 50)
+    values_a = callback.probed_a(networks, circle(angle)).values
+    values_b = callback.probed_b(networks, circle(angle)).values
+    assert values_a.shape == (50, 5)
+    assert values_b.shape == (50, 4)
+    assert callback.result.verdict == "equivalent"
+    error = (callback.result.transformation(values_a) - values_b).norm() / (
+        values_b - values_b.mean(0)
+    ).norm()
+    # Bursts of h give secants, wrong by h^2 / 6 times the curvature, which is below ten here.
+    assert error < 0.02
+
+
+def test_neither_the_order_nor_the_rotations_of_the_frames_matter() -> None:
+    angle = circle(torch.linspace(0, 6, 40))
+    usual = compared(circles())
+    reference = usual.result.transformation(usual.probed_a(pair(), angle).values)
+
+    for other in (compared(circles(order=7)), compared(circles(), seed=11)):
+        assert other.result.verdict == usual.result.verdict
+        moved = other.result.transformation(other.probed_a(pair(), angle).values)
+        # float32 activations: sums in another order round differently.
+        assert torch.allclose(moved, reference, atol=1e-3 * float(reference.std()))
+
+
+def test_it_compares_at_the_chosen_epochs_and_at_the_end_and_logs_it(tmp_path: Path) -> None:
+    callback = matching(circles(), every_n_epochs=2)
+    fitted([callback], tmp_path, epochs=3)
+    assert list(callback.history) == [2, 3]
+    assert callback.seconds > 0
+    logged = (tmp_path / "csv" / "version_0" / "metrics.csv").read_text()
+    assert {"matching/equivalent", "matching/a_to_b_high", "loss_a"} <= set(logged.splitlines()[0].split(","))
+
+
+def test_without_anchors_the_symmetries_are_said() -> None:
+    assert compared(circles(), anchors=0).result.symmetries == math.inf
+
+
+def test_rotated_frames_span_the_same_metric_and_are_not_the_same() -> None:
+    frames = torch.randn(40, 5, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    observations = equiv.Observations(torch.zeros(40, 5, dtype=torch.float64), frames, burst_size=4)
+    turned = rotated(observations, 1)
+    assert torch.allclose(turned.frames @ turned.frames.mT, frames @ frames.mT, atol=1e-12)
+    assert (turned.frames - frames).norm() > 0.5 * frames.norm()
+    assert turned.burst_size == 4
+    assert rotated(equiv.Observations(torch.zeros(4, 5)), 1).frames is None
+
+
+def test_frames_of_one_dimension_point_either_way() -> None:
+    observations = equiv.Observations(torch.zeros(400, 2), torch.ones(400, 2, 1))
+    share = (rotated(observations, 0).frames[:, 0, 0] > 0).double().mean()
+    assert abs(share - 0.5) < 0.1  # four standard deviations of 400 fair coins
+
+
+def test_neurons_are_the_first_so_many_or_those_listed() -> None:
+    inputs = circle(torch.linspace(0, 6, 10))
+    every = Probed("network_a.0")(pair(), inputs).values
+    assert torch.equal(Probed("network_a.0", neurons=3)(pair(), inputs).values, every[:, :3])
+    assert torch.equal(Probed("network_a.0", neurons=[[4, 1]])(pair(), inputs).values, every[:, [4, 1]])
+    both = Probed("network_a.0", layers=["0", "2"], neurons=3)(pair(), inputs).values
+    assert torch.equal(both[:, 3:], every[:, :3])
+
+
+@pytest.mark.parametrize("change", [{"anchors": 4}, {"anchors": -1}, {"every_n_epochs": -1}])
+def test_bad_numbers_are_refused(change: dict) -> None:
+    with pytest.raises(ValueError, match=f"'{next(iter(change))}'"):
+        matching(circles(), **change)
+
+
+def test_a_wrong_anchor_is_found_by_the_comparison() -> None:
+    sides = circles(k=3)
+    wrong = sides.anchors.clone()
+    wrong[0, 1] = (wrong[0, 1] + 50) % len(sides.b.probe)
+    assert compared(replace(sides, anchors=wrong)).result.verdict != "equivalent"

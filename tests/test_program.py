@@ -1,0 +1,150 @@
+r"""The program itself, tiny: small pictures, few steps, every file that a run leaves."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import run
+from lightning_modules.pair import load_pair
+
+ROOT = Path(run.__file__).parent
+TINY = (
+    "trainer.accelerator=cpu",
+    "trainer.max_epochs=2",
+    "dataset.size=16",
+    "dataset.n_train=64",
+    "dataset.n_held_out=24",
+    "dataset.supersampling=1",
+    "dataset.mesh_step=0.1",
+    "dataset.workers=1",
+    "architecture.network_a.encoder=[8,8]",
+    "architecture.network_a.decoder=[8,8]",
+    "architecture.network_b.encoder=[8,8]",
+    "architecture.network_b.decoder=[8,8]",
+)
+METRICS = {
+    "verdict",
+    "error_a_to_b",
+    "error_b_to_a",
+    "true_error_a_to_b",
+    "true_error_b_to_a",
+    "symmetries",
+    "intrinsic_dimension",
+    "n_anchors",
+    "seconds_total",
+    "seconds_data",
+    "seconds_training",
+    "seconds_matching",
+    "angle_error_deg",
+    "angle_error_deg_p95",
+    "angle_error_deg_euclidean",
+    "cross_view_psnr",
+    "autoencoder_b_psnr",
+}
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    r"""A cache of rendered pictures for all runs here."""
+    return tmp_path_factory.mktemp("pictures")
+
+
+def program(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    r"""`python run.py` as a user calls it, on one thread and with no terminal."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "run.py", *arguments], cwd=ROOT, capture_output=True, text=True, env=environment
+    )
+
+    if check and done.returncode:
+        pytest.fail(f"{done.stdout}\n{done.stderr}")
+
+    return done
+
+
+def tiny(
+    folder: Path, pictures: Path, *overrides: str, experiment: str = "horse", check: bool = True
+) -> subprocess.CompletedProcess[str]:
+    chosen = (f"experiment={experiment}", f"dataset.cache={pictures}", f"hydra.run.dir={folder}")
+
+    return program(*chosen, *TINY, *overrides, check=check)
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_pair(folder / "checkpoints" / "last.ckpt").state_dict()
+
+
+def test_a_run_leaves_everything_and_ends_in_one_sentence(tmp_path: Path, pictures: Path) -> None:
+    done = tiny(tmp_path, pictures)
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert set(metrics) >= METRICS
+    assert all(value is None or isinstance(value, int | float | str) for value in metrics.values())
+    assert metrics["seconds_total"] > sum(
+        metrics[f"seconds_{part}"] for part in ("data", "training", "matching")
+    )
+    assert metrics["n_anchors"] == 3
+    page = (tmp_path / "report.html").read_text()
+    assert page.lower().startswith("<!doctype html>")
+    assert list((tmp_path / "figures").glob("*.png"))
+    assert (tmp_path / "comparison" / "comparison.safetensors").is_file()
+    assert list((tmp_path / "wandb").glob("offline-run-*/*.wandb"))
+    assert list((tmp_path / "csv").rglob("metrics.csv"))
+    assert torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)["config"]["seed"] == 0
+    lines = done.stdout.strip().splitlines()
+    assert len(lines) <= 50
+    assert lines[-1].endswith(".")
+    assert done.stderr == ""  # no terminal: no progress display, and no library talks
+
+
+def test_a_resumed_run_is_the_uninterrupted_one(tmp_path: Path, pictures: Path) -> None:
+    common = ("logger=none",)
+    tiny(tmp_path / "whole", pictures, *common)
+    tiny(tmp_path / "half", pictures, *common, "trainer.max_epochs=1")
+    tiny(tmp_path / "rest", pictures, *common, f"resume={tmp_path / 'half'}")
+    whole, rest = weights(tmp_path / "whole"), weights(tmp_path / "rest")
+    assert all(torch.equal(tensor, rest[name]) for name, tensor in whole.items())
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("dataset.mesh=nowhere.ply", "nowhere.ply"),
+        ("dataset.size=20", "'size'"),
+        ("optimizer.batch_size=1000", "'batch_size'"),
+        ("relation=treble", "'relation'"),
+        ("resume=nowhere", "nowhere"),
+    ],
+)
+def test_settings_that_do_not_fit_are_one_sentence(
+    tmp_path: Path, pictures: Path, override: str, sentence: str
+) -> None:
+    done = tiny(tmp_path, pictures, "logger=none", override, check=False)
+    assert done.returncode != 0
+    assert sentence in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "Traceback" in (tmp_path / "run.log").read_text()
+
+
+@pytest.mark.slow
+def test_a_sweep_leaves_a_run_of_weights_and_biases_in_each_folder(tmp_path: Path, pictures: Path) -> None:
+    chosen = ("experiment=horse", f"dataset.cache={pictures}", f"hydra.sweep.dir={tmp_path}")
+    program("-m", *chosen, *TINY, "optimizer.lr=0.004,0.002")
+    runs = [list((tmp_path / job / "wandb").glob("offline-run-*")) for job in ("0", "1")]
+    assert [len(found) for found in runs] == [1, 1]
+    assert runs[0][0].name != runs[1][0].name
+    seconds = [
+        json.loads((tmp_path / job / "metrics.json").read_text())["seconds_total"] for job in ("0", "1")
+    ]
+    assert max(seconds) < 5 * min(seconds)  # the second job's clock starts with the second job
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("relation", ["double", "half"])
+def test_the_negative_controls_are_not_equivalent(tmp_path: Path, pictures: Path, relation: str) -> None:
+    tiny(tmp_path, pictures, f"relation={relation}", "logger=none", experiment="horse_negative")
+    assert json.loads((tmp_path / "metrics.json").read_text())["verdict"] != "equivalent"
