@@ -17,7 +17,7 @@ from torch import Tensor
 from equiv.anchors import AnchorFit, Motion, anchor_rank, fit_projection, fit_rigid, fit_shift
 from equiv.lattice import lattice_embeddings
 from equiv.support import inside
-from equiv.symmetry import SAME, Alignment, align, equally_good
+from equiv.symmetry import Alignment, align, equally_good
 
 __all__ = ["Domain", "Registration", "Relation", "register", "register_projection"]
 
@@ -310,7 +310,7 @@ def _by_outlines(
     best = good[0]
     motion = Motion(best.matrix, best.offset)
 
-    if anchors is None and best.misfit > SAME:
+    if anchors is None and not best.agrees:
         share = best.distance / target.spread
         reason = f"the outlines of the spaces differ by {share:.1%} of their spread"
 

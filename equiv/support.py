@@ -2,7 +2,6 @@ r"""Where a cloud of samples lives, whatever its density: membership, and the ou
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import dataclass
 
@@ -20,6 +19,8 @@ GAP = 2.0
 # Above this dimension Delaunay triangulations are too large.
 MAX_DIMENSION = 4
 MAX_SAMPLES = 20_000
+# Points of an outline.
+SURFACE = 400
 
 
 def inside(points: Tensor, cloud: Tensor, periods: Tensor | None = None) -> Tensor:
@@ -56,35 +57,34 @@ def inside(points: Tensor, cloud: Tensor, periods: Tensor | None = None) -> Tens
 
 @dataclass(frozen=True)
 class Outline:
-    r"""The boundary of a support.
+    r"""The boundary of a support, as points spread evenly over it.
 
     Attributes:
-        points: Samples on the boundary, shape `(b, m)`, in input units.
-        scale: How far inside the true boundary such a sample lies, about, shape `(b,)`: the distance between
-            neighbouring samples there.
-        surface: Dense points of the boundary's facets, shape `(s, m)`.
+        points: Shape `(s, m)`, in input units.
         normals: Outward unit normals there, shape `(s, m)`.
-        surface_scale: As `scale`, shape `(s,)`.
+        scale: How far apart samples are there, shape `(s,)`: the true boundary lies about that far outside.
+        samples: Number of samples on the boundary.
     """
 
     points: Tensor
-    scale: Tensor
-    surface: Tensor
     normals: Tensor
-    surface_scale: Tensor
+    scale: Tensor
+    samples: int
 
 
-def outline(cloud: Tensor) -> Outline:
+def outline(cloud: Tensor, gap: float = GAP) -> Outline:
     r"""The boundary of the alpha shape of a cloud, its radius a multiple of the local distance of samples.
 
     Arguments:
         cloud: Samples, shape `(n, m)`, m at most 4.
+        gap: Radius of the ball that rolls around the shape, in distances to the sixth neighbour. Small: all
+            features; large: the outermost samples alone, which are nearer to the true boundary.
 
     References:
         | On the shape of a set of points in the plane (Edelsbrunner, Kirkpatrick and Seidel, 1983)
         | https://doi.org/10.1109/TIT.1983.1056714
     """
-    shape = _Shape(cloud)
+    shape = _Shape(cloud, gap)
     cloud, spacing = shape.cloud, shape.spacing
     m = cloud.shape[1]
 
@@ -92,20 +92,22 @@ def outline(cloud: Tensor) -> Outline:
         ends = torch.stack([cloud[:, 0].argmin(), cloud[:, 0].argmax()])
         normals = torch.tensor([[-1.0], [1.0]], dtype=cloud.dtype)
 
-        return Outline(cloud[ends], spacing[ends], cloud[ends], normals, spacing[ends])
+        return Outline(cloud[ends], normals, spacing[ends], 2)
 
     facets, normals = shape.boundary()
-    vertices = facets.unique()
-    grid = _barycentric(m, 4)
-    surface = torch.einsum("gv,fvm->fgm", grid, cloud[facets])
-    scale = torch.einsum("gv,fv->fg", grid, spacing[facets])
+    corners = cloud[facets]
+    spanned = corners[:, 1:] - corners[:, :1]
+    size = torch.linalg.det(spanned @ spanned.mT).clamp_min(0).sqrt()
+    counts = (SURFACE * size / size.sum()).round().long().clamp(1, SURFACE)
+    facet = torch.arange(len(facets)).repeat_interleave(counts)
+    within = torch.arange(len(facet)) - (counts.cumsum(dim=0) - counts).repeat_interleave(counts)
+    share = _simplex_points(m, SURFACE)[within]  # (s, m)
 
     return Outline(
-        cloud[vertices],
-        spacing[vertices],
-        surface.reshape(-1, m),
-        normals[:, None].expand_as(surface).reshape(-1, m),
-        scale.reshape(-1),
+        torch.einsum("sv,svm->sm", share, corners[facet]),
+        normals[facet],
+        (share * spacing[facets][facet]).sum(dim=1),
+        len(facets.unique()),
     )
 
 
@@ -116,7 +118,7 @@ class _Shape:
         simplices: Shape `(s, m + 1)`, indices of samples.
     """
 
-    def __init__(self, cloud: Tensor) -> None:
+    def __init__(self, cloud: Tensor, gap: float = GAP) -> None:
         from scipy.spatial import Delaunay, cKDTree
 
         cloud = cloud[:: math.ceil(len(cloud) / MAX_SAMPLES)]
@@ -138,7 +140,7 @@ class _Shape:
         flat = torch.linalg.det(edges).abs() <= 1e-9 * edges.norm(dim=2).prod(dim=1)
         edges[flat] = torch.eye(m, dtype=cloud.dtype)
         centre = torch.linalg.solve(edges, edges.square().sum(dim=2)[:, :, None] / 2)[:, :, 0]
-        self.kept = (centre.norm(dim=1) <= GAP * self.radius[self.simplices].mean(dim=1)) & ~flat
+        self.kept = (centre.norm(dim=1) <= gap * self.radius[self.simplices].mean(dim=1)) & ~flat
 
     @property
     def spacing(self) -> Tensor:
@@ -176,9 +178,9 @@ class _Shape:
         return facets, torch.where(inward, -normals, normals)
 
 
-def _barycentric(corners: int, steps: int) -> Tensor:
-    r"""Evenly spaced barycentric coordinates inside a simplex, shape `(g, corners)`."""
-    rows = [row for row in itertools.product(range(steps), repeat=corners) if sum(row) == steps - 1]
-    grid = torch.tensor(rows, dtype=torch.float64)
+def _simplex_points(corners: int, count: int) -> Tensor:
+    r"""Barycentric coordinates that fill a simplex evenly, however many are taken: `(count, corners)`."""
+    uniform = torch.quasirandom.SobolEngine(corners - 1).draw(count, dtype=torch.float64)
+    cuts = torch.cat([torch.zeros(count, 1), uniform.sort(dim=1).values, torch.ones(count, 1)], dim=1)
 
-    return (grid + 1 / corners) / steps
+    return cuts.diff(dim=1)

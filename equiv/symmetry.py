@@ -9,22 +9,29 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from equiv.anchors import Motion
-from equiv.support import Outline, outline
+from equiv.support import NEIGHBORS, Outline, outline
+from equiv.supporting_lines import fit_by_supporting_lines
 
-__all__ = ["SAME", "Alignment", "align", "equally_good", "rotation_grid"]
+__all__ = ["Alignment", "align", "equally_good", "rotation_grid"]
 
 # Outlines of two samples of one support differ by 0.3 to 0.6 of the distance of samples there.
 SAME = 1.0
+# An interval has two ends only, whose gaps are exponentially distributed.
+SAME_ENDS = 5.0
+# More motions than this that fit equally well are a continuum.
+CONTINUUM = {2: 16, 3: 48}
 
 # Motions refined; the symmetries of a cube are 48.
-REFINED = 60
+REFINED = 40
 STEPS = 20
+# Standard deviation of an outline about the true boundary, in distances of samples; from synthetic supports.
+LOOSENESS = 0.6
 # Two motions are the same when their matrices differ by less.
 DISTINCT = 0.3
 # Anchors outweigh the outlines by this factor.
@@ -44,8 +51,8 @@ class Alignment:
     Attributes:
         matrix: Q, shape `(m, m)`.
         offset: t, shape `(m,)`, in input units.
-        misfit: RMS distance between the outlines over the distance of samples there, dimensionless: near
-            `EXPECTED` where the supports are the same.
+        misfit: RMS distance between the outlines over the distance of samples there, dimensionless: below
+            1 where the supports are the same.
         distance: RMS distance between the outlines, in input units.
         covariance: Of the motion's parameters, m translations, then the rotations in the order of
             `itertools.combinations(range(m), 2)`, in input units and radians, about `middle`.
@@ -58,6 +65,11 @@ class Alignment:
     distance: float
     covariance: Tensor
     middle: Tensor
+
+    @property
+    def agrees(self) -> bool:
+        r"""Whether sampling explains the distance between the outlines."""
+        return self.misfit <= (SAME if len(self.offset) > 1 else SAME_ENDS)
 
 
 def align(a: Tensor, b: Tensor, anchors: Anchors = None) -> tuple[list[Alignment], float]:
@@ -72,26 +84,44 @@ def align(a: Tensor, b: Tensor, anchors: Anchors = None) -> tuple[list[Alignment
         The best motions, best first, and how many there are: `math.inf` for a continuum.
     """
     first, second = outline(a), outline(b)
-    coarse = [_coarse(first, second, matrix, anchors) for matrix in rotation_grid(a.shape[1])]
+    thin = _thinned(first), _thinned(second)
+    coarse = [_coarse(*thin, matrix, anchors) for matrix in rotation_grid(a.shape[1])]
     coarse.sort(key=lambda entry: entry.misfit)
-    fits: list[Alignment] = []
+    settled = _distinct([_fit(*thin, c.matrix, c.offset, anchors, steps=8) for c in coarse[:REFINED]])
+    best = _fit(first, second, settled[0].matrix, settled[0].offset, anchors)
 
-    for start in coarse[:REFINED]:
-        fits.append(_fit(first, second, start.matrix, start.offset, anchors))
+    if a.shape[1] > 1 and _turns_freely(first, second, best, anchors):
+        return [best], math.inf
 
-    fits.sort(key=lambda entry: entry.misfit)
-    distinct: list[Alignment] = []
+    # Thinned outlines are noisier: what is far off there is far off.
+    near = [s for s in settled if s.misfit <= 2 * max(settled[0].misfit, 0.5)]
+    fits = _distinct([_fit(first, second, s.matrix, s.offset, anchors) for s in near])
+    good = [fit for fit in fits if fit.misfit <= EQUALLY_GOOD * max(fits[0].misfit, 0.3)]
+    if a.shape[1] == 2 and anchors is None:
+        good = [_sharpened(a, b, second, fit) for fit in good]
 
-    for fit in fits:
-        equally_good = fit.misfit <= EQUALLY_GOOD * max(fits[0].misfit, 0.3)
+    return good, len(good) if len(good) <= CONTINUUM.get(a.shape[1], 2) else math.inf
 
-        if equally_good and all((fit.matrix - other.matrix).norm() > DISTINCT for other in distinct):
-            distinct.append(fit)
 
-    if a.shape[1] > 1 and _turns_freely(first, second, fits[0], anchors):
-        return distinct, math.inf
+def _sharpened(a: Tensor, b: Tensor, edge: Outline, fit: Alignment) -> Alignment:
+    r"""The alignment refined by the outermost samples of both sides."""
+    radius = edge.scale.median().item() * NEIGHBORS**0.5
+    moved = Motion(fit.matrix, fit.offset)
+    near = [torch.cdist(cloud, edge.points).amin(dim=1) < 2 * radius for cloud in (moved(a), b)]
+    motion = fit_by_supporting_lines(a[near[0]], b[near[1]], edge, moved, radius)
 
-    return distinct, len(distinct)
+    return replace(fit, matrix=motion.matrix, offset=motion.offset)
+
+
+def _distinct(fits: list[Alignment]) -> list[Alignment]:
+    r"""The fits, best first, without those that turned out the same motion as a better one."""
+    kept: list[Alignment] = []
+
+    for fit in sorted(fits, key=lambda entry: entry.misfit):
+        if all((fit.matrix - other.matrix).norm() > DISTINCT for other in kept):
+            kept.append(fit)
+
+    return kept
 
 
 def equally_good(a: Tensor, b: Tensor, motions: list[Motion]) -> list[int]:
@@ -156,7 +186,7 @@ def _coarse(a: Outline, b: Outline, matrix: Tensor, anchors: Anchors) -> Alignme
     else:
         offset = (anchors[1] - anchors[0] @ matrix.T).mean(dim=0)
 
-    return _fit(_thinned(a), _thinned(b), matrix, offset, anchors, steps=4, turning=False)
+    return _fit(a, b, matrix, offset, anchors, steps=4, turning=False)
 
 
 def _middle(points: Tensor) -> Tensor:
@@ -164,15 +194,9 @@ def _middle(points: Tensor) -> Tensor:
 
 
 def _thinned(outlined: Outline) -> Outline:
-    points, surface = max(1, len(outlined.points) // 60), max(1, len(outlined.surface) // 240)
+    every = slice(None, None, max(1, len(outlined.points) // 100))
 
-    return Outline(
-        outlined.points[::points],
-        outlined.scale[::points],
-        outlined.surface[::surface],
-        outlined.normals[::surface],
-        outlined.surface_scale[::surface],
-    )
+    return Outline(outlined.points[every], outlined.normals[every], outlined.scale[every], outlined.samples)
 
 
 def _fit(
@@ -185,7 +209,7 @@ def _fit(
     steps: int = STEPS,
     turning: bool = True,
 ) -> Alignment:
-    r"""Gauss-Newton on the distances of each outline from the other's facets, along their normals."""
+    r"""Gauss-Newton on the gaps between the outlines, along their normals: the least absolute ones."""
     m = len(offset)
     middle = _middle(b.points)
     generators = [_generator(m, i, j) for i, j in itertools.combinations(range(m), 2)] if turning else []
@@ -198,10 +222,11 @@ def _fit(
         if change.abs().max() < 1e-9:
             break
 
-    design, defect, misfit, distance = _equations(a, b, matrix, offset, middle, generators, anchors)
-    variance = defect.square().mean() * torch.linalg.pinv(design.T @ design, hermitian=True)
+    design, _, misfit, distance = _equations(a, b, matrix, offset, middle, generators, anchors, power=2.0)
+    share = len(design) / (a.samples + b.samples)
+    covariance = LOOSENESS**2 * share * torch.linalg.pinv(design.T @ design, hermitian=True)
 
-    return Alignment(matrix, offset, misfit, distance, variance, middle)
+    return Alignment(matrix, offset, misfit, distance, covariance, middle)
 
 
 def _moved(
@@ -224,14 +249,15 @@ def _equations(
     middle: Tensor,
     generators: list[Tensor],
     anchors: Anchors,
+    power: float = 1.0,
 ) -> tuple[Tensor, Tensor, float, float]:
-    r"""Linearised gaps, the gaps, and the RMS distance of the outlines, relative and in input units."""
+    r"""Linearised gaps, the gaps, both weighted for least powers, and the RMS distance of the outlines, in
+    distances of samples and in input units."""
     rows, gaps, squares, scales = [], [], [], []
 
     for distance, gap, normal, moved, scale in _gaps(a, b, matrix, offset):
         columns = [normal, *(((moved - middle) @ g.T * normal).sum(dim=1, keepdim=True) for g in generators)]
-        # Beyond three times the distance of samples a gap counts linearly: supports may differ in places.
-        weight = (3 / (gap / scale).abs().clamp_min(3)).sqrt() / scale
+        weight = (gap / scale).abs().clamp_min(0.02) ** (power / 2 - 1) / scale
         rows.append(torch.cat(columns, dim=1) * weight[:, None])
         gaps.append(gap * weight)
         squares.append(distance.square())
@@ -254,17 +280,18 @@ def _equations(
 
 def _gaps(a: Outline, b: Outline, matrix: Tensor, offset: Tensor) -> Iterator[tuple[Tensor, ...]]:
     r"""Distance, signed gap, its derivative by the moved point, that point, scale: A against B and back."""
-    points, surface = a.points @ matrix.T + offset, a.surface @ matrix.T + offset
+    points, normals = a.points @ matrix.T + offset, a.normals @ matrix.T
+    separations = torch.cdist(points, b.points)
 
-    distance, nearest = torch.cdist(points, b.surface).min(dim=1)
+    distance, nearest = separations.min(dim=1)
     normal = b.normals[nearest]
-    gap = ((points - b.surface[nearest]) * normal).sum(dim=1)
-    yield distance, gap, normal, points, torch.hypot(a.scale, b.surface_scale[nearest])
+    gap = ((points - b.points[nearest]) * normal).sum(dim=1)
+    yield distance, gap, normal, points, torch.hypot(a.scale, b.scale[nearest])
 
-    distance, nearest = torch.cdist(b.points, surface).min(dim=1)
-    normal = -(a.normals @ matrix.T)[nearest]
-    gap = ((surface[nearest] - b.points) * normal).sum(dim=1)
-    yield distance, gap, normal, surface[nearest], torch.hypot(b.scale, a.surface_scale[nearest])
+    distance, nearest = separations.min(dim=0)
+    normal = -normals[nearest]
+    gap = ((points[nearest] - b.points) * normal).sum(dim=1)
+    yield distance, gap, normal, points[nearest], torch.hypot(b.scale, a.scale[nearest])
 
 
 def _generator(m: int, i: int, j: int) -> Tensor:

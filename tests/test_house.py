@@ -11,8 +11,8 @@ ROOT = Path(__file__).parent.parent
 # Imports inside `equiv` go one way, from the end of this list to its beginning.
 ORDER = """
     checks frames observations hooks pushforward bursts tangents probe_arguments probe mahalanobis neighbors
-    kernel epsilon eigenpairs sparse_kernel diffusion_maps
-    gaussian_basis rayleigh_ritz galerkin density selection geodesics normal_equations synchronization smooth_fit periods development flattening integration crossings chart isometric lattice strain support anchors symmetry registration charted transformation verdict
+    kernel epsilon eigenpairs dense_kernel sparse_kernel diffusion_maps
+    gaussian_basis rayleigh_ritz galerkin density selection geodesics normal_equations synchronization smooth_fit periods development flattening integration crossings chart isometric lattice strain support anchors supporting_lines symmetry registration charted transformation verdict
     comparison error_bounds
     hermite_kernel leave_one_out bootstrap regression hermite_regression determinacy paired
     unpaired compare observability classes baselines drawing panels captions camera_figures plot links
