@@ -80,7 +80,7 @@ def horse_figure(
     eigenvalues_b: object,
     exact: object = (1, 1, 4, 4, 9, 9),
     recovered_euclidean: object = None,
-    title: str = "Two networks, two cameras, no pairs: B's picture from A's activations",
+    title: str = "Two networks, two cameras: B's picture from A's activations alone",
 ) -> Figure:
     r"""The whole result on one wide picture: `cross_view` above `angle_scatter` and `spectrum`.
 

@@ -51,7 +51,6 @@ _ROWS = (
     ("Camera B, true", "never shown to A", ORANGE),
 )
 _TURN = [0, 90, 180, 270, 360]
-_LOWEST = 1e-3  # degrees; a smaller error is drawn here, at the edge of the logarithmic scale
 
 
 def style() -> Any:
@@ -146,21 +145,23 @@ def draw_angles(axes: Axes, true_angle: object, recovered: object, recovered_euc
 def draw_angle_errors(axes: Axes, true_angle: object, mahalanobis: object, euclidean: object) -> None:
     r"""Errors of both kernels at each true angle, all `(q,)` in radians, with their medians named."""
     true = np.degrees(as_array(true_angle, "true_angle", 1)) % 360
+    given = {"errors_euclidean": euclidean, "errors_mahalanobis": mahalanobis}
+    errors = {name: np.abs(np.degrees(as_array(value, name, 1))) for name, value in given.items()}
+    medians = [np.median(each[np.isfinite(each)]) for each in errors.values() if np.isfinite(each).any()]
+    # Lucky hits far below both medians are drawn at the lower edge, or they would take most of the scale.
+    lowest = max(1e-6, min(medians, default=1.0) / 30)
     axes.set_yscale("log")
     sides = []
 
-    for name, value, ink, label in (
-        ("errors_euclidean", euclidean, GREY, "Euclidean kernel"),
-        ("errors_mahalanobis", mahalanobis, BLUE, "Mahalanobis metric"),
-    ):
-        error = np.abs(np.degrees(as_array(value, name, 1)))
-        axes.scatter(true, np.maximum(error, _LOWEST), s=7, color=ink, lw=0, alpha=0.55)
+    for (name, error), ink in zip(errors.items(), (GREY, BLUE), strict=True):
+        axes.scatter(true, np.maximum(error, lowest), s=7, color=ink, lw=0, alpha=0.55)
 
         if np.isfinite(error).any():
             middle, upper = np.percentile(error[np.isfinite(error)], [50, 95])
-            axes.axhline(max(middle, _LOWEST), color=ink, lw=1.4)
+            axes.axhline(max(middle, lowest), color=ink, lw=1.4)
+            label = "Euclidean kernel" if name == "errors_euclidean" else "Mahalanobis metric"
             text = f"{label}\nmedian {middle:.2g}°\n95 % below {upper:.2g}°"
-            sides.append((max(middle, _LOWEST), text, ink))
+            sides.append((max(middle, lowest), text, ink))
 
     low, high = axes.get_ylim()
     heights = [np.log(middle / low) / np.log(high / low) for middle, _, _ in sides]

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["PictureStrip", "Section", "write_report"]
 
 
+MOST_SETTINGS = 20  # shown without being asked for
+
 HEADLINES = {
     "equivalent": "A and B are equivalent: each determines the other.",
     "a_determines_b": "A determines B, but B does not determine A.",
@@ -261,7 +263,10 @@ def _settings(settings: Mapping[str, Any]) -> str:
         except importlib.metadata.PackageNotFoundError:
             continue  # used from a checkout that was not installed
 
-    told = [[name, value] for name, value in flattened(settings)]
-    first = table("Settings", ["Name", "Value"], told) if told else ""
+    told = [[name, "none" if value is None else value] for name, value in flattened(settings)]
+    block = table("Settings", ["Name", "Value"], told) if told else ""
 
-    return f"{first}{table('Versions', ['Package', 'Version'], versions)}"
+    if len(told) > MOST_SETTINGS:
+        block = f"<details><summary>All {len(told)} settings</summary>{block}</details>"
+
+    return f"{block}{table('Versions', ['Package', 'Version'], versions)}"

@@ -9,6 +9,7 @@ import numpy as np
 
 from equiv.drawing import Array, chart_colours
 from equiv.markup import escape, number, percent
+from equiv.ticks import log_ticks, nice_ticks
 
 __all__ = [
     "Frame",
@@ -16,7 +17,6 @@ __all__ = [
     "chart_figure",
     "gradient",
     "hexadecimal",
-    "nice_ticks",
     "overlay_figure",
     "ramp",
     "spectrum_figure",
@@ -123,15 +123,6 @@ class Frame:
         return "".join(parts)
 
 
-def nice_ticks(low: float, high: float, most: int = 5) -> list[float]:
-    r"""At most about `most` round numbers from `low` to `high`."""
-    rough = (high - low) / most
-    unit = 10.0 ** math.floor(math.log10(rough))
-    step = next(factor * unit for factor in (1, 2, 2.5, 5, 10) if factor * unit >= rough)
-
-    return [float(f"{k * step:.10g}") for k in range(math.ceil(low / step), math.floor(high / step) + 1)]
-
-
 def hexadecimal(colours: Array) -> list[str]:
     r"""Colours `(n, 3)` in `[0, 1]` as `#rrggbb`."""
     return [f"#{bytes(row).hex()}" for row in np.round(255 * colours).astype(np.uint8)]
@@ -215,14 +206,12 @@ def bounds_figure(rows: Sequence[tuple[str, str, tuple[float, float, float]]], t
         share = math.log(min(max(value, low), high) / low) / math.log(high / low)
         return left + share * (width - left - 14)
 
-    first, last = math.ceil(math.log10(low)), math.floor(math.log10(high))
-    step = max(1, math.ceil((last - first + 1) / 4))
     parts = [f'<path class="axis" d="M{left} {foot}H{width - 14}"/>']
 
-    for power in range(first, last + 1, step):
-        at = along(10.0**power)
+    for value in log_ticks(low, high):
+        at = along(value)
         parts.append(f'<path class="axis" d="M{at:.1f} {foot}v5"/>')
-        parts.append(f'<text x="{at:.1f}" y="{foot + 20}" text-anchor="middle">{percent(10.0**power)}</text>')
+        parts.append(f'<text x="{at:.1f}" y="{foot + 20}" text-anchor="middle">{percent(value)}</text>')
 
     limit = along(tolerance)
     parts.append(f'<path class="limit" d="M{limit:.1f} 0V{foot}"/>')
@@ -230,8 +219,8 @@ def bounds_figure(rows: Sequence[tuple[str, str, tuple[float, float, float]]], t
 
     for index, (name, side, (estimate, lower, upper)) in enumerate(rows):
         y = 46.0 * index + 34
-        said = _in_words((estimate, lower, upper))
-        parts.append(f'<text y="{y - 14}"><tspan class="name">{escape(name)}</tspan> {said}</text>')
+        words = f'<tspan class="name">{escape(name)}</tspan> {_in_words((estimate, lower, upper))}'
+        parts.append(f'<text class="said" y="{y - 14}">{words}</text>')
 
         if math.isnan(estimate):
             continue
@@ -239,9 +228,8 @@ def bounds_figure(rows: Sequence[tuple[str, str, tuple[float, float, float]]], t
         parts.append(f'<path class="bar {side}" d="M{along(lower):.1f} {y}H{along(upper):.1f}"/>')
         parts.append(f'<circle class="{side}" cx="{along(estimate):.1f}" cy="{y}" r="6"/>')
 
-    words = [f"{name}: {_in_words(error)}" for name, _, error in rows]
-    label = escape(f"Errors on a logarithmic scale. {'; '.join(words)}; tolerance {percent(tolerance)}.")
-
+    told = "; ".join(f"{name}: {_in_words(error)}" for name, _, error in rows)
+    label = escape(f"Errors on a logarithmic scale. {told}; tolerance {percent(tolerance)}.")
     view = f"0 -20 {width:.0f} {foot + 46:.0f}"
 
     return f'<svg viewBox="{view}" role="img" aria-label="{label}">{"".join(parts)}</svg>'

@@ -16,7 +16,7 @@ ORDER = """
     comparison error_bounds
     hermite_kernel leave_one_out bootstrap regression hermite_regression determinacy paired
     unpaired compare observability classes baselines drawing panels captions camera_figures plot links
-    markup svg linked_charts chart_evidence sections report
+    markup ticks svg linked_charts chart_evidence sections report
 """.split()
 NOT_FOR_THE_LIBRARY = {"pytorch_lightning", "lightning", "hydra", "omegaconf", "wandb", "rich", "sklearn", "trimesh"}
 SLOW_TO_IMPORT = {"scipy", "matplotlib", "plotly", "sklearn"}

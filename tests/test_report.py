@@ -18,7 +18,7 @@ from equiv import plot
 from equiv.links import evenly, nearest_links, paired_links
 from equiv.markup import escape, json_script, number, png
 from equiv.report import PictureStrip, Section, write_report
-from equiv.svg import nice_ticks
+from equiv.ticks import log_ticks, nice_ticks
 from equiv.verdict import Interval, decide
 
 UNKNOWN = Interval(math.nan, math.nan, math.nan)
@@ -299,7 +299,9 @@ def test_nearest_links_are_nearest_modulo_the_periods(closed: int) -> None:
     generator = np.random.default_rng(0)
     periods = np.array([[1.0, 0.1], [0.2, 0.8]])[:closed]
     a, b = generator.random((40, 2)) * 3, generator.random((30, 2)) * 3
-    steps = np.array(list(itertools.product(range(-6, 7), repeat=closed))).reshape(13**closed, closed) @ periods
+    steps = (
+        np.array(list(itertools.product(range(-6, 7), repeat=closed))).reshape(13**closed, closed) @ periods
+    )
     distance = np.linalg.norm(a[:, None, None] - b[None, :, None] + steps, axis=-1).min(axis=2)
     links = nearest_links(a, b, periods if closed else None)
     np.testing.assert_allclose(links.gap, distance.min(axis=1), atol=1e-12)
@@ -324,3 +326,11 @@ def test_ticks_are_few_round_and_inside(low: float, high: float) -> None:
     steps = np.diff(ticks)
     np.testing.assert_allclose(steps, steps[0], rtol=1e-6)
     assert round(steps[0] / 10 ** math.floor(math.log10(steps[0] * 1.0001)), 6) in (1, 2, 2.5, 5)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.02, 0.7), (1e-6, 2.0), (0.03, 0.08), (0.4, 12.0)])
+def test_logarithmic_ticks_are_few_round_and_inside(low: float, high: float) -> None:
+    ticks = log_ticks(low, high)
+    assert 1 <= len(ticks) <= 5 and ticks == sorted(ticks)
+    assert low <= ticks[0] and ticks[-1] <= high
+    assert all(f"{tick:.0e}"[0] in "125" and math.isclose(tick, float(f"{tick:.0e}")) for tick in ticks)
