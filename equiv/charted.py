@@ -3,7 +3,7 @@ r"""One side of an unpaired comparison: its samples with a flat chart, and how a
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -15,9 +15,6 @@ from equiv.registration import Domain
 from equiv.strain import Strain, measure_strain
 
 __all__ = ["Side", "chart_side"]
-
-# Rejected pairs of neighbours per sample that the noise of bursts explains.
-NOISY_PAIRS = 0.02
 
 
 @dataclass(frozen=True)
@@ -55,12 +52,22 @@ class Side:
         return (values - values.mean(dim=0)).square().sum(dim=1).mean().sqrt().item()
 
     @property
+    def stretch(self) -> float:
+        r"""RMS length in the activations of a unit vector of the coordinates; NaN without a chart."""
+        if self.chart is None or self.domain is None:
+            return math.nan
+
+        frames = self.chart.frames(self.domain.coordinates.to(self.observations.device))
+
+        return (frames.square().sum(dim=(1, 2)).mean() / frames.shape[2]).sqrt().item()
+
+    @property
     def error(self) -> float:
-        r"""RMS error of the chart in the activations, estimated, over their spread; NaN without a chart."""
+        r"""RMS error of the chart, estimated, in activation units; NaN without a chart."""
         if self.strain is None:
             return math.nan
 
-        return math.hypot(self.strain.displacement, self.strain.noise, self.strain.misfit) / self.spread
+        return math.hypot(self.strain.displacement, self.strain.noise, self.strain.misfit)
 
 
 def chart_side(obs: Observations) -> Side:
@@ -93,23 +100,7 @@ def chart_side(obs: Observations) -> Side:
     if periods is not None:
         numbers["periods"] = periods.norm(dim=1).tolist()
 
-    # Coordinates are off by what the activations are, over the RMS length of the frames' columns.
-    stretch = maps.chart_.frames(coordinates).square().sum(dim=(1, 2)).mean().sqrt().item()
-    moved = math.hypot(strain.displacement, strain.noise) * coordinates.shape[1] ** 0.5 / stretch
+    objections = [str(reason).rstrip(".") for reason in maps.diagnostics_["reasons"]]
+    side = Side(obs, Domain(coordinates, periods), maps.chart_, strain, objections, numbers)
 
-    return Side(
-        obs, Domain(coordinates, periods, moved), maps.chart_, strain, _objections(maps, obs), numbers
-    )
-
-
-def _objections(maps: IsometricMaps, obs: Observations) -> list[str]:
-    if maps.accepted_:
-        return []
-
-    # Noise of finite bursts alone sets a few pairs of neighbours apart.
-    noise = obs.burst_size is not None and maps.diagnostics_["rejected_pairs"] <= NOISY_PAIRS * len(obs)
-
-    if noise and maps.diagnostics_["frustration"] == 0:
-        return []
-
-    return [str(reason).rstrip(".") for reason in maps.diagnostics_["reasons"]]
+    return replace(side, domain=Domain(coordinates, periods, side.error / side.stretch))

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from equiv.checks import check_number, nearest_name
 from equiv.comparison import Comparison
 from equiv.observations import Observations
+from equiv.paired import compare_paired
+from equiv.probe import probe
 from equiv.unpaired import compare_unpaired
 
 __all__ = ["METHODS", "compare"]
@@ -91,8 +93,6 @@ def compare(
     if paired:
         _check_paired(observed_a, observed_b, anchors)
 
-        from equiv.paired import compare_paired
-
         return compare_paired(observed_a, observed_b, tolerance=tolerance, confidence=confidence, seed=seed)
 
     for name, observed in (("a", observed_a), ("b", observed_b)):
@@ -164,8 +164,6 @@ def _observed(
 ) -> Observations:
     if isinstance(side, Observations):
         return side
-
-    from equiv.probe import probe
 
     options = frames if isinstance(frames, dict) else {"frames": frames}
 

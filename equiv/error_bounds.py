@@ -52,7 +52,9 @@ def estimate_error(
     """
     from scipy.special import gammaincinv
 
-    expected = CHART_FACTOR * math.hypot(source.error, target.error)
+    assert source.domain is not None
+    charts = math.hypot(source.domain.accuracy * target.stretch, target.error)
+    expected = CHART_FACTOR * charts / target.spread
     shown, freedom = _left_out(source, target, found, transformation, anchors)
     pooled = (CHART_FREEDOM * expected**2 + freedom * shown**2) / (CHART_FREEDOM + freedom)
     loose = _looseness(target, found)

@@ -1,4 +1,4 @@
-r"""Registration by the outlines of the supports: known symmetry groups, other densities, motions recovered."""
+r"""Registration by the outlines of supports: known symmetry groups, other densities, motions recovered."""
 
 import math
 
