@@ -15,18 +15,19 @@ import torch
 from torch import Tensor
 
 from equiv.checks import as_floating, check_finite, check_integer, check_number
-from equiv.eigenpairs import Operator, dense_preconditioner, leading_eigenpairs
-from equiv.epsilon import RANK, neighbour_epsilon
-from equiv.kernel import components, heat_kernel_, normalise
-from equiv.mahalanobis import MetricPoints, all_distances, metric_points, pair_distances, tiles
+from equiv.dense_kernel import DenseKernel
+from equiv.eigenpairs import leading_eigenpairs
+from equiv.kernel import normalise
+from equiv.mahalanobis import MAX_NORMAL, MetricPoints, metric_points, pair_distances, tiles
 from equiv.observations import Observations
+from equiv.sparse_kernel import SparseKernel
 
 __all__ = ["DiffusionMaps"]
 
-# Largest share of a squared difference that may be normal to the tangent space at either end.
-MAX_NORMAL = 0.5
-# Kernel entries below this join nothing: a random walk would cross them once in 10^10 steps.
-JOINED = 1e-10
+# Up to this many samples the kernel is a matrix (110 MB with its factor), beyond it is sparse.
+LARGEST_DENSE = 3000
+# Samples at a time in `transform`.
+COLUMNS = 8192
 # Eigenvalues of the kernel below this have no digits left to divide by.
 SMALLEST = 1e-8
 
@@ -111,26 +112,21 @@ class DiffusionMaps:
                 "observe neurons that vary."
             )
 
-        self._device = obs.device
         self._frames = obs.frames
         self._points = metric_points(obs.values, obs.frames)
-        kernel = all_distances(self._points, MAX_NORMAL)
-        self.epsilon_ = self._chosen_epsilon(kernel)
-        heat_kernel_(kernel, self.epsilon_)
-        self._check_connected(kernel)
-        self._normalisation = normalise(kernel, self.alpha)
-        self._solve(lambda rows: rows @ kernel, dense_preconditioner(kernel, self._normalisation.conjugate))
+        form = DenseKernel if len(obs) <= LARGEST_DENSE else SparseKernel
+        kernel = form(self._points, None if isinstance(self.epsilon, str) else self.epsilon)
+        self.epsilon_, self._reach = kernel.epsilon, kernel.reach
+        self._check_connected(kernel.components())
+        self._normalisation = normalise(
+            kernel.product, torch.ones_like(self._points.values[:, 0]), self.alpha
+        )
+        self._solve(kernel)
 
         return self
 
-    def _chosen_epsilon(self, distances: Tensor) -> float:
-        if not isinstance(self.epsilon, str):
-            return self.epsilon
-
-        return neighbour_epsilon(_nearest(distances))
-
-    def _check_connected(self, kernel: Tensor) -> None:
-        sizes = components(kernel, JOINED).bincount()
+    def _check_connected(self, labels: Tensor) -> None:
+        sizes = labels.bincount()
 
         if len(sizes) > 1:
             shown = ", ".join(str(s) for s in sizes.sort(descending=True).values[:4].tolist())
@@ -140,11 +136,14 @@ class DiffusionMaps:
                 "fit the clouds one by one, add samples between them, or give a larger 'epsilon'."
             )
 
-    def _solve(self, apply: Operator, precondition: Operator) -> None:
-        r"""Coordinates and spectrum, from products with K and a rough inverse of 1 - S (rows are vectors)."""
+    def _solve(self, kernel: DenseKernel | SparseKernel) -> None:
         w, root = self._normalisation.conjugate, self._normalisation.degree.sqrt()
+        trivial = root / root.norm()
         mu, vectors = leading_eigenpairs(
-            lambda v: w * apply(w * v), precondition, root / root.norm(), self.n_coordinates + 1
+            lambda rows: w * kernel.product(w * rows),
+            kernel.preconditioner(w, trivial),
+            trivial,
+            self.n_coordinates + 1,
         )
 
         if mu[-1] < SMALLEST:
@@ -156,7 +155,7 @@ class DiffusionMaps:
         # One more step of the walk is the Nystrom formula at the samples: coordinates and `transform` agree
         # exactly.
         functions = vectors[1:] / root / mu[1:, None]
-        coordinates = apply(self._normalisation.density * functions) * (
+        coordinates = kernel.product(self._normalisation.density * functions) * (
             self._normalisation.density / root.square()
         )
         sign = coordinates.gather(1, coordinates.abs().argmax(dim=1, keepdim=True)).sign()
@@ -211,7 +210,7 @@ class DiffusionMaps:
                 "observe the same layers and neurons."
             )
 
-        return values.to(self._device)
+        return values.to(self._points.values.device)
 
     def _checked_frames(self, frames: Any, values: Tensor) -> Tensor:
         frames = as_floating(frames, "frames", "(q, d, m)", 3)
@@ -223,7 +222,7 @@ class DiffusionMaps:
                 f"got {tuple(frames.shape)}; give one (d, m) frame for each sample."
             )
 
-        return frames.to(self._device)
+        return frames.to(self._points.values.device)
 
     def _nearest_frames(self, values: Tensor) -> Tensor:
         assert self._frames is not None
@@ -235,24 +234,17 @@ class DiffusionMaps:
         return self._frames[torch.cat(nearest)]
 
     def _extend(self, query: MetricPoints) -> Tensor:
-        kernel = (pair_distances(query, self._points, MAX_NORMAL) * (-0.25 / self.epsilon_)).exp()
-        weights = kernel * self._normalisation.density
+        r"""The Nystrom formula, over columns piece by piece."""
+        total, sums = (
+            query.values.new_zeros(len(query), 1),
+            query.values.new_zeros(len(query), self.n_coordinates),
+        )
 
-        return weights @ self._functions / weights.sum(dim=1, keepdim=True)
+        for columns in tiles(len(self._points), COLUMNS):
+            distances = pair_distances(query, self._points.subset(columns), MAX_NORMAL)
+            weights = torch.where(distances < self._reach, (distances * (-0.25 / self.epsilon_)).exp(), 0.0)
+            weights = weights * self._normalisation.density[columns]
+            total = total + weights.sum(dim=1, keepdim=True)
+            sums = sums + weights @ self._functions[columns]
 
-
-def _nearest(distances: Tensor) -> Tensor:
-    r"""Squared distances to the `RANK` nearest others, `(n, RANK)`; among c copies, every c-th."""
-    n = len(distances)
-    width = RANK + 1
-
-    while True:
-        near = distances.topk(min(width, n), dim=1, largest=False).values
-        copies = max(round((near == 0).sum().item() / n), 1)
-
-        if width >= min(copies * (RANK + 1), n):
-            near = near[:, copies::copies][:, :RANK]
-
-            return torch.nn.functional.pad(near, (0, RANK - near.shape[1]), value=torch.inf)
-
-        width = min(4 * width, n)
+        return sums / total

@@ -15,9 +15,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-__all__ = ["Operator", "dense_preconditioner", "leading_eigenpairs"]
+__all__ = ["Operator", "leading_eigenpairs"]
 
 Operator = Callable[[Tensor], Tensor]
+
+# Rounds of inverse iteration before the first product: solves are cheaper than products.
+WARM_UP = 6
 
 
 def leading_eigenpairs(
@@ -55,7 +58,11 @@ def leading_eigenpairs(
     projected = known.new_zeros(capacity, capacity)
     generator = torch.Generator(known.device).manual_seed(seed)
     start = torch.randn(block, n, dtype=known.dtype, device=known.device, generator=generator)
-    fresh = torch.cat([known[None], _orthonormal(known[None], precondition(precondition(start)))])[:n]
+
+    for _ in range(WARM_UP):
+        start = _orthonormal(known[None], precondition(start))
+
+    fresh = torch.cat([known[None], start])[:n]
     size, worst = 0, torch.inf
 
     for _ in range(max_steps):
@@ -94,34 +101,3 @@ def _orthonormal(basis: Tensor, vectors: Tensor) -> Tensor:
         vectors = torch.linalg.qr((vectors - (vectors @ basis.T) @ basis).T).Q.T
 
     return vectors
-
-
-def dense_preconditioner(kernel: Tensor, conjugate: Tensor) -> Operator:
-    r""":math:`(1 + \delta - S)^{-1}` for :math:`S = \mathrm{diag}(w) K \mathrm{diag}(w)`, in float32.
-
-    Single precision halves the memory and the time; the iteration around it makes up for its rounding.
-
-    Arguments:
-        kernel: K, shape `(n, n)`, float64; left as it is.
-        conjugate: w, shape `(n,)`.
-    """
-    w = conjugate.float()
-    info = torch.empty((), dtype=torch.int32, device=w.device)
-    shift = 3e-5
-
-    while True:
-        factor = kernel.float().mul_(-w).mul_(w[:, None])
-        factor.diagonal().add_(1 + shift)
-        torch.linalg.cholesky_ex(factor, out=(factor, info))
-
-        if info.item() == 0:
-            break
-
-        shift *= 30  # rounding made it indefinite
-
-    def solve(vectors: Tensor) -> Tensor:
-        half = torch.linalg.solve_triangular(factor, vectors.T.float(), upper=False)
-
-        return torch.linalg.solve_triangular(factor.T, half, upper=True).T.double()
-
-    return solve

@@ -13,12 +13,12 @@ References:
     | Diffusion maps (Coifman and Lafon, 2006), section 3, https://doi.org/10.1016/j.acha.2006.04.006
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
-__all__ = ["Normalisation", "components", "heat_kernel_", "normalise"]
+__all__ = ["Normalisation", "heat_kernel_", "normalise"]
 
 
 def heat_kernel_(distances: Tensor, epsilon: float) -> Tensor:
@@ -47,45 +47,15 @@ class Normalisation:
     conjugate: Tensor
 
 
-def normalise(kernel: Tensor, alpha: float) -> Normalisation:
-    r"""The factors for a symmetric kernel, dense or sparse, of shape `(n, n)`.
+def normalise(product: Callable[[Tensor], Tensor], ones: Tensor, alpha: float) -> Normalisation:
+    r"""The factors for a symmetric kernel.
 
     Arguments:
-        kernel: :math:`K`, non-negative with a positive diagonal.
+        product: Rows times K, `(b, n) -> (b, n)`; K is non-negative with a positive diagonal.
+        ones: Ones, shape `(n,)`, of the kernel's dtype and device.
         alpha: 1 for the Laplacian whatever the sampling density, 0 for none. Dimensionless, in `[0, 1]`.
     """
-    ones = torch.ones(len(kernel), 1, dtype=kernel.dtype, device=kernel.device)
-    density = (kernel @ ones)[:, 0].pow(-alpha)
-    degree = density * (kernel @ density[:, None])[:, 0]
+    density = product(ones[None])[0].pow(-alpha)
+    degree = density * product(density[None])[0]
 
     return Normalisation(density, degree, density / degree.sqrt())
-
-
-def components(kernel: Tensor, threshold: float) -> Tensor:
-    r"""Labels of the connected components of a dense kernel's graph, shape `(n,)`, int64.
-
-    Two samples are joined where the kernel is above `threshold`. Every row is read once.
-    """
-    n = len(kernel)
-    labels = torch.full((n,), -1, device=kernel.device)
-    label = 0
-
-    while True:
-        rest = (labels < 0).nonzero().flatten()
-
-        if len(rest) == 0:
-            return labels
-
-        frontier = rest[:1]
-        labels[frontier] = label
-
-        while len(frontier):
-            near = torch.zeros(n, dtype=torch.bool, device=kernel.device)
-
-            for rows in frontier.split(256):
-                near |= kernel[rows].amax(dim=0) > threshold
-
-            frontier = (near & (labels < 0)).nonzero().flatten()
-            labels[frontier] = label
-
-        label += 1

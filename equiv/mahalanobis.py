@@ -23,10 +23,13 @@ from torch import Tensor
 from equiv.frames import split_frames
 from equiv.observations import Observations
 
-__all__ = ["MetricPoints", "mahalanobis", "metric_points", "normal_share", "pair_distances"]
+__all__ = ["MAX_NORMAL", "MetricPoints", "mahalanobis", "metric_points", "normal_share", "pair_distances"]
 
 # Pairs are worked off in square tiles of this side: the few buffers of a tile stay in the cache.
-TILE = 512
+TILE = 256
+# Largest share of a squared difference that may be normal to the tangent space at either end of a trusted
+# pair.
+MAX_NORMAL = 0.5
 
 
 @dataclass(frozen=True)
@@ -35,28 +38,45 @@ class MetricPoints:
 
     Attributes:
         values: Activations less `centre`, shape `(n, d)`.
-        whitening: :math:`L_i`, shape `(n, d, r)`; None for the Euclidean metric.
-        scale: Singular values of the frames, shape `(n, r)`; None for the Euclidean metric.
-        tested: Where the frame can tell tangent from normal, shape `(n,)`: its rank is that of most samples.
         centre: What was subtracted, shape `(d,)`. Differences near the origin keep their digits.
+        frames: What the frames say; None for the Euclidean metric.
     """
 
     values: Tensor
-    whitening: Tensor | None
-    scale: Tensor | None
-    tested: Tensor | None
     centre: Tensor
+    frames: "MetricFrames | None"
 
     def __len__(self) -> int:
         return len(self.values)
 
     def subset(self, index: Tensor | slice) -> "MetricPoints":
         r"""Some of the samples, about the same centre."""
-        parts = (self.values, self.whitening, self.scale, self.tested)
-        values, whitening, scale, tested = (None if p is None else p[index] for p in parts)
-        assert values is not None
+        frames = None if self.frames is None else self.frames.subset(index)
 
-        return MetricPoints(values, whitening, scale, tested, self.centre)
+        return MetricPoints(self.values[index], self.centre, frames)
+
+
+@dataclass(frozen=True)
+class MetricFrames:
+    r"""Whitened frames, singular directions first: each is one contiguous matrix for the products below.
+
+    Attributes:
+        whitening: The columns of :math:`L_i`, shape `(r, n, d)`.
+        offset: :math:`L_i^\top y_i`, shape `(r, n)`.
+        scale: Singular values of the frames, descending, shape `(r, n)`.
+        tested: Where the frame can tell tangent from normal, shape `(n,)`: its rank is that of most samples.
+    """
+
+    whitening: Tensor
+    offset: Tensor
+    scale: Tensor
+    tested: Tensor
+
+    def subset(self, index: Tensor | slice) -> "MetricFrames":
+        r"""Those of some samples."""
+        return MetricFrames(
+            self.whitening[:, index], self.offset[:, index], self.scale[:, index], self.tested[index]
+        )
 
 
 def metric_points(values: Tensor, frames: Tensor | None, centre: Tensor | None = None) -> MetricPoints:
@@ -69,14 +89,18 @@ def metric_points(values: Tensor, frames: Tensor | None, centre: Tensor | None =
     """
     values = values.double()
     centre = values.detach().mean(dim=0) if centre is None else centre
+    values = values - centre
 
     if frames is None:
-        return MetricPoints(values - centre, None, None, None, centre)
+        return MetricPoints(values, centre, None)
 
     basis, scale, rank = split_frames(frames)
-    whitening = basis / torch.where(scale > 0, scale, 1.0)[:, None]
+    whitening = (basis / torch.where(scale > 0, scale, 1.0)[:, None]).permute(2, 0, 1).contiguous()
+    offset = (whitening * values).sum(dim=2)
 
-    return MetricPoints(values - centre, whitening, scale, rank >= rank.median(), centre)
+    return MetricPoints(
+        values, centre, MetricFrames(whitening, offset, scale.T.contiguous(), rank >= rank.median())
+    )
 
 
 def pair_distances(a: MetricPoints, b: MetricPoints, max_normal: float | None = None) -> Tensor:
@@ -91,12 +115,12 @@ def pair_distances(a: MetricPoints, b: MetricPoints, max_normal: float | None = 
     Returns:
         Squared distances, shape `(n, q)`, in squared input units (Euclidean: squared activation units).
     """
-    if a.whitening is None or b.whitening is None:
+    if a.frames is None or b.frames is None:
         return _euclidean(a, b)
 
     square = None if max_normal is None else _euclidean(a, b).detach()
-    from_a, normal_a = _half(a, b, square)
-    from_b, normal_b = _half(b, a, None if square is None else square.T)
+    from_a, normal_a = _half(a.frames, b.values, square)
+    from_b, normal_b = _half(b.frames, a.values, None if square is None else square.T)
     total = (from_a + from_b.T).mul_(0.5)
 
     if max_normal is None or square is None or normal_a is None or normal_b is None:
@@ -118,23 +142,23 @@ def _euclidean(a: MetricPoints, b: MetricPoints) -> Tensor:
     return torch.addmm(square_b, a.values, b.values.T, alpha=-2).add_(square_a[:, None]).clamp_(min=0)
 
 
-def _half(a: MetricPoints, b: MetricPoints, square: Tensor | None) -> tuple[Tensor, Tensor | None]:
-    r""":math:`|L_i^\top (y_j - y_i)|^2`, frames of `a`; given |y_j - y_i|^2, also the part normal to them."""
-    assert a.whitening is not None and a.scale is not None and a.tested is not None
-    offset = torch.einsum("ndr,nd->nr", a.whitening, a.values)
-    half = a.values.new_zeros(len(a), len(b))
-    normal = None if square is None else square.clone()
+def _half(frames: MetricFrames, others: Tensor, square: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    r""":math:`|L_i^\top (y_j - y_i)|^2`, `(n, q)`; given :math:`|y_j - y_i|^2`, also what is normal."""
+    half: Tensor | None = None
+    normal = square
 
-    for k in range(a.whitening.shape[2]):
+    for whitening, offset, scale in zip(frames.whitening, frames.offset, frames.scale, strict=True):
         # The difference is taken before the square: no digits are lost where samples are close.
-        part = torch.addmm(offset[:, k, None], a.whitening[:, :, k], b.values.T, beta=-1)
-        half = half.addcmul_(part, part)
+        part = torch.addmm(offset[:, None], whitening, others.T, beta=-1)
+        half = part.square() if half is None else half.addcmul_(part, part)
 
         if normal is not None:
-            tangent = part.detach() * a.scale[:, k, None]
-            normal.addcmul_(tangent, tangent, value=-1)
+            tangent = part.detach() * scale[:, None]
+            normal = torch.addcmul(normal, tangent, tangent, value=-1)
 
-    return half, None if normal is None else normal.mul_(a.tested[:, None])
+    assert half is not None
+
+    return half, None if normal is None else normal.mul_(frames.tested[:, None])
 
 
 def tiles(n: int, side: int = TILE) -> list[slice]:
@@ -242,14 +266,10 @@ def normal_share(obs: Observations, other: Observations | None = None) -> Tensor
     a = _checked_points(obs, "obs")
     b = a if other is None else _checked_points(other, "other", a.centre)
     square = _euclidean(a, b)
-    normal = torch.maximum(_normal(a, b, square), _normal(b, a, square.T).T)
+    assert a.frames is not None and b.frames is not None
+    normals = _half(a.frames, b.values, square)[1], _half(b.frames, a.values, square.T)[1]
+    assert normals[0] is not None and normals[1] is not None
+    normal = torch.maximum(normals[0], normals[1].T)
     share = (normal / square.clamp(min=torch.finfo(square.dtype).tiny)).clamp_(0, 1)
 
     return share.fill_diagonal_(0) if other is None else share
-
-
-def _normal(a: MetricPoints, b: MetricPoints, square: Tensor) -> Tensor:
-    normal = _half(a, b, square)[1]
-    assert normal is not None
-
-    return normal
