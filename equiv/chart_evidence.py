@@ -52,10 +52,10 @@ def registration(pair: Pair, diagnostics: dict[str, Any]) -> str:
             rows.append([way, float(middle), float(upper), float(link.gap.max()), share])
 
     meaning = (
-        "Distance between the two places of the same input, in input units"
+        f"Distance between the two places of the same input{pair.unit}"
         if pair.paired
-        else "Distance to the nearest point of the other side, in input units: as small as the samples are "
-        "dense, where both cover the same region"
+        else f"Distance to the nearest point of the other side{pair.unit}: as small as the samples are dense, "
+        "where both cover the same region"
     )
     known = [
         [in_words(key), diagnostics[key]]
@@ -67,8 +67,8 @@ def registration(pair: Pair, diagnostics: dict[str, Any]) -> str:
 
     return (
         f"<p>Both charts in one frame of reference: A's points as circles, B's as crosses{apart}.</p>"
-        f'<div class="two"><figure>{drawn}<figcaption>{len(first)} circles A, {len(second)} crosses B, '
-        f"in input units.</figcaption></figure><div>{table(meaning, header, rows)}{held}</div></div>"
+        f'<div class="two"><figure>{drawn}<figcaption>{len(first)} circles A, {len(second)} crosses B'
+        f"{pair.unit}.</figcaption></figure><div>{table(meaning, header, rows)}{held}</div></div>"
     )
 
 
@@ -78,7 +78,7 @@ def _disagreement(pair: Pair) -> str:
     if link is None or link.gap is None:
         return ""
 
-    text = "Distance between the two places of each input, in input units, drawn at A's place."
+    text = f"Distance between the two places of each input{pair.unit}; drawn at its place in A's chart."
 
     return _maps(text, [(pair.a, link.gap)])
 

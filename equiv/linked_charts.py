@@ -46,7 +46,7 @@ def linked_charts(pair: Pair) -> str:
     for side, frame, shade, link in zip((a, b), frames, (first, second), pair.links, strict=True):
         low = side.name.lower()
         label = (
-            f"Chart of network {side.name}: {len(side.index)} points, intrinsic dimension {side.dimension}. "
+            f"Chart of network {side.name}: {len(side.index)} points, dimension {side.dimension}. "
             "Arrow keys go from point to point."
         )
         drawn = chart_figure(frame, side.positions, shade, label, side=low, names=side.names[:3])
@@ -108,11 +108,15 @@ def _explanation(pair: Pair) -> str:
         known = "points of the same input are linked" if pair.paired else "no point has a known image"
 
         return (
-            f"<p>A's chart has intrinsic dimension {m}, B's has {pair.b.dimension}; each is drawn in its own "
-            f"coordinates, in input units, and {known}.</p>"
+            f"<p>A's chart has dimension {m}, B's has {pair.b.dimension}; each is drawn in its own "
+            f"coordinates{pair.unit}, and {known}.</p>"
         )
 
-    text = "Intrinsic coordinates of the inputs, in input units, as each network alone gives them. "
+    text = (
+        "Intrinsic coordinates of the inputs, in input units, as each network alone gives them. "
+        if pair.charted
+        else "Leading coordinates of what is observed of each network. "
+    )
     text += (
         "Both are moved into one frame of reference; equal colours mark equal places. "
         if pair.aligned
@@ -153,7 +157,7 @@ def _numbers(pair: Pair) -> str:
 
         rows.append(row)
 
-    caption = f"{len(rows)} of A's points, evenly chosen, and what answers to them in B, in input units"
+    caption = f"{len(rows)} of A's points, evenly chosen, and what answers to them in B{pair.unit}"
 
     return table(caption, header, rows)
 

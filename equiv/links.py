@@ -83,6 +83,7 @@ class Pair:
         b: B's chart.
         paired: Whether equal numbers mean the same input.
         aligned: Whether equal coordinates mean the same place.
+        charted: Whether the coordinates are intrinsic, in input units, and not just aligned activations.
         links: For each point of A the point of B that answers to it, and the reverse; None where none does.
     """
 
@@ -90,7 +91,13 @@ class Pair:
     b: Side
     paired: bool
     aligned: bool
+    charted: bool
     links: tuple[Links | None, Links | None]
+
+    @property
+    def unit(self) -> str:
+        r"""In what unit the coordinates are, as the end of a phrase."""
+        return ", in input units" if self.charted else ""
 
 
 def linked_pair(result: Comparison) -> Pair | None:
@@ -100,7 +107,9 @@ def linked_pair(result: Comparison) -> Pair | None:
     if not len(a.index) or not len(b.index):
         return None
 
-    return _pair(a, b, _is_paired(result), result.symmetries != 0)
+    charted = result.chart_a is not None or not _is_paired(result)
+
+    return _pair(a, b, _is_paired(result), result.symmetries != 0, charted)
 
 
 def nearest_links(source: Array, target: Array, periods: Array | None) -> Links:
@@ -155,7 +164,7 @@ def _side(result: Comparison, name: str) -> Side:
     return Side(name, finite, every[finite], lattice).thinned(MOST_POINTS)
 
 
-def _pair(a: Side, b: Side, paired: bool, registered: bool) -> Pair:
+def _pair(a: Side, b: Side, paired: bool, registered: bool, charted: bool) -> Pair:
     aligned = registered and a.dimension == b.dimension
 
     if aligned:
@@ -175,7 +184,7 @@ def _pair(a: Side, b: Side, paired: bool, registered: bool) -> Pair:
     else:
         links = (None, None)
 
-    return Pair(a, b, paired, aligned, links)
+    return Pair(a, b, paired, aligned, charted, links)
 
 
 def _only(side: Side, index: NDArray[np.int64]) -> Side:

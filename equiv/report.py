@@ -153,7 +153,8 @@ def _facts(result: Comparison) -> list[tuple[str, str]]:
         rejected = known.get("rejected_anchors") or []
         facts.append(("Anchors", f"{number(known['anchors'])}, of which {len(rejected)} rejected"))
 
-    facts.append(("Method", str(known.get("method", "unknown")).replace("_", " ")))
+    if "method" in known:
+        facts.append(("Method", str(known["method"]).replace("_", " ")))
 
     return facts
 
