@@ -54,8 +54,8 @@ def registration(pair: Pair, diagnostics: dict[str, Any]) -> str:
     meaning = (
         f"Distance between the two places of the same input{pair.unit}"
         if pair.paired
-        else f"Distance to the nearest point of the other side{pair.unit}: as small as the samples are dense, "
-        "where both cover the same region"
+        else f"Distance to the nearest point of the other side{pair.unit}: as small as the samples are "
+        "dense, where both cover the same region"
     )
     known = [
         [in_words(key), diagnostics[key]]
