@@ -148,6 +148,7 @@ def _charts(matching: Matched, views: Views) -> dict[str, Any]:
             coordinates_b,
             hidden.probe_a,
             hidden.probe_b,
+            turn=2 * math.pi,
             periods_a=periods_a,
             periods_b=periods_b,
         ),
