@@ -1,4 +1,4 @@
-r"""Diffusion maps in the Mahalanobis metric by datafold 2.0.2, run by `speed.py` in an environment of its own.
+r"""Mahalanobis diffusion maps by datafold 2.0.2, run by `speed.py` in an environment of its own.
 
     python benchmarks/datafold_reference.py data.npz
 
@@ -36,7 +36,9 @@ def main(path: str) -> None:
     maps.fit(values, kernel_kwargs={"cov_matrices": inverses})
     seconds = time.perf_counter() - start
     spectrum = -np.log(np.sort(np.real(np.asarray(maps.eigenvalues_)))[::-1]) / epsilon
-    print(json.dumps({"seconds": seconds, "base": base, "peak": peak_mib(), "eigenvalue": float(spectrum[1])}))
+    print(
+        json.dumps({"seconds": seconds, "base": base, "peak": peak_mib(), "eigenvalue": float(spectrum[1])})
+    )
 
 
 if __name__ == "__main__":
