@@ -12,6 +12,7 @@ from equiv.chart import Chart
 from equiv.isometric import IsometricMaps
 from equiv.observations import Observations
 from equiv.registration import Domain
+from equiv.spectra import spectrum
 from equiv.strain import Strain, measure_strain
 
 __all__ = ["Side", "chart_side"]
@@ -72,7 +73,11 @@ class Side:
 
 def chart_side(obs: Observations) -> Side:
     r"""Fits the isometric coordinates of one side; a failure is a side without a chart and a sentence."""
-    numbers: dict[str, Any] = {"samples": len(obs), "neurons": obs.values.shape[1]}
+    numbers: dict[str, Any] = {
+        "samples": len(obs),
+        "neurons": obs.values.shape[1],
+        "eigenvalues": spectrum(obs),
+    }
 
     if obs.rank is not None:
         numbers["rank"] = int(obs.rank.mode().values)

@@ -270,6 +270,9 @@ def _number(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(_number(entry) for entry in value) or "none"
 
+    if value is None:
+        return "unknown"
+
     return str(value)
 
 

@@ -21,6 +21,7 @@ from equiv.error_bounds import estimate_error
 from equiv.lattice import wrap
 from equiv.observations import Observations
 from equiv.registration import Registration, Relation, register, register_projection
+from equiv.spectra import spectral_distance
 from equiv.transformation import ChartMap, NoMap, Transformation
 from equiv.verdict import Interval, decide
 
@@ -248,6 +249,7 @@ def _diagnostics(a: Side, b: Side, found: Registration, anchors: Tensor | None) 
     numbers |= {f"{name}_b": value for name, value in b.numbers.items() if name not in a.numbers}
 
     numbers |= {
+        "spectral_distance": spectral_distance(a.numbers["eigenvalues"], b.numbers["eigenvalues"]),
         "relation": str(found.relation),
         "relation_reason": found.reason,
         "anchors": 0 if anchors is None else len(anchors),
