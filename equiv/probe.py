@@ -79,6 +79,12 @@ def probe(
     read = Reader(network, layers, neurons)
     kind = checked_kind(frames, dimension, burst_std)
 
+    if kind not in ("none", "bursts") and not any(t.is_floating_point() for t in input_tensors(given)):
+        raise TypeError(
+            "'inputs' should hold a floating tensor to differentiate by, got integers only; use frames=None, "
+            "or probe the part of the network behind the embedding."
+        )
+
     if batch_size is not None:
         check_integer(batch_size, "batch_size")
 
@@ -177,11 +183,11 @@ def _check_independent(read: Reader, given: Inputs, width: int) -> None:
         alone = read(_as_network(read, batch_of(given, slice(b - 2, b))))
         eps = torch.finfo(alone.dtype).eps
 
-    # Kernels round differently for other batch sizes; influence is of the order of the activations
-    # themselves.
+    # Kernels round differently for other batch sizes, to 1e-3 in reduced precision; influence is of the order
+    # of the activations themselves.
     gap = (together - alone.double()).abs().amax().item()
 
-    if gap > eps**0.5 * max(together.abs().amax().item(), 1e-30):
+    if gap > eps**0.4 * max(together.abs().amax().item(), 1e-30):
         raise ValueError(
             "'network' should give each sample the same activations whatever else is in the batch, "
             f"got a difference of {gap:.1e} in eval mode; give batch-norm running statistics, "
@@ -204,12 +210,6 @@ def _values(read: Reader, given: Inputs, width: int) -> Tensor:
 
 
 def _pushed(read: Reader, given: Inputs, tangents: list[Tensor] | None, width: int) -> tuple[Tensor, Tensor]:
-    if not any(t.is_floating_point() for t in input_tensors(given)):
-        raise TypeError(
-            "'inputs' should hold a floating tensor to differentiate by, got integers only; "
-            "use frames=None, or observe from a layer behind the embedding."
-        )
-
     values, pushed = [], []
 
     for rows in _batches(given, width):
