@@ -85,7 +85,7 @@ def _fits(found: Flattening, level: float) -> bool:
 
 
 def _developments(equations: PairEquations, graph: NeighborGraph):  # type: ignore[no-untyped-def]
-    r"""Coordinates developed from up to three roots."""
+    r"""Coordinates developed from two roots at most."""
     if equations.m == 1:
         identity = torch.ones(graph.n, 1, 1, dtype=torch.float64)
         displacements = equations.displacements(identity)[0]
@@ -94,7 +94,7 @@ def _developments(equations: PairEquations, graph: NeighborGraph):  # type: igno
         return
 
     root = 0
-    for _ in range(3):
+    for _ in range(2):
         developed = develop(equations, graph, root)
         if developed is not None:
             yield developed

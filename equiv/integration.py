@@ -43,7 +43,12 @@ class Cloud:
     @property
     def neighbors(self) -> int:
         r"""More neighbours average more noise; in higher dimensions it takes more to surround a sample."""
-        return 24 if self.noise > 0 else {1: 12, 2: 12, 3: 12}.get(self.dimension, 4 * self.dimension)
+        return 24 if self.rough else max(12, 4 * self.dimension)
+
+    @property
+    def rough(self) -> bool:
+        r"""Whether noise rules the error. Along a curve it does not: it averages out between neighbours."""
+        return self.noise > 0 and self.dimension > 1
 
     @property
     def level(self) -> float:
@@ -113,9 +118,17 @@ def integrate_from(cloud: Cloud, start: Tensor, periods: Tensor | None) -> Integ
 
 def _oriented(cloud: Cloud) -> tuple[NeighborGraph, Tensor, int, int]:
     r"""The graph without frustrated edges, where these are few, and the oriented frames."""
-    graph = neighbor_graph(cloud.values, cloud.basis, cloud.scale, cloud.neighbors)
+    # Rough or thinly sampled clouds need more neighbours, and less strictly tangent ones, to hang together.
+    for more, max_sine, max_normal in ((1, 0.75, 0.5), (2, 0.75, 0.5), (2, 0.9, 0.75)):
+        k = min(more * cloud.neighbors, len(cloud) - 1)
+        graph = neighbor_graph(
+            cloud.values, cloud.basis, cloud.scale, k, max_sine=max_sine, max_normal=max_normal
+        )
+        count, labels = graph.components()
+        if count == 1:
+            break
+
     edges = len(graph.i)
-    count, labels = graph.components()
 
     if count > 1:
         sizes = labels.bincount().sort(descending=True).values.tolist()
@@ -138,7 +151,7 @@ def _oriented(cloud: Cloud) -> tuple[NeighborGraph, Tensor, int, int]:
 def _correct(cloud: Cloud, frames: Tensor, found: Flattening, edges: int, frustrated: int) -> Integration:
     r"""Deferred correction: subtracts what the trapezoid rule misses of F, and solves again."""
     solution, equations = found.solution, found.equations
-    exact = cloud.noise == 0
+    exact = not cloud.rough
     fit = fit_smooth(solution.coordinates, cloud.values, solution.periods, smooth=True)
     refinement = torch.inf
 

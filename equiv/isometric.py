@@ -125,7 +125,7 @@ class IsometricMaps:
         basis, scale = basis[:, :, :m], scale[:, :m]
         # Where a frame is singular the direction that it does not see must not count as infinitely far.
         scale = scale.clamp_min(1e-6 * float(scale[:, -1].median()))
-        noise = 0.0 if obs.burst_size is None else 1.5 / math.sqrt(obs.burst_size)
+        noise = 0.0 if obs.burst_size is None else min(0.25, 0.8 / math.sqrt(obs.burst_size))
         cloud = Cloud(values * weights, _complete(basis), scale, noise)
         fewest = cloud.neighbors + 2
 
@@ -152,18 +152,21 @@ class IsometricMaps:
             found.fit,
         )
         reasons = []
-        # One pair in two thousand may be a false neighbour that was recognised as such.
-        if found.rejected + found.frustrated > max(1, found.edges // 2000):
+        curve = cloud.dimension == 1
+        # So few pairs may be false neighbours that were recognised as such; a crease in a surface takes more.
+        if found.rejected + found.frustrated > max(1, found.edges // (500 if curve else 2000)):
             reasons.append(
                 f"{found.rejected + found.frustrated} of {found.edges} pairs of neighbours contradict the "
                 f"coordinates ({found.frustrated} in orientation): no flat chart, or too few samples."
             )
-        if not found.residual <= LARGEST_RESIDUAL + cloud.noise:
+        # A curve is never curved in itself: what its pairs miss is noise, which averages out.
+        limit = 0.2 if curve else LARGEST_RESIDUAL + cloud.noise
+        if not found.residual <= limit:
             reasons.append(
                 f"The pairs of neighbours miss the coordinates by {found.residual:.2%} of their lengths: a curved "
                 "space, noisy frames, or too few samples."
             )
-        if not fit_error <= LARGEST_FIT_ERROR + cloud.noise:
+        if not fit_error <= (0.05 if curve else LARGEST_FIT_ERROR + cloud.noise):
             reasons.append(
                 f"The values are off a smooth function of the coordinates by {fit_error:.2%} of their spread: the "
                 "coordinates overlap themselves, or too few samples."

@@ -18,6 +18,8 @@ LARGEST_DENSE = 2500
 BLOCK = 2_000_000
 # A normal part of a tenth of the difference doubles the score.
 NORMAL_PENALTY = 100.0
+# Longest edge in terms of the distance to the third neighbour at either end.
+FARTHEST = 20.0
 
 
 @dataclass(frozen=True)
@@ -84,8 +86,16 @@ def neighbor_graph(
     low, high = torch.minimum(source, near)[kept], torch.maximum(source, near)[kept]
     key = torch.unique(low * n + high)
     i, j = key // n, key % n
+    squared = pairs.squared_distances(i, j)
+    # Longer by far than all else at both ends: another cloud.
+    nearest = torch.full((n,), torch.inf, dtype=values.dtype)
+    third = near[:, min(2, near.shape[1] - 1)]
+    listed = third >= 0
+    nearest[listed] = pairs.squared_distances(torch.arange(n)[listed], third[listed])
+    nearest = nearest.clamp_min(1e-4 * float(nearest.median()))  # samples may coincide
+    near_enough = squared <= FARTHEST**2 * torch.minimum(nearest[i], nearest[j])
 
-    return NeighborGraph(i, j, pairs.squared_distances(i, j), n)
+    return NeighborGraph(i[near_enough], j[near_enough], squared[near_enough], n)
 
 
 class _Pairs:

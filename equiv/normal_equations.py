@@ -18,8 +18,8 @@ class BlockPattern:
         self.n = n
         self.order = (rows * n + columns).argsort()
         self.indices = columns[self.order].int().numpy()
-        self.indptr = torch.cat([torch.zeros(1, dtype=torch.int64), rows.bincount(minlength=n).cumsum(0)])
-        self.indptr = self.indptr.int().numpy()
+        starts = torch.cat([torch.zeros(1, dtype=torch.int64), rows.bincount(minlength=n).cumsum(0)])
+        self.indptr = starts.int().numpy()
 
 
 class BlockSystem:

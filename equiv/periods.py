@@ -15,27 +15,29 @@ def find_lattice(mismatch: Tensor, squared: Tensor) -> tuple[Tensor, Tensor] | N
 
     Returns:
         Reduced periods T, `(p, m)`, and the integers of each edge, `(E, p)`; None where no mismatch is far
-        longer than the edges.
+        longer than the edges, or the long ones do not gather.
     """
     far = mismatch.norm(dim=1) > 3 * squared.sqrt().quantile(0.95)
     pool = mismatch[far]
     found: list[Tensor] = []
 
-    while len(pool) > 0 and len(found) < mismatch.shape[1]:
-        length = pool.norm(dim=1)
-        shortest = pool[length.argsort()[len(pool) // 20]]
-        size = shortest.norm()
-        near = (pool - shortest).norm(dim=1) < 0.3 * size
-        opposite = (pool + shortest).norm(dim=1) < 0.3 * size
-        cluster = torch.cat([pool[near], -pool[opposite]])
-        found.append(cluster.median(dim=0).values)
+    while len(pool) > max(2, 0.1 * far.sum()) and len(found) < mismatch.shape[1]:
+        centers = pool[:: max(1, len(pool) // 300)]
+        # The vector, of either sign, that most mismatches agree with.
+        apart = torch.minimum(torch.cdist(centers, pool), torch.cdist(-centers, pool))
+        agreeing = apart < 0.15 * centers.norm(dim=1, keepdim=True)
+        center = centers[int(agreeing.sum(dim=1).argmax())]
+        same = (pool - center).norm(dim=1) < 0.15 * center.norm()
+        opposite = (pool + center).norm(dim=1) < 0.15 * center.norm()
+        found.append(torch.cat([pool[same], -pool[opposite]]).median(dim=0).values)
         periods = torch.stack(found)
         rest = pool - (pool @ torch.linalg.pinv(periods)).round() @ periods
-        pool = pool[rest.norm(dim=1) > 0.3 * size]
-        if len(pool) < 0.02 * far.sum():
-            break
+        pool = pool[rest.norm(dim=1) > 0.2 * periods.norm(dim=1).min()]
 
     if not found:
+        return None
+
+    if len(pool) > 0.2 * far.sum():
         return None
 
     periods = reduce_lattice(torch.stack(found))
