@@ -30,7 +30,9 @@ class DenseKernel:
 
     def __init__(self, points: MetricPoints, epsilon: float | None) -> None:
         distances = all_distances(points, MAX_NORMAL)
-        self.epsilon = neighbour_epsilon(nearest_others(distances)) if epsilon is None else epsilon
+        self.epsilon = (
+            neighbour_epsilon(nearest_others(distances), points.rank) if epsilon is None else epsilon
+        )
         self.matrix = heat_kernel_(distances, self.epsilon)
 
     def product(self, rows: Tensor) -> Tensor:

@@ -10,10 +10,10 @@ neighbours,
           \epsilon = \frac{d_{(k)}^2}{4} \left( \frac{N}{k\, \Gamma(m/2 + 1)} \right)^{2/m},
 
 with :math:`d_{(k)}` the geometric mean distance to the k-th neighbour and m the dimension that the growth of
-the distances shows. Regularity is :math:`r = k\, E (d_{(1)} / d_{(k)})^m`: 1 for random samples (the ratio is
-Beta(1, k - 1) distributed), 1.2 to 1.5 for scrambled Sobol or golden-ratio points, more for lattices. N falls
-from 16 to 8 between r = 0.95 and 1.25, where the errors of the first four eigenfunctions of interval, circle,
-rectangle, torus and cube were smallest.
+the distances shows, at most the rank of the frames. Regularity is :math:`r = k\, E (d_{(1)} / d_{(k)})^m`: 1
+for random samples (the ratio is Beta(1, k - 1) distributed), 1.2 to 1.5 for scrambled Sobol or golden-ratio
+points, more for lattices. N falls from 16 to 8 between r = 0.95 and 1.25, where the errors of the first four
+eigenfunctions of interval, circle, rectangle, torus and cube were smallest.
 
 References:
     | Maximum likelihood estimation of intrinsic dimension (Levina and Bickel, 2004), equation 8, averaged as
@@ -34,13 +34,14 @@ NEIGHBOURS = (16.0, 8.0)
 REGULARITY = (0.95, 1.25)
 
 
-def neighbour_epsilon(nearest: Tensor) -> float:
+def neighbour_epsilon(nearest: Tensor, rank: float) -> float:
     r"""The epsilon of the module's rule.
 
     Arguments:
         nearest: Squared distances to the `RANK` nearest other samples, ascending, shape `(n, RANK)`, in
             squared input units. Copies of the sample itself left out; rows with fewer neighbours padded by
             infinity count for nothing.
+        rank: The frames' rank, which bounds the dimension; infinite where there are no frames.
 
     Returns:
         epsilon, in squared input units.
@@ -59,7 +60,7 @@ def neighbour_epsilon(nearest: Tensor) -> float:
 
     logs = nearest.log()
     growth = 0.5 * (logs[:, -1:] - logs[:, :-1]).mean().item()
-    m = 1 / max(growth, 1e-3)
+    m = min(max(round(1 / max(growth, 1e-3)), 1), max(rank, 1))
     regularity = k * ((0.5 * m) * (logs[:, 0] - logs[:, -1])).exp().mean().item()
     share = min(max((regularity - REGULARITY[0]) / (REGULARITY[1] - REGULARITY[0]), 0.0), 1.0)
     neighbours = NEIGHBOURS[0] ** (1 - share) * NEIGHBOURS[1] ** share

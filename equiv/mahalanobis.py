@@ -49,6 +49,11 @@ class MetricPoints:
     def __len__(self) -> int:
         return len(self.values)
 
+    @property
+    def rank(self) -> float:
+        r"""The rank of most frames; infinite for the Euclidean metric."""
+        return torch.inf if self.frames is None else (self.frames.scale > 0).sum(dim=0).median().item()
+
     def subset(self, index: Tensor | slice) -> "MetricPoints":
         r"""Some of the samples, about the same centre."""
         frames = None if self.frames is None else self.frames.subset(index)

@@ -87,7 +87,7 @@ class SparseKernel:
         order = self.scores[:, 0].argsort()
         some = order[torch.linspace(0, len(order) - 1, SOME, device=order.device).round().long()]
         near = torch.cat([_nearest(points.subset(index), points) for index in some.split(50)])
-        self.epsilon = neighbour_epsilon(nearest_others(near)) if epsilon is None else epsilon
+        self.epsilon = neighbour_epsilon(nearest_others(near), points.rank) if epsilon is None else epsilon
         self.reach = 4 * TAIL * self.epsilon
         count = (near < self.reach).sum().item() / SOME * len(points)
 

@@ -297,7 +297,7 @@ def test_epsilon_puts_as_many_neighbours_under_the_kernel_as_it_says(m: int) -> 
     points = torch.rand(n, m, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     inner = points[((points > 0.2) & (points < 0.8)).all(dim=1)][:500]
     nearest = torch.cdist(inner, points).square().topk(RANK + 1, largest=False).values[:, 1:]
-    count = n * (4 * math.pi * neighbour_epsilon(nearest)) ** (m / 2)
+    count = n * (4 * math.pi * neighbour_epsilon(nearest, rank=m)) ** (m / 2)
     assert 12 < count < 17, count
 
 
