@@ -1,7 +1,7 @@
 r"""Reading layers: a network as a plain function from a batch of inputs to a batch of chosen activations."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -233,6 +233,3 @@ def _first_tensor(output: Any) -> Tensor:
         f"'layers' should name layers that return tensors, got {type(output).__name__}; "
         "observe another layer."
     )
-
-
-ReadFunction = Callable[[Inputs], Tensor]
