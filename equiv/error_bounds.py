@@ -21,9 +21,13 @@ from equiv.verdict import Interval
 __all__ = ["estimate_error"]
 
 # RMS error of T over the root of the sum of squares of the charts' estimated errors, on synthetic pairs, and
-# the degrees of freedom of a chi-square that scatters about it as much as they did.
-CHART_FACTOR = 1.4
-CHART_FREEDOM = 2.5
+# the degrees of freedom of a chi-square that scatters about it as much as they did. The noise of bursts
+# averages as reckoned; of the errors of exact frames those in gaps between samples are not seen.
+EXACT = (1.5, 1.25)
+NOISY = (1.2, 3.0)
+# Errors of neighbouring anchors are alike: the share of their degrees of freedom that counts.
+INDEPENDENT = 0.5
+LEAST_FREEDOM = 2.0
 
 
 def estimate_error(
@@ -54,12 +58,15 @@ def estimate_error(
 
     assert source.domain is not None
     charts = math.hypot(source.domain.accuracy * target.stretch, target.error)
-    expected = CHART_FACTOR * charts / target.spread
+    noisy = source.observations.burst_size is not None or target.observations.burst_size is not None
+    factor, trust = NOISY if noisy else EXACT
+    expected = factor * charts / target.spread
     shown, freedom = _left_out(source, target, found, transformation, anchors)
-    pooled = (CHART_FREEDOM * expected**2 + freedom * shown**2) / (CHART_FREEDOM + freedom)
+    freedom *= INDEPENDENT
+    pooled = (trust * expected**2 + freedom * shown**2) / (trust + freedom)
     loose = _looseness(target, found)
     estimate = math.sqrt(pooled + loose**2)
-    half = (CHART_FREEDOM + freedom) / 2
+    half = max(trust + freedom, LEAST_FREEDOM) / 2
     low, high = (math.sqrt(half / gammaincinv(half, p)) for p in ((1 + confidence) / 2, (1 - confidence) / 2))
 
     return Interval(estimate, estimate * low, estimate * high)
