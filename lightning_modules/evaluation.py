@@ -22,6 +22,15 @@ __all__ = ["CrossView", "Finding", "psnr", "relative_error"]
 #: Eigenvalues of minus the Laplacian of the circle of hidden angles.
 EXACT = (1, 1, 4, 4, 9, 9)
 
+CAPTIONS = {
+    "horse": "Camera B predicted from A's activations; recovered and true angle; spectra",
+    "cross_view": "What camera A sees, what is predicted for camera B, what camera B sees",
+    "angles": "Recovered against true angle, and the errors with and without the metric",
+    "charts": "The intrinsic coordinates of both sides, coloured by the hidden angle",
+    "registration": "Both charts laid over each other, and the anchors",
+    "spectrum": "Eigenvalues of minus the Laplacian by diffusion maps, and the exact ones",
+}
+
 
 class Matched(Protocol):
     r"""What the matching leaves: its result, what it compared, and how to observe more of the same."""
@@ -39,11 +48,13 @@ class Finding:
     Attributes:
         metrics: Named numbers; NaN where there is nothing to measure.
         figures: Figures of matplotlib, by file name.
+        captions: What each of them shows, in a few words.
         strips: Pictures for the report.
     """
 
     metrics: dict[str, Any]
     figures: dict[str, Any] = field(default_factory=dict)
+    captions: dict[str, str] = field(default_factory=lambda: CAPTIONS)
     strips: list[PictureStrip] = field(default_factory=list)
 
 

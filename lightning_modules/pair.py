@@ -104,7 +104,7 @@ class NetworkPair(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def epochs(self, step: int) -> float:
-        r"""Epochs that so many steps of the optimizer take. Lightning knows only once the fit is under way."""
+        r"""Epochs that so many steps of the optimizer take; Lightning knows once the fit is under way."""
         return step * self.trainer.accumulate_grad_batches / self.trainer.num_training_batches
 
     def share(self, epoch: float) -> float:

@@ -77,35 +77,32 @@ class Results:
 
     def write(self, folder: Path, clock: Stopwatch, loggers: Sequence[Any], config: dict[str, Any]) -> None:
         r"""Writes comparison, figures, report and, last, `metrics.json`; logs figures, report, numbers."""
-        import matplotlib
-
-        matplotlib.use("Agg")
         self.result.save(folder / "comparison")
         (folder / "figures").mkdir(exist_ok=True)
-        figures = self.finding.figures
+        pictures = {name: folder / "figures" / f"{name}.png" for name in self.finding.figures}
 
-        for name, figure in figures.items():
-            figure.savefig(folder / "figures" / f"{name}.png", dpi=150)
+        for name, figure in self.finding.figures.items():
+            figure.savefig(pictures[name], dpi=150)
 
         sections = [
-            Section(name.replace("_", " ").capitalize(), figure=figure) for name, figure in figures.items()
+            Section(self.finding.captions[name], figure=path.read_bytes()) for name, path in pictures.items()
         ]
+        numbers = [{"number": name, "value": value} for name, value in self.metrics.items()]
         write_report(
             self.result,
             folder / "report.html",
             title=config["description"],
-            sections=[*self.finding.strips, *sections],
+            sections=[*self.finding.strips, Section("Numbers of this run", table=numbers), *sections],
             settings=config,
         )
-        seconds = {f"seconds_{part}": value for part, value in clock.seconds.items()}
-        self.metrics |= seconds
-        _log(loggers, self.metrics, figures, folder)
+        self.metrics |= {f"seconds_{part}": value for part, value in clock.seconds.items()}
+        _log(loggers, self.metrics, pictures, folder)
         self.metrics["seconds_total"] = clock.total
         text = json.dumps(jsonable(self.metrics), indent=2, allow_nan=False)
         (folder / "metrics.json").write_text(text + "\n")
 
 
-def _log(loggers: Sequence[Any], metrics: dict[str, Any], figures: dict[str, Any], folder: Path) -> None:
+def _log(loggers: Sequence[Any], metrics: dict[str, Any], pictures: dict[str, Path], folder: Path) -> None:
     r"""Hands the numbers to every logger, and figures and report to those of Weights & Biases."""
     numbers = {f"final/{name}": float(x) for name, x in metrics.items() if isinstance(x, int | float)}
 
@@ -115,9 +112,8 @@ def _log(loggers: Sequence[Any], metrics: dict[str, Any], figures: dict[str, Any
         if type(logger).__name__ == "WandbLogger":
             import wandb
 
-            logger.experiment.log(
-                {f"figures/{name}": wandb.Image(figure) for name, figure in figures.items()}
-            )
+            images = {f"figures/{name}": wandb.Image(str(path)) for name, path in pictures.items()}
+            logger.experiment.log(images)
             logger.experiment.log({"report": wandb.Html(str(folder / "report.html"), inject=False)})
             logger.experiment.summary["verdict"] = metrics["verdict"]
 
