@@ -8,10 +8,10 @@ object.
 """
 
 import json
-import resource
 import sys
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 from datafold.dynfold import DiffusionMaps
@@ -19,8 +19,14 @@ from datafold.pcfold.distance import init_distance_algorithm
 from datafold.pcfold.kernels import MahalanobisKernel
 
 
-def peak_mib() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def memory_mib(field: str) -> float:
+    """This process's resident memory now ("VmRSS") or at its peak ("VmHWM"); Linux only.
+
+    `getrusage` would count what the parent held when it forked.
+    """
+    line = next(x for x in Path("/proc/self/status").read_text().splitlines() if x.startswith(field))
+
+    return int(line.split()[1]) / 1024
 
 
 def main(path: str) -> None:
@@ -29,15 +35,17 @@ def main(path: str) -> None:
     values, frames, epsilon = data["values"], data["frames"], float(data["epsilon"])
     # Its argument called covariances takes their inverses.
     inverses = np.linalg.pinv(frames @ frames.transpose(0, 2, 1), rcond=1e-10, hermitian=True)
-    base, start = peak_mib(), time.perf_counter()
-    distance = init_distance_algorithm(backend="brute", metric="euclidean", cut_off=np.inf, n_jobs=1)
+    base, start = memory_mib("VmRSS"), time.perf_counter()
+    distance = init_distance_algorithm(backend="brute", metric="euclidean", cut_off=np.inf)
     # Its kernel is exp(-d2 / (2 epsilon)); a cut-off of infinity is its dense path.
     maps = DiffusionMaps(MahalanobisKernel(epsilon=2 * epsilon, distance=distance), n_eigenpairs=11)
     maps.fit(values, kernel_kwargs={"cov_matrices": inverses})
     seconds = time.perf_counter() - start
     spectrum = -np.log(np.sort(np.real(np.asarray(maps.eigenvalues_)))[::-1]) / epsilon
     print(
-        json.dumps({"seconds": seconds, "base": base, "peak": peak_mib(), "eigenvalue": float(spectrum[1])})
+        json.dumps(
+            {"seconds": seconds, "base": base, "peak": memory_mib("VmHWM"), "eigenvalue": float(spectrum[1])}
+        )
     )
 
 
