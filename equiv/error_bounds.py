@@ -28,6 +28,7 @@ NOISY = (1.2, 3.0)
 # Errors of neighbouring anchors are alike: the share of their degrees of freedom that counts.
 INDEPENDENT = 0.5
 LEAST_FREEDOM = 2.0
+LOOSE_FREEDOM = 3.0
 
 
 def estimate_error(
@@ -43,8 +44,8 @@ def estimate_error(
     .. math:: e^2 = \frac{\nu_0 e_0^2 + \nu s^2}{\nu_0 + \nu} + l^2
 
     with :math:`e_0` expected from the charts, s shown by anchors left out in turn with :math:`\nu` degrees of
-    freedom, and l the looseness of the outlines. The bounds are those of a chi-square with
-    :math:`\nu_0 + \nu` degrees of freedom.
+    freedom, and l the looseness of the outlines. The bounds are those of chi-squares with
+    :math:`\nu_0 + \nu` degrees of freedom for the first part and 3 for the second.
 
     Arguments:
         source: The side mapped from.
@@ -66,10 +67,14 @@ def estimate_error(
     pooled = (trust * expected**2 + freedom * shown**2) / (trust + freedom)
     loose = _looseness(target, found)
     estimate = math.sqrt(pooled + loose**2)
-    half = max(trust + freedom, LEAST_FREEDOM) / 2
-    low, high = (math.sqrt(half / gammaincinv(half, p)) for p in ((1 + confidence) / 2, (1 - confidence) / 2))
+    bounds = []
 
-    return Interval(estimate, estimate * low, estimate * high)
+    for share in ((1 + confidence) / 2, (1 - confidence) / 2):
+        halves = max(trust + freedom, LEAST_FREEDOM) / 2, LOOSE_FREEDOM / 2
+        fit, motion = (half / gammaincinv(half, share) for half in halves)
+        bounds.append(math.sqrt(pooled * fit + loose**2 * motion))
+
+    return Interval(estimate, *bounds)
 
 
 def _left_out(

@@ -30,8 +30,9 @@ CONTINUUM = {2: 16, 3: 48}
 # Motions refined; the symmetries of a cube are 48.
 REFINED = 40
 STEPS = 20
-# Standard deviation of an outline about the true boundary, in distances of samples; from synthetic supports.
-LOOSENESS = 0.6
+# Standard deviation of the distance between outlines, in distances of samples, per boundary sample: for the
+# two ends of an interval, by outlines, and by supporting lines; from synthetic supports.
+ENDS, OUTLINES, LINES = 1.4, 0.7, 0.4
 # Two motions are the same when their matrices differ by less.
 DISTINCT = 0.3
 # Anchors outweigh the outlines by this factor.
@@ -90,8 +91,10 @@ def align(a: Tensor, b: Tensor, anchors: Anchors = None) -> tuple[list[Alignment
     settled = _distinct([_fit(*thin, c.matrix, c.offset, anchors, steps=8) for c in coarse[:REFINED]])
     best = _fit(first, second, settled[0].matrix, settled[0].offset, anchors)
 
-    if a.shape[1] > 1 and _turns_freely(first, second, best, anchors):
-        return [best], math.inf
+    free = _free_axis(first, second, best, anchors) if a.shape[1] > 1 else None
+
+    if free is not None:
+        return [_without(free, best)], math.inf
 
     # Thinned outlines are noisier: what is far off there is far off.
     near = [s for s in settled if s.misfit <= 2 * max(settled[0].misfit, 0.5)]
@@ -110,7 +113,9 @@ def _sharpened(a: Tensor, b: Tensor, edge: Outline, fit: Alignment) -> Alignment
     near = [torch.cdist(cloud, edge.points).amin(dim=1) < 2 * radius for cloud in (moved(a), b)]
     motion = fit_by_supporting_lines(a[near[0]], b[near[1]], edge, moved, radius)
 
-    return replace(fit, matrix=motion.matrix, offset=motion.offset)
+    covariance = fit.covariance * (LINES / OUTLINES) ** 2
+
+    return replace(fit, matrix=motion.matrix, offset=motion.offset, covariance=covariance)
 
 
 def _distinct(fits: list[Alignment]) -> list[Alignment]:
@@ -158,25 +163,37 @@ def rotation_grid(m: int) -> list[Tensor]:
     return [sign * matrix for matrix in drawn for sign in (1.0, -1.0)]
 
 
-def _turns_freely(a: Outline, b: Outline, best: Alignment, anchors: Anchors) -> bool:
-    r"""Whether the best motion, turned about some axis, still fits: then the symmetries are a continuum."""
-    m = len(best.offset)
-    turns = len(best.covariance) - m
-    weakest = torch.linalg.eigh(best.covariance[m:, m:])[1][:, -1]
-    axis = sum(
-        weakest[index] * _generator(m, i, j)
-        for index, (i, j) in enumerate(itertools.combinations(range(m), 2))
-    )
+def _free_axis(a: Outline, b: Outline, best: Alignment, anchors: Anchors) -> Tensor | None:
+    r"""The axis about which the best motion may be turned and still fits, as rotation parameters; None
+    without.
 
-    for angle in TURNS if turns else ():
+    Then the symmetries are a continuum.
+    """
+    m = len(best.offset)
+    weakest = torch.linalg.eigh(best.covariance[m:, m:])[1][:, -1]
+    axis = torch.zeros(m, m, dtype=torch.float64)
+
+    for share, (i, j) in zip(weakest, itertools.combinations(range(m), 2), strict=True):
+        axis += share * _generator(m, i, j)
+
+    for angle in TURNS:
         turn = torch.linalg.matrix_exp(angle * axis)
         moved = turn @ (best.offset - best.middle) + best.middle
         fit = _fit(a, b, turn @ best.matrix, moved, anchors, turning=False)
 
         if fit.misfit > EQUALLY_GOOD * max(best.misfit, 0.3):
-            return False
+            return None
 
-    return True
+    return weakest
+
+
+def _without(axis: Tensor, fit: Alignment) -> Alignment:
+    r"""The alignment with no uncertainty about an axis that all turns about are as good."""
+    m = len(fit.offset)
+    keep = torch.eye(len(fit.covariance), dtype=torch.float64)
+    keep[m:, m:] -= axis[:, None] * axis
+
+    return replace(fit, covariance=keep @ fit.covariance @ keep)
 
 
 def _coarse(a: Outline, b: Outline, matrix: Tensor, anchors: Anchors) -> Alignment:
@@ -224,7 +241,8 @@ def _fit(
 
     design, _, misfit, distance = _equations(a, b, matrix, offset, middle, generators, anchors, power=2.0)
     share = len(design) / (a.samples + b.samples)
-    covariance = LOOSENESS**2 * share * torch.linalg.pinv(design.T @ design, hermitian=True)
+    looseness = OUTLINES if m > 1 else ENDS
+    covariance = looseness**2 * share * torch.linalg.pinv(design.T @ design, hermitian=True)
 
     return Alignment(matrix, offset, misfit, distance, covariance, middle)
 
