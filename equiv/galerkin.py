@@ -18,7 +18,7 @@ from torch import Tensor
 from equiv.checks import as_floating, check_finite, check_integer
 from equiv.gaussian_basis import GaussianBasis, farthest_rows, half_whitening, scattered_folds
 from equiv.observations import Observations
-from equiv.rayleigh_ritz import Ritz, held_out_score, ritz
+from equiv.rayleigh_ritz import Ritz, held_out_score, orthonormal_span, ritz
 
 __all__ = ["GalerkinMaps"]
 
@@ -28,10 +28,10 @@ SETUP = 4096
 PROMOTED = 65536
 # Widths tried: 2^(s/2) times the largest distance of a sample from its nearest centre, s from first to last.
 WIDTHS = range(1, 10)
-# Mean squares below this share of the largest are rounding of the products, by their dtype.
-RESOLVED = {torch.float32: 1e-6, torch.float64: 1e-11}
+# Mean squares below this share of the largest are rounding of the Gaussians' products.
+RESOLVED = 1e-10
 # Parts of the samples, each held out in turn.
-FOLDS = 6
+FOLDS = 5
 # Samples per block of `transform`.
 BLOCK = 8192
 # Consecutive eigenvalues of a connected space do not differ by so much: the lower ones are zeros.
@@ -66,7 +66,7 @@ class GalerkinMaps:
         coordinates_: Eigenfunctions at the samples of `fit`, unit mean square, the trivial one left out,
             shape `(n, k)`.
         basis_: The functions; a process that shares sums takes over another's before its first samples.
-        sums_: Mass and stiffness sums, shape `(2, p + 1, p + 1)`, float64: they add (`torch.distributed`'s
+        sums_: Mass and stiffness sums, shape `(2, q + 1, q + 1)`, float64: they add (`torch.distributed`'s
             all_reduce, or `merge`).
         diagnostics_: `n_basis`, `width` (in units of the half-whitened activations), `held_out` (mean
             logarithm of the held-out Rayleigh quotients), `rank` (functions that the samples resolve),
@@ -111,7 +111,7 @@ class GalerkinMaps:
             ValueError: If there are no frames, too few samples, or no neuron varies; if weights are negative,
                 not finite or all zero.
         """
-        for name in ("basis_", "sums_", "_products"):
+        for name in ("basis_", "sums_"):
             self.__dict__.pop(name, None)
 
         self._checked(observations)
@@ -139,8 +139,6 @@ class GalerkinMaps:
                 f"'observations' should hold the {len(self.basis_.mean)} neurons of the first call, got "
                 f"{obs.values.shape[1]}; call fit to start anew."
             )
-
-        self._products = obs.dtype
 
         return self.merge(self.basis_.sums(obs.values, frames, weight))
 
@@ -230,21 +228,23 @@ class GalerkinMaps:
             return held_out_score(torch.stack(parts), self.n_coordinates)
 
         step, held_out = descend(score, WIDTHS)
-        step = max(step - 1, WIDTHS[0])
+        chosen = basis(max(step - 1, WIDTHS[0]))
         self._chosen = {
             "n_basis": len(centers),
-            "width": radius.item() * 2.0 ** (0.5 * step),
+            "width": radius.item() * 2.0 ** (0.5 * max(step - 1, WIDTHS[0])),
             "held_out": held_out,
         }
+        # Sums over functions that are nearly orthonormal lose no digits to the Gaussians' overlap.
+        chosen.mixing = orthonormal_span(chosen.evaluate(values), weight, RESOLVED)
 
-        return basis(step)
+        return chosen
 
     def _solved(self) -> Ritz:
         if not hasattr(self, "sums_"):
             raise RuntimeError("These maps are not fitted yet; call fit or partial_fit(observations) first.")
 
         if self._ritz is None:
-            solution = ritz(self.sums_, self.n_coordinates, RESOLVED[self._products])
+            solution = ritz(self.sums_, self.n_coordinates)
             peaks = self.basis_.at(self.basis_.centers) @ solution.coefficients
             sign = peaks.gather(0, peaks.abs().argmax(dim=0, keepdim=True)).sign()[0]
             self._ritz = solution._replace(coefficients=solution.coefficients * sign)

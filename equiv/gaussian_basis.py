@@ -19,10 +19,10 @@ BLOCK = 512
 CHAIN = 16
 # Two neurons are copies (up to scale, sign and shift) when 1 - |correlation| is below this.
 COPY = 1e-10
-# Directions whose standard deviation is below this share of the largest are rounding.
-FLAT = 1e-7
+# Directions whose standard deviation is below this share of the largest are left out.
+FLAT = 1e-4
 # Digits of a row's key below this are as good as random, and above rounding.
-SCATTER = 1e7
+SCATTER = 1e4
 
 
 def half_whitening(values: Tensor) -> tuple[Tensor, Tensor]:
@@ -53,8 +53,7 @@ def half_whitening(values: Tensor) -> tuple[Tensor, Tensor]:
     inverse = inverse / multiplicity.sqrt()
     correlation = correlation / multiplicity.sqrt() / multiplicity.sqrt()[:, None]
     variance, vectors = torch.linalg.eigh(correlation)
-    kept = variance > max(FLAT, rounding) ** 2 * variance[-1]
-    kept &= variance > 100 * torch.finfo(variance.dtype).eps * variance[-1]
+    kept = variance > FLAT**2 * variance[-1]
 
     return mean, inverse[:, None] * vectors[:, kept] * variance[kept] ** -0.25
 
@@ -104,47 +103,56 @@ def scattered_folds(points: Tensor, count: int, folds: int) -> tuple[Tensor, Ten
     rows = order[
         torch.arange(min(count, len(points)), device=points.device) * len(points) // min(count, len(points))
     ]
-    digits = (key[rows] * (SCATTER / key.amax())).frac()
+    digits = (key[rows] * (SCATTER / key.mean())).frac()
 
     return rows, (digits * folds).long().clamp(max=folds - 1)
 
 
 class GaussianBasis:
-    r"""The constant 1 and Gaussians :math:`\psi_c(y) = \exp(-|z(y) - z_c|^2 / 2 h^2)`.
+    r"""Combinations of 1 and Gaussians :math:`\psi_c(y) = \exp(-|z(y) - z_c|^2 / 2 h^2)`, the constant first.
 
     Attributes:
         mean: Mean of the activations, shape `(d,)`.
         projection: :math:`W / h`, shape `(d, r)`.
         centers: :math:`z_c / h`, shape `(p, r)`.
+        mixing: The combinations, shape `(p + 1, q + 1)`, first column (1, 0, ..., 0); None: the Gaussians
+            themselves, q = p.
     """
 
-    def __init__(self, mean: Tensor, projection: Tensor, centers: Tensor) -> None:
-        self.mean, self.projection, self.centers = mean, projection, centers
+    def __init__(
+        self, mean: Tensor, projection: Tensor, centers: Tensor, mixing: Tensor | None = None
+    ) -> None:
+        self.mean, self.projection, self.centers, self.mixing = mean, projection, centers, mixing
 
     @property
     def size(self) -> int:
-        r"""Number of functions, the constant included: p + 1."""
-        return len(self.centers) + 1
+        r"""Number of functions, the constant included: q + 1."""
+        return len(self.centers) + 1 if self.mixing is None else self.mixing.shape[1]
 
     def to(self, device: torch.device, dtype: torch.dtype) -> GaussianBasis:
         r"""The same functions on another device, in another dtype."""
-        return GaussianBasis(*(t.to(device, dtype) for t in (self.mean, self.projection, self.centers)))
+        mixing = None if self.mixing is None else self.mixing.to(device, dtype)
+
+        return GaussianBasis(
+            *(t.to(device, dtype) for t in (self.mean, self.projection, self.centers)), mixing
+        )
 
     def evaluate(self, values: Tensor) -> Tensor:
-        r"""The functions at `(q, d)` values, shape `(q, p + 1)`, the constant first; differentiable."""
+        r"""The functions at `(n, d)` values, shape `(n, q + 1)`, differentiable."""
         return self.at((values - self.mean) @ self.projection)
 
     def at(self, z: Tensor) -> Tensor:
-        r"""The functions at z / h, shape `(q, r)`; result as of `evaluate`."""
+        r"""The functions at z / h, shape `(n, r)`; result as of `evaluate`."""
         half = 0.5 * self.centers.square().sum(dim=1)
         exponent = torch.addmm(-half, z, self.centers.mT) - 0.5 * z.square().sum(dim=1, keepdim=True)
+        functions = torch.cat([torch.ones_like(z[:, :1]), exponent.exp()], dim=1)
 
-        return torch.cat([torch.ones_like(z[:, :1]), exponent.exp()], dim=1)
+        return functions if self.mixing is None else functions @ self.mixing
 
     def sums(self, values: Tensor, frames: Tensor, weights: Tensor | None = None) -> Tensor:
         r"""Mass :math:`\sum_i w_i \psi \psi^\top` and stiffness :math:`\sum_i w_i (D\psi J)(D\psi J)^\top`.
 
-        Products are taken in the dtype of `values` and added up in float64:
+        Products are taken in the dtype of `values` and added up in float64. Of the Gaussians,
         :math:`D\psi_c\, J = \psi_c \, (z_c - z)^\top W^\top J`, so that all but one exponential and a
         multiplication per entry are matrix products, of which the lower triangles are left out.
 
@@ -154,17 +162,17 @@ class GaussianBasis:
             weights: Shape `(n,)`, not negative; None: all one.
 
         Returns:
-            Both, shape `(2, p + 1, p + 1)`, float64.
+            Both, shape `(2, q + 1, q + 1)`, float64.
         """
         basis = self.to(values.device, values.dtype)
-        p, m = self.size, frames.shape[2]
-        total = torch.zeros(2, p, p, dtype=torch.float64, device=values.device)
+        p, m = len(self.centers) + 1, frames.shape[2]
+        total = torch.zeros(2, self.size, self.size, dtype=torch.float64, device=values.device)
         at, along = basis._columns()
         rows = min(BLOCK, len(values))
         psi, slopes = values.new_empty(rows, p), values.new_empty(m * rows, p)
 
         for chain in torch.arange(len(values), device="cpu").split(BLOCK * CHAIN):
-            products = values.new_zeros(2, p, p)
+            products = values.new_zeros(total.shape)
 
             for block in chain.split(BLOCK):
                 part = slice(int(block[0]), int(block[-1]) + 1)
@@ -178,8 +186,8 @@ class GaussianBasis:
                     f.mul_(weights[part, None].to(f.dtype).sqrt())
                 inward = torch.cat([q, (q * z).sum(dim=2, keepdim=True)], dim=2)
                 torch.mm(inward.view(m * b, -1), along, out=g).view(m, b, p).mul_(f)
-                _add_gram(products[0], f)
-                _add_gram(products[1], g)
+                _add_gram(products[0], f if basis.mixing is None else f @ basis.mixing)
+                _add_gram(products[1], g if basis.mixing is None else g @ basis.mixing)
 
             total += products
 
@@ -204,7 +212,7 @@ class GaussianBasis:
 
 
 def _add_gram(product: Tensor, columns: Tensor) -> None:
-    r"""Adds the upper triangle of `columns.mT @ columns` (and a little of the lower) to `product` in place."""
+    r"""Adds the upper triangle of `columns.mT @ columns`, and a little of the lower, to `product`."""
     half = (len(product) // 2 + 15) // 16 * 16
     product[:half].addmm_(columns[:, :half].mT, columns)
     product[half:, half:].addmm_(columns[:, half:].mT, columns[:, half:])

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["Ritz", "held_out_score", "resolved_span", "ritz"]
+__all__ = ["Ritz", "held_out_score", "orthonormal_span", "resolved_span", "ritz"]
 
 
 class Ritz(NamedTuple):
@@ -23,7 +23,7 @@ class Ritz(NamedTuple):
     rank: int
 
 
-def resolved_span(sums: Tensor, rtol: float = 1e-11) -> Tensor:
+def resolved_span(sums: Tensor, rtol: float = 1e-9) -> Tensor:
     r"""Orthonormal functions that the samples resolve, as combinations of the given ones.
 
     Arguments:
@@ -48,7 +48,32 @@ def resolved_span(sums: Tensor, rtol: float = 1e-11) -> Tensor:
     return torch.cat([constant, torch.cat([-(mean @ span)[None], span])], dim=1)
 
 
-def ritz(sums: Tensor, k: int, rtol: float = 1e-11) -> Ritz:
+def orthonormal_span(functions: Tensor, weights: Tensor, rtol: float) -> Tensor:
+    r"""As `resolved_span`, from the functions at samples themselves: no digits are lost to squares.
+
+    Arguments:
+        functions: At n samples, the constant first, shape `(n, p + 1)`.
+        weights: Of the samples, shape `(n,)`.
+        rtol: As of `ritz`.
+
+    Returns:
+        Coefficients, shape `(p + 1, r + 1)`.
+    """
+    share = weights / weights.sum()
+    mean = share @ functions[:, 1:]
+    centred = share.sqrt()[:, None] * (functions[:, 1:] - mean)
+    scale = centred.norm(dim=0).clamp(min=torch.finfo(torch.float64).tiny).reciprocal()
+    triangle = torch.linalg.qr(centred * scale, mode="r")[1]
+    _, singular, right = torch.linalg.svd(triangle)
+    kept = singular > rtol**0.5 * singular[0]
+    span = scale[:, None] * right[kept].mT / singular[kept]
+    constant = torch.zeros_like(functions[:1]).mT
+    constant[0] = 1.0
+
+    return torch.cat([constant, torch.cat([-(mean @ span)[None], span])], dim=1)
+
+
+def ritz(sums: Tensor, k: int, rtol: float = 1e-9) -> Ritz:
     r"""Minimises :math:`E|\nabla u|^2 / E u^2` over the span, orthogonally to the constant.
 
     Arguments:
@@ -77,7 +102,7 @@ def ritz(sums: Tensor, k: int, rtol: float = 1e-11) -> Ritz:
     return Ritz(eigenvalues, span[:, 1:] @ rotation[:, :k], found + 1)
 
 
-def held_out_score(parts: Tensor, k: int, rtol: float = 1e-11) -> float:
+def held_out_score(parts: Tensor, k: int, rtol: float = 1e-9) -> float:
     r"""Mean logarithm of the Rayleigh quotients that eigenfunctions fitted on the rest have on each part.
 
     With U the k trained eigenfunctions, the Ritz values :math:`\theta_j` of the *held-out* pencil in their
