@@ -2,8 +2,8 @@ r"""Isometric coordinates against the hidden inputs: accuracy, diagnosis, noise,
 
     python benchmarks/isometric.py [--networks 100] [--only networks shapes noise loca scale]
 
-Prints tables and writes benchmarks/results/isometric.md and .json. One thread. Errors are RMS over spread after the
-best rigid motion, in per cent; seconds are processor seconds of the fit.
+Prints tables and writes benchmarks/results/isometric.md and .json. One thread. Errors are RMS over spread
+after the best rigid motion, in per cent; seconds are processor seconds of the fit.
 """
 
 import argparse
@@ -21,8 +21,9 @@ from torch import Tensor
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from equiv import IsometricMaps, Observations  # noqa: E402
 from manifolds import DOMAINS, observe, rigid_error  # noqa: E402
+
+from equiv import IsometricMaps, Observations  # noqa: E402
 
 MARKS = {500: 0.05, 1000: 0.02, 2000: 0.01}
 # Name, samples, neurons, mark in per cent.
@@ -58,8 +59,8 @@ def table(title: str, header: list[str], rows: list[list[str]]) -> str:
 def lattice_error(found: Tensor, periods: Tensor, x: Tensor, true: tuple[float, ...]) -> tuple[float, float]:
     r"""Error of coordinates modulo periods, and of the periods, in per cent.
 
-    The linear map that carries the periods found to the true ones and is nearest to a rotation is applied; what
-    is left, modulo the true lattice, is compared with the spread.
+    The linear map that carries the periods found to the true ones and is nearest to a rotation is applied;
+    what is left, modulo the true lattice, is compared with the spread.
     """
     periodic = [axis for axis, period in enumerate(true) if period > 0]
     lattice = torch.diag(torch.tensor(true, dtype=torch.float64))[periodic]

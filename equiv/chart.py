@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from equiv.integration import Integration
-from equiv.smooth_fit import SmoothBasis
+from equiv.smooth_fit import SmoothBasis, wrap
 
 __all__ = ["Chart", "anchor_indices", "build_chart"]
 
@@ -15,7 +15,6 @@ LARGEST_ANCHORS = 4096
 _TENSORS = (
     "centers",
     "width",
-    "images",
     "free",
     "coefficients",
     "weights",
@@ -69,7 +68,7 @@ class Chart(nn.Module):
 
     def _basis(self, dtype: torch.dtype) -> SmoothBasis:
         return SmoothBasis(
-            *(self.get_buffer(name).to(dtype) for name in ("centers", "width", "images", "free"))
+            *(self.get_buffer(name).to(dtype) for name in ("centers", "width", "periods", "free"))
         )
 
     def forward(self, values: Tensor) -> Tensor:
@@ -104,18 +103,18 @@ class Chart(nn.Module):
         r"""Where values lie outside the region of the samples, `(q, d)` to `(q,)` bool.
 
         That is farther from the manifold than samples are, or at coordinates farther from the nearest anchor
-        than three times the anchors' spacing there.
+        than twice the anchors' spacing there.
         """
         wide = values.detach().double()
         coordinates = self.restrict(wide)
         weights = self.get_buffer("weights").double()
         normal = ((wide - self.lift(coordinates)) * weights).norm(dim=1)
         anchors = self.get_buffer("anchor_coordinates").double()
-        distance = torch.stack(
-            [torch.cdist(coordinates, anchors + image) for image in self.get_buffer("images").double()]
-        ).amin(dim=0)
+        images = self._basis(wide.dtype).images
+        wrapped = wrap(coordinates, self.get_buffer("periods").double())
+        distance = torch.stack([torch.cdist(wrapped, anchors + image) for image in images]).amin(dim=0)
         nearest = distance.min(dim=1)
-        far = nearest.values > 3 * self.get_buffer("anchor_spacing").double()[nearest.indices]
+        far = nearest.values > 2 * self.get_buffer("anchor_spacing").double()[nearest.indices]
 
         return far | ~(normal <= self.get_buffer("normal_tolerance").double())
 
@@ -141,7 +140,8 @@ class Chart(nn.Module):
         weights = self.get_buffer("weights").double()
         anchors = self.get_buffer("anchor_values").double() * weights
         scaled = values * weights
-        near = torch.cdist(scaled, anchors).topk(self.candidates, dim=1, largest=False).indices  # (q, c)
+        squared = anchors.square().sum(dim=1) - 2 * scaled @ anchors.T  # but for a constant in each row
+        near = squared.topk(self.candidates, dim=1, largest=False).indices  # (q, c)
         spacing = self.get_buffer("anchor_spacing").double()[near].reshape(-1)
         inverse = self.get_buffer("anchor_inverses").double()[near]
         defect = scaled[:, None] - anchors[near]
@@ -156,7 +156,7 @@ class Chart(nn.Module):
 
         misfit = ((repeated - self.lift(start)) * weights).square().sum(dim=1)
         best = misfit.reshape(-1, self.candidates).argmin(dim=1)
-        rows = torch.arange(len(values), device=values.device) * self.candidates + best
+        rows = torch.arange(values.shape[0], device=values.device) * self.candidates + best
         start, reach = start[rows], spacing[rows]
 
         for _ in range(self.steps - 2):
@@ -200,7 +200,6 @@ def build_chart(found: Integration, scaled: Tensor, values: Tensor, weights: Ten
         {
             "centers": basis.centers,
             "width": basis.width,
-            "images": basis.images,
             "free": basis.free,
             "coefficients": coefficients,
             "weights": weights,

@@ -152,7 +152,8 @@ def _correct(cloud: Cloud, frames: Tensor, found: Flattening, edges: int, frustr
     r"""Deferred correction: subtracts what the trapezoid rule misses of F, and solves again."""
     solution, equations = found.solution, found.equations
     exact = not cloud.rough
-    fit = fit_smooth(solution.coordinates, cloud.values, solution.periods, smooth=True)
+    count = 40 if cloud.rough else 150 if cloud.dimension < 3 else 300
+    fit = fit_smooth(solution.coordinates, cloud.values, solution.periods, count)
     refinement = torch.inf
 
     for _ in range(ROUNDS if exact else 1):
@@ -167,7 +168,7 @@ def _correct(cloud: Cloud, frames: Tensor, found: Flattening, edges: int, frustr
             steps=2,
             tolerance=1e-4,
         )
-        fit = fit_smooth(solution.coordinates, cloud.values, solution.periods, smooth=not exact)
+        fit = fit_smooth(solution.coordinates, cloud.values, solution.periods, None if exact else count)
         spread = solution.coordinates.square().mean().sqrt()
         refinement = float((solution.coordinates - last).square().mean().sqrt() / spread)
         if refinement < SETTLED:

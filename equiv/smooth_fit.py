@@ -4,24 +4,35 @@ On a closed manifold the Gaussians are summed over the lattice of periods, and t
 directions that are not periodic.
 """
 
-import itertools
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-__all__ = ["SmoothBasis", "SmoothFit", "farthest_points", "fit_smooth", "in_blocks", "lattice_images"]
+__all__ = ["SmoothBasis", "SmoothFit", "farthest_points", "fit_smooth", "in_blocks", "lattice_images", "wrap"]
 
 
 def lattice_images(periods: Tensor | None, m: int) -> Tensor:
-    r"""The lattice vectors with coefficients -1, 0, 1, `(3^p, m)`; the zero vector alone without periods."""
+    r"""The lattice vectors with coefficients -1, 0, 1, `(3^p, m)`: the zero vector alone without periods."""
     if periods is None:
         return torch.zeros(1, m, dtype=torch.float64)
 
-    p = len(periods)
-    coefficients = torch.tensor(list(itertools.product((0.0, -1.0, 1.0), repeat=p)), dtype=periods.dtype)
+    images = torch.zeros(1, m, dtype=periods.dtype, device=periods.device)
 
-    return coefficients @ periods
+    for period in periods:
+        images = torch.cat([images, images - period, images + period])
+
+    return images
+
+
+def wrap(coordinates: Tensor, periods: Tensor) -> Tensor:
+    r"""Representatives modulo the lattice, `(q, m)`, in the cell around the origin that `periods` span."""
+    if len(periods) == 0:
+        return coordinates
+
+    counts = torch.linalg.solve(periods @ periods.mT, periods @ coordinates.mT).mT
+
+    return coordinates - counts.detach().round() @ periods
 
 
 def farthest_points(coordinates: Tensor, count: int, images: Tensor) -> Tensor:
@@ -40,8 +51,8 @@ def farthest_points(coordinates: Tensor, count: int, images: Tensor) -> Tensor:
     return torch.tensor(chosen)
 
 
-def _cross_validated(design: Tensor, target: Tensor, ridges: list[float]) -> Tensor:
-    r"""Ridge regression with the ridge that generalised cross-validation prefers, `(b, d)`.
+def _cross_validated(design: Tensor, target: Tensor, ridges: list[float]) -> tuple[Tensor, float]:
+    r"""Ridge regression with the ridge that generalised cross-validation prefers: `(b, d)`, and its score.
 
     .. math:: W = V \operatorname{diag}\frac{s}{s^2 + (\lambda s_1)^2} U^\top Y, \qquad
         \operatorname{GCV}(\lambda) = \frac{|Y - Z W|^2}{(n - \sum s^2 / (s^2 + (\lambda s_1)^2))^2}.
@@ -64,7 +75,7 @@ def _cross_validated(design: Tensor, target: Tensor, ridges: list[float]) -> Ten
         if score < best:
             best, chosen = score, share
 
-    return right.mT @ ((chosen / singular.clamp_min(1e-300))[:, None] * seen)
+    return right.mT @ ((chosen / singular.clamp_min(1e-300))[:, None] * seen), best
 
 
 class SmoothBasis:
@@ -73,12 +84,13 @@ class SmoothBasis:
     Attributes:
         centers: `(b, m)`.
         width: h, `()`, in coordinate units.
-        images: Lattice vectors summed over, `(g, m)`.
+        periods: Lattice vectors, `(p, m)`; p = 0 where coordinates are not periodic.
         free: Orthonormal directions that are not periodic, `(m, f)`, divided by the spread of u.
     """
 
-    def __init__(self, centers: Tensor, width: Tensor, images: Tensor, free: Tensor) -> None:
-        self.centers, self.width, self.images, self.free = centers, width, images, free
+    def __init__(self, centers: Tensor, width: Tensor, periods: Tensor, free: Tensor) -> None:
+        self.centers, self.width, self.periods, self.free = centers, width, periods, free
+        self.images = lattice_images(periods, centers.shape[1])
 
     @classmethod
     def at_farthest_points(
@@ -86,7 +98,8 @@ class SmoothBasis:
     ) -> "SmoothBasis":
         r"""At most a third of the points as centres, h = `scale` times their median spacing."""
         m = coordinates.shape[1]
-        images = lattice_images(periods, m)
+        lattice = torch.zeros(0, m, dtype=coordinates.dtype) if periods is None else periods
+        images = lattice_images(lattice, m)
         index = farthest_points(coordinates, min(count, max(1, len(coordinates) // 3)), images)
         centers = coordinates[index]
         separation = (centers[:, None, None] - centers[None, :, None] - images).square().sum(dim=-1)
@@ -98,10 +111,11 @@ class SmoothBasis:
         else:
             free = torch.linalg.svd(periods, full_matrices=True)[2][len(periods) :].mT
 
-        return cls(centers, width, images, free / spread)
+        return cls(centers, width, lattice, free / spread)
 
     def evaluate(self, coordinates: Tensor) -> Tensor:
         r"""The functions at `(q, m)` points, shape `(q, b)`."""
+        coordinates = wrap(coordinates, self.periods)
         bumps = torch.zeros(1, dtype=coordinates.dtype, device=coordinates.device)
 
         for image in self.images:
@@ -111,6 +125,7 @@ class SmoothBasis:
 
     def combine(self, coordinates: Tensor, coefficients: Tensor) -> tuple[Tensor, Tensor]:
         r"""Values `(q, d)` and Jacobians `(q, d, m)` of the functions with `coefficients`, `(b, d)`."""
+        coordinates = wrap(coordinates, self.periods)
         m, free = coordinates.shape[1], self.free.shape[1]
         linear, weights = coefficients[1 : 1 + free], coefficients[1 + free :]
         values = coefficients[0] + coordinates @ self.free @ linear
@@ -147,7 +162,7 @@ class SmoothFit:
 
 
 def fit_smooth(
-    coordinates: Tensor, values: Tensor, periods: Tensor | None = None, smooth: bool = False
+    coordinates: Tensor, values: Tensor, periods: Tensor | None = None, count: int | None = None
 ) -> SmoothFit:
     r"""Fits values `(n, d)` by a function of coordinates `(n, m)`.
 
@@ -155,16 +170,22 @@ def fit_smooth(
         coordinates: u.
         values: y.
         periods: Lattice vectors, `(p, m)`, or None.
-        smooth: Whether few wide functions are wanted, for rough coordinates; else as many as resolve the samples.
+        count: Number of wide functions, for rough coordinates or noisy frames; None: as many as resolve the
+            samples, among which cross-validation chooses along a curve.
     """
     n, m = coordinates.shape
-    count = (150 if m < 3 else 300) if smooth else (300 if m < 3 else 500)
+    counts = [count] if count else [25, 75, 300] if m == 1 else [300] if m == 2 else [500]
     # The fit needs no more samples than some tens for each function.
     used = torch.arange(0, n, max(1, n // 20_000))
-    basis = SmoothBasis.at_farthest_points(coordinates[used], count, periods, 5.0 if smooth else 4.0)
-    ridges = [10.0**-power for power in range(2, 10 if smooth else 13)]
+    ridges = [10.0**-power for power in range(10 if count else 13)]
+    fits = []
 
-    return SmoothFit(basis, _cross_validated(basis.evaluate(coordinates[used]), values[used], ridges))
+    for size in counts:
+        basis = SmoothBasis.at_farthest_points(coordinates[used], size, periods, 5.0 if count else 4.0)
+        coefficients, score = _cross_validated(basis.evaluate(coordinates[used]), values[used], ridges)
+        fits.append((score, SmoothFit(basis, coefficients)))
+
+    return min(fits, key=lambda scored: scored[0])[1]
 
 
 def in_blocks(fit: SmoothFit, coordinates: Tensor, rows: int = 8192) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,77 @@
+"""Charts out of sample: restrict and lift are inverse to each other, differentiable, exported and saved."""
+
+import json
+
+import pytest
+import torch
+from manifolds import DOMAINS, observe, rigid_error
+from torch import Tensor
+
+from equiv.chart import Chart
+from equiv.isometric import IsometricMaps
+
+
+@pytest.fixture(scope="module")
+def square() -> tuple[IsometricMaps, Tensor, Tensor, Tensor]:
+    """A fit, its inputs, fresh inputs and what is observed of these."""
+    x, fresh = DOMAINS["square"].sample(600, seed=1), DOMAINS["square"].sample(200, seed=2)
+    flat = IsometricMaps().fit(observe(DOMAINS["square"], x, 5, seed=1))
+    return flat, x, fresh, observe(DOMAINS["square"], fresh, 5, seed=1).values
+
+
+def test_fresh_points_come_out_right(square: tuple[IsometricMaps, Tensor, Tensor, Tensor]) -> None:
+    flat, x, fresh, values = square
+    found = flat.transform(values)
+    together = rigid_error(torch.cat([flat.coordinates_, found]), torch.cat([x, fresh]))
+    assert together < 5e-4  # the mark for 500 samples
+    assert (flat.inverse_transform(found) - values).norm() < 5e-4 * (values - values.mean(dim=0)).norm()
+
+
+def test_restrict_inverts_lift(square: tuple[IsometricMaps, Tensor, Tensor, Tensor]) -> None:
+    chart, u = square[0].chart_, square[0].coordinates_
+    torch.testing.assert_close(chart.restrict(chart.lift(u)), u, rtol=0, atol=1e-9)
+
+
+def test_frames_are_the_jacobian_of_lift(square: tuple[IsometricMaps, Tensor, Tensor, Tensor]) -> None:
+    chart, u = square[0].chart_, square[0].coordinates_[:20]
+    expected = torch.func.vmap(torch.func.jacrev(lambda point: chart.lift(point[None])[0]))(u)
+    torch.testing.assert_close(chart.frames(u), expected)
+
+
+def test_restrict_is_differentiable(square: tuple[IsometricMaps, Tensor, Tensor, Tensor]) -> None:
+    # restrict(lift(u)) = u, so its derivative is the identity.
+    chart, u = square[0].chart_, square[0].coordinates_[:20]
+    values = chart.lift(u).requires_grad_()
+    rows = [torch.autograd.grad(chart.restrict(values)[:, a].sum(), values)[0] for a in range(2)]
+    identity = torch.stack(rows, dim=1) @ chart.frames(u)
+    torch.testing.assert_close(identity, torch.eye(2).double().expand(20, 2, 2), rtol=0, atol=1e-8)
+
+
+def test_extrapolation_is_seen(square: tuple[IsometricMaps, Tensor, Tensor, Tensor]) -> None:
+    flat, _, _, values = square
+    chart, u = flat.chart_, flat.coordinates_
+    assert chart.extrapolates(values).double().mean() < 0.02
+    middle, corner = u.mean(dim=0), u[u.norm(dim=1).argmax()]
+    assert chart.extrapolates(chart.lift((middle + 1.3 * (corner - middle))[None])).all()
+    normal = torch.linalg.svd(chart.frames(u[:5]), full_matrices=True)[0][:, :, 3]
+    assert chart.extrapolates(chart.lift(u[:5]) + 3 * normal).all()
+
+
+def test_the_period_closes() -> None:
+    x = DOMAINS["circle"].sample(300, seed=1)
+    obs = observe(DOMAINS["circle"], x, 5, seed=1)
+    chart = IsometricMaps().fit(obs).chart_
+    u = torch.linspace(0, 1, 9, dtype=torch.float64)[:, None] * chart.periods
+    torch.testing.assert_close(chart.lift(u + chart.periods), chart.lift(u), rtol=0, atol=1e-5)
+
+
+def test_saved_charts_are_the_same(square: tuple[IsometricMaps, Tensor, Tensor, Tensor]) -> None:
+    chart, values = square[0].chart_, square[3]
+    again = Chart.from_config(json.loads(json.dumps(chart.config())), chart.state_dict())
+    assert torch.equal(again.restrict(values), chart.restrict(values))
+
+
+def test_charts_can_be_exported(square: tuple[IsometricMaps, Tensor, Tensor, Tensor]) -> None:
+    chart, values = square[0].chart_, square[3]
+    program = torch.export.export(chart, (values[:7],), dynamic_shapes=({0: torch.export.Dim("q", min=2)},))
+    torch.testing.assert_close(program.module()(values), chart(values))

@@ -1,0 +1,114 @@
+"""The parts of isometric coordinates against dense algebra, brute force and automatic differentiation."""
+
+import pytest
+import torch
+from manifolds import DOMAINS, observe
+from torch import Tensor
+
+from equiv import neighbors, normal_equations
+from equiv.frames import split_frames
+from equiv.neighbors import neighbor_graph
+from equiv.normal_equations import BlockPattern, BlockSystem
+from equiv.periods import find_lattice, reduce_lattice
+from equiv.smooth_fit import fit_smooth
+
+
+def cloud(n: int, seed: int = 1) -> tuple[Tensor, Tensor, Tensor]:
+    obs = observe(DOMAINS["square"], DOMAINS["square"].sample(n, seed), 5, seed)
+    assert obs.frames is not None
+    basis, scale, _ = split_frames(obs.frames)
+    return obs.values, basis, scale
+
+
+def test_neighbours_are_those_of_brute_force() -> None:
+    values, basis, scale = cloud(150)
+    graph = neighbor_graph(values, basis, scale, k=6)
+    pinv = torch.linalg.pinv(basis * scale[:, None])
+    expected = set()
+    for i in range(150):
+        scores = []
+        for j in range(150):
+            step = values[j] - values[i]
+            squared = ((pinv[i] @ step).square().sum() + (pinv[j] @ step).square().sum()) / 2
+            normal = max(
+                float(1 - (basis[end].mT @ step).square().sum() / step.square().sum()) for end in (i, j)
+            )
+            sine = float(2 - (basis[i].mT @ basis[j]).square().sum()) ** 0.5 if i != j else 1.0
+            tangent = i != j and normal <= 0.25 and sine <= 0.75
+            scores.append((float(squared) * (1 + 100 * normal) if tangent else float("inf"), j))
+        expected |= {(min(i, j), max(i, j)) for score, j in sorted(scores)[:6] if score < float("inf")}
+    assert set(zip(graph.i.tolist(), graph.j.tolist(), strict=True)) == expected
+
+
+def test_neighbours_of_neighbours_find_nearly_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    values, basis, scale = cloud(600)
+    dense = neighbor_graph(values, basis, scale)
+    monkeypatch.setattr(neighbors, "LARGEST_DENSE", 0)
+    listed = neighbor_graph(values, basis, scale)
+    common = torch.isin(dense.i * 600 + dense.j, listed.i * 600 + listed.j)
+    assert common.double().mean() > 0.995
+
+
+def test_block_systems_agree_with_dense_algebra(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = torch.Generator().manual_seed(0)
+    n, b = 30, 3
+    i, j = torch.triu_indices(n, n, offset=1)
+    kept = torch.rand(len(i), generator=generator) < 0.2
+    i, j = i[kept], j[kept]
+    cross = torch.randn(len(i), b, b, generator=generator, dtype=torch.float64)
+    diagonal = 40 * torch.eye(b, dtype=torch.float64).expand(n, b, b)
+    dense = torch.zeros(n, b, n, b, dtype=torch.float64)
+    dense[torch.arange(n), :, torch.arange(n)] = diagonal * (1 + 1e-7)
+    dense[i, :, j] = cross
+    dense[j, :, i] = cross.mT
+    right = torch.randn(n * b, 2, generator=generator, dtype=torch.float64)
+    expected = torch.linalg.solve(dense.reshape(n * b, n * b), right)
+    pattern = BlockPattern(n, i, j)
+    torch.testing.assert_close(BlockSystem(pattern, diagonal, cross, 2).solve(right), expected)
+    monkeypatch.setattr(normal_equations, "LARGEST_FACTORISED", {2: 0})
+    iterated = BlockSystem(pattern, diagonal, cross, 2).solve(right, tolerance=1e-10)
+    torch.testing.assert_close(iterated, expected, rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("periods", [None, torch.tensor([[1.5, 0.2]], dtype=torch.float64)])
+def test_jacobians_of_fits_equal_autograd(periods: Tensor | None) -> None:
+    u = torch.rand(300, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    fit = fit_smooth(u, torch.stack([u[:, 0].sin(), u.prod(dim=1)], dim=1), periods)
+    values, slopes = fit.basis.combine(u[:10], fit.coefficients)
+    torch.testing.assert_close(values, fit.basis.evaluate(u[:10]) @ fit.coefficients)
+    expected = torch.func.vmap(
+        torch.func.jacrev(lambda point: (fit.basis.evaluate(point[None]) @ fit.coefficients)[0])
+    )(u[:10])
+    torch.testing.assert_close(slopes, expected)
+
+
+def test_fits_resolve_smooth_functions_and_smooth_noisy_ones() -> None:
+    generator = torch.Generator().manual_seed(0)
+    u = torch.rand(600, 1, generator=generator, dtype=torch.float64)
+    smooth = (3 * u).sin()
+    exact = fit_smooth(u, smooth)
+    assert (exact.basis.evaluate(u) @ exact.coefficients - smooth).abs().max() < 1e-6
+    noise = 0.1 * torch.randn(600, 1, generator=generator, dtype=torch.float64)
+    rough = fit_smooth(u, smooth + noise)
+    left = rough.basis.evaluate(u) @ rough.coefficients - smooth
+    # About ten degrees of freedom describe the sine; a fit that kept the noise would have 200.
+    assert left.square().mean().sqrt() < 0.1 * (40 / 600) ** 0.5
+
+
+def test_lattices_are_reduced_and_found() -> None:
+    short = torch.tensor([[1.0, 0.0], [0.2, 1.5]], dtype=torch.float64)
+    long = torch.tensor([[3.0, 4.0], [2.0, 3.0]], dtype=torch.float64) @ short  # determinant 1
+    torch.testing.assert_close(reduce_lattice(long).norm(dim=1), short.norm(dim=1))
+    generator = torch.Generator().manual_seed(0)
+    counts = torch.randint(-1, 2, (400, 2), generator=generator).double()
+    counts[50:] = 0
+    mismatch = counts @ short + 0.01 * torch.randn(400, 2, generator=generator, dtype=torch.float64)
+    found = find_lattice(mismatch, torch.full((400,), 0.05**2, dtype=torch.float64))
+    assert found is not None
+    torch.testing.assert_close(found[0].norm(dim=1), short.norm(dim=1), rtol=0.02, atol=0)
+    assert (mismatch - found[1] @ found[0]).norm(dim=1).max() < 0.1
+
+
+def test_scattered_mismatches_are_no_lattice() -> None:
+    mismatch = torch.randn(300, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert find_lattice(mismatch, torch.full((300,), 0.05**2, dtype=torch.float64)) is None
