@@ -131,10 +131,11 @@ class GaussianBasis:
 
     def to(self, device: torch.device, dtype: torch.dtype) -> GaussianBasis:
         r"""The same functions on another device, in another dtype."""
-        mixing = None if self.mixing is None else self.mixing.to(device, dtype)
-
         return GaussianBasis(
-            *(t.to(device, dtype) for t in (self.mean, self.projection, self.centers)), mixing
+            self.mean.to(device, dtype),
+            self.projection.to(device, dtype),
+            self.centers.to(device, dtype),
+            None if self.mixing is None else self.mixing.to(device, dtype),
         )
 
     def evaluate(self, values: Tensor) -> Tensor:
