@@ -48,7 +48,8 @@ class GalerkinMaps:
 
     no bandwidth, no inverse of C, no neighbours. Expectations are over the samples, with `weights`;
     unweighted, the operator is :math:`-p^{-1} \nabla \cdot (p \nabla u)` with p the sampling density: give
-    one over the density where sampling is not uniform. Sums over samples are all that is kept, so that they
+    one over the density where sampling is not uniform (`equiv.density_weights` finds it, and takes away most
+    of the noise of uniform random samples as well). Sums over samples are all that is kept, so that they
     stream (`partial_fit`) and add across processes (`sums_`, `merge`).
 
     The functions are the constant and Gaussians at farthest-point centres (`equiv.gaussian_basis`), at most
@@ -66,8 +67,8 @@ class GalerkinMaps:
         coordinates_: Eigenfunctions at the samples of `fit`, unit mean square, the trivial one left out,
             shape `(n, k)`.
         basis_: The functions; a process that shares sums takes over another's before its first samples.
-        sums_: Mass and stiffness sums, shape `(2, q + 1, q + 1)`, float64: they add (`torch.distributed`'s
-            all_reduce, or `merge`).
+        sums_: Mass and stiffness sums, shape `(2, q + 1, q + 1)`, float64: they add. Over processes, reduce
+            a copy and set it; or `merge`.
         diagnostics_: `n_basis`, `width` (in units of the half-whitened activations), `held_out` (mean
             logarithm of the held-out Rayleigh quotients), `rank` (functions that the samples resolve),
             `components` (of the input space: eigenvalues that vanish beside the next), and `reasons`, a
@@ -87,11 +88,11 @@ class GalerkinMaps:
     """
 
     basis_: GaussianBasis
-    sums_: Tensor
 
     def __init__(self, n_coordinates: int = 10, n_basis: int = 300) -> None:
         self.n_coordinates = check_integer(n_coordinates, "n_coordinates")
         self.n_basis = check_integer(n_basis, "n_basis", self.n_coordinates)
+        self._sums: Tensor | None = None
         self._ritz: Ritz | None = None
         self._coordinates: Tensor | None = None
         self._chosen: dict[str, Any] = {}
@@ -111,10 +112,9 @@ class GalerkinMaps:
             ValueError: If there are no frames, too few samples, or no neuron varies; if weights are negative,
                 not finite or all zero.
         """
-        for name in ("basis_", "sums_"):
-            self.__dict__.pop(name, None)
-
         self._checked(observations)
+        self.__dict__.pop("basis_", None)
+        self._sums = None
         promoted = len(observations) <= PROMOTED
         self.partial_fit(observations.to(torch.float64) if promoted else observations, weights)
         self._coordinates = self.transform(observations.values)
@@ -156,10 +156,22 @@ class GalerkinMaps:
                 f"{tuple(sums.shape)}; share one basis_ before the first samples."
             )
 
-        self.sums_ = self.sums_ + sums if hasattr(self, "sums_") else sums.clone()
-        self._ritz = self._coordinates = None
+        self.sums_ = sums.clone() if self._sums is None else self._sums + sums
 
         return self
+
+    @property
+    def sums_(self) -> Tensor:
+        r"""Mass and stiffness sums; set them to replace them, by those reduced over all processes, say."""
+        if self._sums is None:
+            raise RuntimeError("These maps are not fitted yet; call fit or partial_fit(observations) first.")
+
+        return self._sums
+
+    @sums_.setter
+    def sums_(self, sums: Tensor) -> None:
+        self._sums = sums
+        self._ritz = self._coordinates = None
 
     def _checked(self, observations: Any) -> tuple[Observations, Tensor]:
         if not isinstance(observations, Observations):
@@ -240,11 +252,10 @@ class GalerkinMaps:
         return chosen
 
     def _solved(self) -> Ritz:
-        if not hasattr(self, "sums_"):
-            raise RuntimeError("These maps are not fitted yet; call fit or partial_fit(observations) first.")
+        sums = self.sums_
 
         if self._ritz is None:
-            solution = ritz(self.sums_, self.n_coordinates)
+            solution = ritz(sums, self.n_coordinates)
             peaks = self.basis_.at(self.basis_.centers) @ solution.coefficients
             sign = peaks.gather(0, peaks.abs().argmax(dim=0, keepdim=True)).sign()[0]
             self._ritz = solution._replace(coefficients=solution.coefficients * sign)

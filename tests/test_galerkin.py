@@ -133,6 +133,9 @@ def test_streaming_and_merging_equal_one_fit() -> None:
     first.merge(other.sums_)
     torch.testing.assert_close(first.sums_, whole, rtol=1e-12, atol=1e-10)
     torch.testing.assert_close(first.eigenvalues_, ritz(whole, 4).eigenvalues, rtol=1e-10, atol=1e-10)
+    # As after an all_reduce: sums are replaced, and what was solved is forgotten.
+    first.sums_ = 2 * other.sums_
+    torch.testing.assert_close(first.eigenvalues_, other.eigenvalues_, rtol=1e-10, atol=1e-10)
     with pytest.raises(RuntimeError, match="not kept"):
         _ = first.coordinates_
 
