@@ -9,29 +9,21 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from equiv.basis_choice import choose_basis
 from equiv.checks import as_floating, check_finite, check_integer
-from equiv.gaussian_basis import GaussianBasis, farthest_rows, half_whitening, scattered_folds
+from equiv.gaussian_basis import GaussianBasis
 from equiv.observations import Observations
-from equiv.rayleigh_ritz import Ritz, held_out_score, orthonormal_span, ritz
+from equiv.rayleigh_ritz import Ritz, ritz
 
 __all__ = ["GalerkinMaps"]
 
-# Samples that fix the basis; more would not place 300 centres better.
-SETUP = 4096
 # Single-precision observations up to this many are promoted: there, time is no matter.
 PROMOTED = 65536
-# Widths tried: 2^(s/2) times the largest distance of a sample from its nearest centre, s from first to last.
-WIDTHS = range(1, 10)
-# Mean squares below this share of the largest are rounding of the Gaussians' products.
-RESOLVED = 1e-10
-# Parts of the samples, each held out in turn.
-FOLDS = 5
 # Samples per block of `transform`.
 BLOCK = 8192
 # Consecutive eigenvalues of a connected space do not differ by so much: the lower ones are zeros.
@@ -132,7 +124,9 @@ class GalerkinMaps:
         weight = None if weights is None else self._checked_weights(weights, obs)
 
         if not hasattr(self, "basis_"):
-            self.basis_ = self._choose(obs, frames, weight)
+            self.basis_, self._chosen = choose_basis(
+                obs.values, frames, weight, self.n_coordinates, self.n_basis
+            )
 
         if obs.values.shape[1] != len(self.basis_.mean):
             raise ValueError(
@@ -204,52 +198,6 @@ class GalerkinMaps:
             )
 
         return weights.to(obs.device)
-
-    def _choose(self, obs: Observations, frames: Tensor, weights: Tensor | None) -> GaussianBasis:
-        r"""Centres from a spread of the samples; number and width by held-out Rayleigh quotients."""
-        if len(obs) < 2 * self.n_coordinates + 4:
-            raise ValueError(
-                f"'observations' should hold at least 2 n_coordinates + 4 = {2 * self.n_coordinates + 4} "
-                f"samples, got {len(obs)}; add samples or ask for fewer coordinates."
-            )
-
-        mean, projection = half_whitening(obs.values)
-        z = (obs.values.double() - mean) @ projection
-        rows, fold = scattered_folds(z, SETUP, FOLDS)
-        values, directions = obs.values[rows].double(), frames[rows].double()
-        weight = torch.ones_like(z[rows, 0]) if weights is None else weights[rows].double()
-        index, radius = farthest_rows(z[rows], min(self.n_basis, len(rows) // 3))
-        centers = z[rows][index]
-
-        if len(centers) < self.n_coordinates:
-            raise ValueError(
-                f"'observations' should differ in at least {self.n_coordinates} places, got {len(centers)}; "
-                "add samples that differ or ask for fewer coordinates."
-            )
-
-        def basis(step: int) -> GaussianBasis:
-            h = radius * 2.0 ** (0.5 * step)
-            return GaussianBasis(mean, projection / h, centers / h)
-
-        def score(step: int) -> float:
-            candidate = basis(step)
-            parts = [
-                candidate.sums(values[fold == f], directions[fold == f], weight[fold == f])
-                for f in range(FOLDS)
-            ]
-            return held_out_score(torch.stack(parts), self.n_coordinates)
-
-        step, held_out = descend(score, WIDTHS)
-        chosen = basis(max(step - 1, WIDTHS[0]))
-        self._chosen = {
-            "n_basis": len(centers),
-            "width": radius.item() * 2.0 ** (0.5 * max(step - 1, WIDTHS[0])),
-            "held_out": held_out,
-        }
-        # Sums over functions that are nearly orthonormal lose no digits to the Gaussians' overlap.
-        chosen.mixing = orthonormal_span(chosen.evaluate(values), weight, RESOLVED)
-
-        return chosen
 
     def _solved(self) -> Ritz:
         sums = self.sums_
@@ -324,18 +272,3 @@ class GalerkinMaps:
         ]
 
         return torch.cat(blocks)
-
-
-def descend(score: Callable[[int], float], steps: range) -> tuple[int, float]:
-    r"""The step with the lowest score, and that score, on a walk downhill from the middle of `steps`."""
-    known: dict[int, float] = {}
-    here = steps[len(steps) // 2]
-
-    while True:
-        for step in (here, here + 1, here - 1):
-            if step in steps and step not in known:
-                known[step] = score(step)
-        lowest = min(known, key=lambda step: known[step])
-        if lowest == here:
-            return here, known[here]
-        here = lowest
