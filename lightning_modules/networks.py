@@ -1,5 +1,6 @@
 r"""Networks that the experiments train."""
 
+import math
 from collections.abc import Sequence
 
 from torch import Tensor, nn
@@ -21,14 +22,16 @@ class Centred(nn.Module):
 class Autoencoder(nn.Module):
     r"""A small convolutional autoencoder of pictures in [0, 1], smooth in its inputs.
 
-    The encoder averages 2 x 2 pixels, halves the picture by convolutions of 4 x 4 with stride 2, and ends in
-    two linear layers. All kernels overlap evenly and GELU is between them, so that the latent moves smoothly
-    with the picture and the steps of pixels at its edges are seen as little as may be. The decoder has most
-    of its weights in one linear layer to a coarse map, which costs little, and doubles that by convolutions
-    whose channels become pixels (Shi et al. 2016, https://arxiv.org/abs/1609.05158).
+    The encoder averages `pool` x `pool` pixels, halves the picture by convolutions of 4 x 4 with stride 2,
+    and ends in two linear layers. All kernels overlap evenly and GELU is between them, so that the latent
+    moves smoothly with the picture and the steps of pixels at its edges are seen as little as may be. The
+    decoder has most of its weights in one linear layer to a coarse map, which costs little, and doubles that
+    by convolutions whose channels become pixels (Shi et al. 2016, https://arxiv.org/abs/1609.05158).
 
     Arguments:
         size: Pixels along each side, a multiple of 2 to the power of the number of halvings and of doublings.
+        pool: Pixels along each side that the encoder averages first, a power of two: where pictures change by
+            a motion, their edges step from pixel to pixel, and means over several step less.
         encoder: Channels after each halving by a convolution.
         decoder: Channels of the coarse map and after each doubling but the last.
         hidden: Width of the layer beside the latent, in both halves.
@@ -43,7 +46,8 @@ class Autoencoder(nn.Module):
     def __init__(
         self,
         size: int = 64,
-        encoder: Sequence[int] = (32, 48, 64),
+        pool: int = 4,
+        encoder: Sequence[int] = (32, 64),
         decoder: Sequence[int] = (48, 32),
         hidden: int = 128,
         latent: int = 8,
@@ -51,16 +55,16 @@ class Autoencoder(nn.Module):
         scale: float = 0.2,
     ) -> None:
         super().__init__()
-        halvings = max(1 + len(encoder), len(decoder))
+        shrunk, grown = pool * 2 ** len(encoder), 2 ** len(decoder)
+        divisor = math.lcm(shrunk, grown)
 
-        if size < 1 or size % 2**halvings:
+        if size < 1 or size % divisor:
             raise ValueError(
-                f"'size' should be a multiple of {2**halvings} for {halvings} halvings, got {size}; render "
-                "pictures of such a size or leave out layers of the encoder or decoder."
+                f"'size' should be a multiple of {divisor} for these layers, got {size}; render pictures of "
+                "such a size, pool less or leave out layers of the encoder or decoder."
             )
 
-        smallest = size // 2 ** (1 + len(encoder))
-        coarse = size // 2 ** len(decoder)
+        smallest, coarse = size // shrunk, size // grown
         down = [
             layer
             for fine, wide in zip((3, *encoder), encoder, strict=False)
@@ -73,7 +77,7 @@ class Autoencoder(nn.Module):
         ]
         self.encoder = nn.Sequential(
             Centred(centre, scale),
-            nn.AvgPool2d(2),
+            nn.AvgPool2d(pool),
             *down,
             nn.Flatten(),
             nn.Linear((3, *encoder)[-1] * smallest**2, hidden),

@@ -17,6 +17,8 @@ __all__ = ["NetworkPair", "build_pair", "load_pair", "resume_from"]
 
 #: Settings that a resumed run has to share with the run that it goes on from.
 SHARED = ("seed", "relation", "dataset", "architecture", "optimizer")
+#: Settings of the data that training knows nothing of.
+UNTRAINED = ("cache", "workers", "n_anchors", "n_held_out", "burst_step", "burst_size")
 
 
 class NetworkPair(pl.LightningModule):
@@ -163,16 +165,23 @@ def resume_from(folder: str | Path, config: dict[str, Any]) -> Path:
         ValueError: If the folder holds no checkpoint, or one of other data, architecture, optimizer or seed.
     """
     path = Path(folder) / "checkpoints" / "last.ckpt"
-    before = _read(path)["config"]
+    before, now = (_trained_by(each) for each in (_read(path)["config"], config))
 
     for name in SHARED:
-        if before.get(name) != config.get(name):
+        if before.get(name) != now.get(name):
             raise ValueError(
                 f"'resume' should name a run with the same {name}, got {str(folder)!r} with "
-                f"{_difference(name, before.get(name), config.get(name))}; give this run the same settings."
+                f"{_difference(name, before.get(name), now.get(name))}; give this run the same settings."
             )
 
     return path
+
+
+def _trained_by(config: dict[str, Any]) -> dict[str, Any]:
+    r"""The settings without those of the data that do not touch training."""
+    data = {name: value for name, value in config["dataset"].items() if name not in UNTRAINED}
+
+    return config | {"dataset": data}
 
 
 def _read(path: str | Path) -> dict[str, Any]:

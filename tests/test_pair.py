@@ -19,6 +19,7 @@ CONFIG = {
         f"network_{name}": {
             "_target_": "lightning_modules.networks.Autoencoder",
             "size": 8,
+            "pool": 2,
             "encoder": [4, 4],
             "decoder": [4, 4],
             "hidden": 8,
@@ -194,7 +195,8 @@ def test_the_latent_moves_smoothly_with_the_picture() -> None:
 def test_a_run_of_other_settings_cannot_go_on_from_it(tmp_path: Path, change: dict, named: str) -> None:
     (tmp_path / "checkpoints").mkdir()
     torch.save({"config": CONFIG}, tmp_path / "checkpoints" / "last.ckpt")
-    assert resume_from(tmp_path, CONFIG | {"trainer": {"max_epochs": 9}}).is_file()
+    longer = CONFIG | {"trainer": {"max_epochs": 9}, "dataset": CONFIG["dataset"] | {"cache": "elsewhere"}}
+    assert resume_from(tmp_path, longer).is_file()
 
     with pytest.raises(ValueError, match=f"'resume'.*{named}"):
         resume_from(tmp_path, CONFIG | change)
