@@ -18,7 +18,16 @@ ORDER = """
     unpaired compare observability classes baselines drawing panels captions camera_figures plot links
     markup ticks svg linked_charts chart_evidence sections report
 """.split()
-NOT_FOR_THE_LIBRARY = {"pytorch_lightning", "lightning", "hydra", "omegaconf", "wandb", "rich", "sklearn", "trimesh"}
+NOT_FOR_THE_LIBRARY = {
+    "pytorch_lightning",
+    "lightning",
+    "hydra",
+    "omegaconf",
+    "wandb",
+    "rich",
+    "sklearn",
+    "trimesh",
+}
 SLOW_TO_IMPORT = {"scipy", "matplotlib", "plotly", "sklearn"}
 
 
@@ -75,6 +84,7 @@ def test_run_is_short() -> None:
 
 def test_import_brings_no_slow_package() -> None:
     code = "import torch, sys; before = set(sys.modules); import equiv; print(*(set(sys.modules) - before))"
-    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT).stdout.split()
+    command = [sys.executable, "-c", code]
+    loaded = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout.split()
     assert any(name.startswith("equiv") for name in loaded)
     assert not {name.split(".")[0] for name in loaded} & (SLOW_TO_IMPORT | NOT_FOR_THE_LIBRARY)
