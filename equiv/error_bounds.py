@@ -28,7 +28,8 @@ NOISY = (1.2, 3.0)
 # Errors of neighbouring anchors are alike: the share of their degrees of freedom that counts.
 INDEPENDENT = 0.5
 LEAST_FREEDOM = 2.0
-LOOSE_FREEDOM = 3.0
+# How far the looseness of outlines may be underestimated.
+LOOSE_MARGIN = 1.4
 
 
 def estimate_error(
@@ -44,8 +45,9 @@ def estimate_error(
     .. math:: e^2 = \frac{\nu_0 e_0^2 + \nu s^2}{\nu_0 + \nu} + l^2
 
     with :math:`e_0` expected from the charts, s shown by anchors left out in turn with :math:`\nu` degrees of
-    freedom, and l the looseness of the outlines. The bounds are those of chi-squares with
-    :math:`\nu_0 + \nu` degrees of freedom for the first part and 3 for the second.
+    freedom, and l the looseness of the outlines. The bounds of the first part are those of a standard
+    deviation estimated with :math:`\nu_0 + \nu` degrees of freedom, of the second those of the length of a
+    Gaussian vector with as many entries as the motion has parameters.
 
     Arguments:
         source: The side mapped from.
@@ -67,14 +69,18 @@ def estimate_error(
     pooled = (trust * expected**2 + freedom * shown**2) / (trust + freedom)
     loose = _looseness(target, found)
     estimate = math.sqrt(pooled + loose**2)
-    bounds = []
+    half = max(trust + freedom, LEAST_FREEDOM) / 2
+    fixed = 1 if found.alignment is None else len(found.alignment.covariance)
+    tails = (1 - confidence) / 2, (1 + confidence) / 2
+    low, high = (
+        math.sqrt(
+            pooled * half / gammaincinv(half, 1 - tail)
+            + loose**2 * margin * gammaincinv(fixed / 2, tail) * 2 / fixed
+        )
+        for tail, margin in zip(tails, (1.0, LOOSE_MARGIN**2), strict=True)
+    )
 
-    for share in ((1 + confidence) / 2, (1 - confidence) / 2):
-        halves = max(trust + freedom, LEAST_FREEDOM) / 2, LOOSE_FREEDOM / 2
-        fit, motion = (half / gammaincinv(half, share) for half in halves)
-        bounds.append(math.sqrt(pooled * fit + loose**2 * motion))
-
-    return Interval(estimate, *bounds)
+    return Interval(estimate, min(low, estimate), max(high, estimate))
 
 
 def _left_out(

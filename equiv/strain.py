@@ -23,6 +23,8 @@ from equiv.smooth_fit import SmoothBasis
 __all__ = ["Strain", "measure_strain", "rigid_motions"]
 
 FUNCTIONS = 60
+# Width of the Gaussians over their spacing: wider ones are so alike that small strains make large displacements.
+WIDTH = 2.0
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def measure_strain(chart: Chart, obs: Observations, coordinates: Tensor, periods
     lifted = chart.frames(coordinates).double().cpu()
     pulled = torch.linalg.pinv(lifted) @ obs.frames.double().cpu()  # (n, m, m): of the frames, in the chart
     defect = (pulled @ pulled.mT - torch.eye(m, dtype=torch.float64)) / 2
-    basis = SmoothBasis.at_farthest_points(coordinates, FUNCTIONS, periods)
+    basis = SmoothBasis.at_farthest_points(coordinates, FUNCTIONS, periods, WIDTH)
     functions = torch.eye(1 + basis.free.shape[1] + len(basis.centers), dtype=torch.float64)
     values, slopes = basis.combine(coordinates, functions[:, 1:])  # (n, b), (n, b, m)
     b = values.shape[1]
