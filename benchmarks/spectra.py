@@ -1,7 +1,7 @@
 r"""Spectra of Galerkin maps and diffusion maps beside the exact ones, through random embeddings.
 
-    python benchmarks/spectra.py            # minutes
-    python benchmarks/spectra.py --quick    # fewer seeds
+    python benchmarks/spectra.py                    # minutes; results are kept by input space
+    python benchmarks/spectra.py --domains torus    # one of them
 
 Worst relative error of the first six nontrivial eigenvalues, of interval, rectangle, circle and torus seen
 through random networks into R^d with exact frames: 4,096 low-discrepancy samples, and 16,384 random ones
@@ -73,10 +73,11 @@ def sampling_error(domain: str, x: Tensor) -> float:
     return worst(ritz(sums, 6).eigenvalues, domain)
 
 
-def low_discrepancy(seeds: int) -> list[dict[str, Any]]:
-    rows = []
-    for domain, outputs in OUTPUTS.items():
-        for d in outputs:
+def low_discrepancy(domains: list[str], seeds: int) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for domain in domains:
+        found[domain] = []
+        for d in OUTPUTS[domain]:
             errors, others = [], []
             for seed in range(seeds):
                 obs = observe(
@@ -85,56 +86,57 @@ def low_discrepancy(seeds: int) -> list[dict[str, Any]]:
                 errors.append(worst(GalerkinMaps().fit(obs).eigenvalues_, domain))
                 if seed == 0:
                     others.append(worst(DiffusionMaps().fit(obs).eigenvalues_, domain))
-            rows.append({"domain": domain, "d": d, "galerkin": errors, "diffusion_maps": others})
-            print(rows[-1], flush=True)
+            found[domain].append({"d": d, "galerkin": errors, "diffusion_maps": others})
+            print(domain, found[domain][-1], flush=True)
 
-    return rows
+    return found
 
 
-def random_samples(seeds: int) -> list[dict[str, Any]]:
-    rows = []
-    for domain, outputs in OUTPUTS.items():
-        row: dict[str, Any] = {"domain": domain, "d": outputs[1], "plain": [], "weighted": [], "sampling": []}
+def random_samples(domains: list[str], seeds: int) -> dict[str, dict[str, Any]]:
+    found = {}
+    for domain in domains:
+        d = OUTPUTS[domain][1]
+        row: dict[str, Any] = {"d": d, "plain": [], "weighted": [], "sampling": []}
         for seed in range(seeds):
             x = DOMAINS[domain].sample(16384, seed)
-            obs = observe(DOMAINS[domain], x, outputs[1], seed + 10)
+            obs = observe(DOMAINS[domain], x, d, seed + 10)
             row["sampling"].append(sampling_error(domain, x))
             row["plain"].append(worst(GalerkinMaps().fit(obs).eigenvalues_, domain))
             weights = density_weights(obs)
             row["weighted"].append(worst(GalerkinMaps().fit(obs, weights).eigenvalues_, domain))
-        rows.append(row)
-        print(rows[-1], flush=True)
+        found[domain] = row
+        print(domain, row, flush=True)
 
-    return rows
+    return found
 
 
-def table(even: list[dict[str, Any]], uneven: list[dict[str, Any]]) -> str:
+def table(even: dict[str, list[dict[str, Any]]], uneven: dict[str, dict[str, Any]]) -> str:
     lines = [
         "# Spectra through random embeddings",
         "",
         "Worst relative error of the first six nontrivial eigenvalues. Mark: 0.5 %.",
         "",
-        f"## 4,096 low-discrepancy samples ({len(even[0]['galerkin'])} embeddings each)",
+        f"## 4,096 low-discrepancy samples ({len(even['circle'][0]['galerkin'])} embeddings each)",
         "",
         "| input space | into R^d | Galerkin: median | worst | diffusion maps (first embedding) |",
         "|---|---|---|---|---|",
     ]
-    for row in even:
+    for domain, row in ((name, row) for name in OUTPUTS for row in even[name]):
         e = row["galerkin"]
         lines.append(
-            f"| {row['domain']} | {row['d']} | {median(e):.3%} | {max(e):.3%} | "
-            f"{row['diffusion_maps'][0]:.2%} |"
+            f"| {domain} | {row['d']} | {median(e):.3%} | {max(e):.3%} | {row['diffusion_maps'][0]:.2%} |"
         )
     lines += [
         "",
-        f"## 16,384 random samples, medians over {len(uneven[0]['plain'])} seeds (mark: 2.5 %)",
+        f"## 16,384 random samples, medians over {len(uneven['circle']['plain'])} seeds (mark: 2.5 %)",
         "",
         "| input space | into R^d | exact eigenfunctions | Galerkin | with density weights |",
         "|---|---|---|---|---|",
     ]
-    for row in uneven:
+    for domain in OUTPUTS:
+        row = uneven[domain]
         lines.append(
-            f"| {row['domain']} | {row['d']} | {median(row['sampling']):.2%} | {median(row['plain']):.2%} | "
+            f"| {domain} | {row['d']} | {median(row['sampling']):.2%} | {median(row['plain']):.2%} | "
             f"{median(row['weighted']):.2%} |"
         )
 
@@ -144,21 +146,22 @@ def table(even: list[dict[str, Any]], uneven: list[dict[str, Any]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="one embedding and two seeds")
-    parser.add_argument("--part", choices=["even", "uneven"], help="only one half; the table needs both")
+    parser.add_argument("--domains", nargs="+", choices=list(OUTPUTS), default=list(OUTPUTS))
+    parser.add_argument("--part", choices=["even", "uneven"], help="only low discrepancy, or only random")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     stored = RESULTS / "spectra.json"
-    results = json.loads(stored.read_text()) if stored.exists() else {}
+    results = json.loads(stored.read_text()) if stored.exists() else {"even": {}, "uneven": {}}
 
     if arguments.part != "uneven":
-        results["low_discrepancy"] = low_discrepancy(1 if arguments.quick else 4)
+        results["even"] |= low_discrepancy(arguments.domains, 1 if arguments.quick else 4)
     if arguments.part != "even":
-        results["random"] = random_samples(2 if arguments.quick else 10)
+        results["uneven"] |= random_samples(arguments.domains, 2 if arguments.quick else 10)
 
     RESULTS.mkdir(exist_ok=True)
     stored.write_text(json.dumps(results, indent=1) + "\n")
-    if len(results) == 2:
-        text = table(results["low_discrepancy"], results["random"])
+    if all(results[part].keys() == OUTPUTS.keys() for part in results):
+        text = table(results["even"], results["uneven"])
         (RESULTS / "spectra.md").write_text(text)
         print(text)
 
