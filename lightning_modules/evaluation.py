@@ -13,7 +13,7 @@ from equiv import plot
 from equiv.chart import Chart
 from equiv.lattice import wrap
 from equiv.report import PictureStrip
-from lightning_modules.circle import AngleMap, euclidean_angle_errors
+from lightning_modules.circle import AngleMap, euclidean_angle_errors, wrapped
 from lightning_modules.data.views import Views
 from lightning_modules.pair import NetworkPair
 
@@ -28,7 +28,7 @@ CAPTIONS = {
     "angles": "Recovered against true angle, and the errors with and without the metric",
     "charts": "The intrinsic coordinates of both sides, coloured by the hidden angle",
     "registration": "Both charts laid over each other, and the anchors",
-    "spectrum": "Eigenvalues of minus the Laplacian by diffusion maps, and the exact ones",
+    "spectrum": "Eigenvalues of minus the Laplacian of both input spaces, and the exact ones",
 }
 
 
@@ -94,10 +94,9 @@ class CrossView:
             },
             _charts(matching, views),
         )
-        spectra = [_eigenvalues(each) for each in matching.observations]
-        closed = all(len(spectrum) for spectrum in spectra)
+        spectra = [result.diagnostics.get(f"eigenvalues_{side}") for side in "ab"]
 
-        if closed:
+        if all(spectra):
             finding.figures["spectrum"] = plot.spectrum(spectra[0], spectra[1], EXACT)
 
         if predicted_b is None or not isinstance(result.chart_b, Chart):
@@ -129,7 +128,7 @@ class CrossView:
         if angles is not None:
             finding.figures["angles"] = plot.angle_scatter(hidden, angles, errors, baseline[0])
 
-            if closed:
+            if all(spectra):
                 finding.figures["horse"] = plot.horse_figure(
                     shown_a,
                     shown,
@@ -193,19 +192,11 @@ def _hidden_angles(
     return AngleMap.through(known, views.hidden.probe_b[rows])(recovered[:, 0].double() * turn)
 
 
-def _eigenvalues(observations: equiv.Observations) -> Tensor:
-    r"""Those of minus the Laplacian, by diffusion maps in the inputs' metric; none of a broken cloud."""
-    try:
-        return equiv.DiffusionMaps(n_coordinates=len(EXACT)).fit(observations).eigenvalues_[1:]
-    except ValueError:
-        return torch.empty(0)
-
-
 def _evenly(angles: Tensor, count: int) -> Tensor:
-    r"""Indices of so many of the angles, ascending and evenly spread in rank."""
-    order = angles.argsort()
+    r"""Indices of the angles next to so many evenly spaced ones, ascending."""
+    marks = (torch.arange(count) + 0.5) * (2 * math.pi / count)
 
-    return order[torch.linspace(0, len(order) - 1, min(count, len(order))).round().long()]
+    return wrapped(angles - marks[:, None]).abs().argmin(dim=1)
 
 
 def _mapped(transformation: nn.Module, values: Tensor) -> Tensor | None:

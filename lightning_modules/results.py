@@ -3,6 +3,7 @@ r"""What a run leaves in its folder."""
 import json
 import math
 import sys
+import textwrap
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -71,9 +72,9 @@ class Results:
         }
 
     def __str__(self) -> str:
-        own = (f"{name} {value:.3g}" for name, value in self.finding.metrics.items() if value == value)
+        own = (f"{name} {value:.4g}" for name, value in self.finding.metrics.items() if value == value)
 
-        return f"{', '.join(own)}\n\n{self.result.summary()}"
+        return f"{textwrap.fill(', '.join(own), 100)}\n\n{self.result.summary()}"
 
     def write(self, folder: Path, clock: Stopwatch, loggers: Sequence[Any], config: dict[str, Any]) -> None:
         r"""Writes comparison, figures, report and, last, `metrics.json`; logs figures, report, numbers."""
