@@ -7,52 +7,38 @@ from equiv.verdict import Interval
 
 __all__ = ["relative_rms"]
 
+TRIM = 2  # largest errors that the lower bound leaves out
+TAIL = 3  # errors of the size of the largest that the upper bound adds
 
-def relative_rms(
-    squared: Tensor, spread: Tensor, confidence: float = 0.95, seed: int = 0, draws: int = 1000
-) -> Interval:
-    r"""RMS error over RMS spread, with bounds from resampling the samples.
 
-    .. math:: e = \Big( \sum_i \epsilon_i^2 \Big/ \sum_i |y_i - \bar y|^2 \Big)^{1/2}
+def relative_rms(squared: Tensor, confidence: float = 0.95, seed: int = 0, draws: int = 1000) -> Interval:
+    r"""RMS of relative held-out errors, with bounds from resampling the samples.
 
-    The bounds are of the studentised bootstrap of :math:`\log e^2`: squared errors have heavy upper tails,
-    and percentiles of the plain bootstrap miss them on the right.
+    The bounds are percentiles of the bootstrapped mean square, made safe for heavy tails, which resampling
+    alone does not see: the lower one is that of the sample without its `TRIM` largest errors (had they not
+    been drawn), the upper one adds `TAIL` further errors as large as the largest (had they been).
 
     Arguments:
-        squared: Squared held-out errors :math:`\epsilon_i^2`, shape `(n,)`.
-        spread: Squared distances of the targets from their mean, shape `(n,)`.
+        squared: Squared held-out errors over the target's mean square spread, shape `(n,)`.
         confidence: Level of the bounds, in (0, 1).
         seed: Seeds the resampling.
         draws: Number of resamples.
 
     References:
-        | An Introduction to the Bootstrap, section 12.5 (Efron and Tibshirani, 1993)
+        | An Introduction to the Bootstrap, section 13.3 (Efron and Tibshirani, 1993)
     """
     n = len(squared)
-    total = spread.sum()
-    squared = squared.double()
-    estimate = (squared.sum() / total).sqrt().item()
-
-    if squared.max() == 0:
-        return Interval(0.0, 0.0, 0.0)
-
+    squared = squared.double().sort().values
     generator = torch.Generator().manual_seed(seed)
-    index = torch.randint(n, (draws, n), generator=generator).to(squared.device)
-    drawn, weight = squared[index], spread.double()[index]
-    ratio = drawn.sum(dim=1) / weight.sum(dim=1)
-    logarithm = (ratio / (squared.sum() / total)).log()
-    scale = _log_error(squared, spread.double())
-    studentised = logarithm / _log_error(drawn, weight).clamp_min(0.2 * scale)
     tail = (1 - confidence) / 2
-    lower, upper = torch.quantile(studentised, studentised.new_tensor([tail, 1 - tail])).tolist()
-    low = estimate * torch.exp(-0.5 * max(upper, 0.0) * scale).item()
-    high = estimate * torch.exp(-0.5 * min(lower, 0.0) * scale).item()
+    bounds = []
 
-    return Interval(estimate, low, high)
+    for sample, quantile in ((squared[: max(n - TRIM, 1)], tail), (squared, 1 - tail)):
+        index = torch.randint(len(sample), (draws, len(sample)), generator=generator).to(squared.device)
+        bounds.append(torch.quantile(sample[index].mean(dim=1), quantile).item() * len(sample) / n)
 
+    estimate = squared.mean().item()
+    low = min(bounds[0], estimate)
+    high = max(bounds[1] + TAIL * squared[-1].item() / n, estimate)
 
-def _log_error(squared: Tensor, spread: Tensor) -> Tensor:
-    r"""Standard error of the log of the ratio of two means over the last axis (delta method)."""
-    relative = squared / squared.mean(dim=-1, keepdim=True) - spread / spread.mean(dim=-1, keepdim=True)
-
-    return (relative.square().mean(dim=-1) / squared.shape[-1]).sqrt()
+    return Interval(estimate**0.5, low**0.5, high**0.5)

@@ -11,18 +11,19 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from equiv.hermite_kernel import gram
+from equiv.hermite_kernel import PROFILES, gram
 from equiv.leave_one_out import Solution, solve
 from equiv.regression import KernelMap
 
 __all__ = ["Data", "Fit", "Settings", "fit_map"]
 
-MAX_ROWS = 4500  # equations of the final solve
-SEARCH_ROWS = 600  # equations while settings are searched
+MAX_ROWS = 3000  # equations of the final solve
+SEARCH_ROWS = 400  # equations while settings are searched
+TUNING_ROWS = 900  # equations when length scale and ridge are chosen
 MAX_DIRECTIONS = 4  # derivatives used per sample
 LINEAR = 1.0  # prior variance of the affine part, in units of the target's
 EXACT = 1e-6  # a relative error below which an affine map is final
-RIDGES = (1e-10, 1e-8, 1e-6, 1e-4, 1e-2, 1.0)
+RIDGES = (1e-9, 1e-6, 1e-3, 0.3)  # candidates, in units of the target's variance
 
 
 @dataclass(frozen=True)
@@ -229,38 +230,44 @@ def _solve(data: Data, settings: Settings, ridges: tuple[float, ...]) -> tuple[f
 
 
 def search(data: Data, order: Tensor) -> Settings:
-    r"""Settings with the smallest leave-one-out error on the first samples of `order`, one after another."""
+    r"""Settings with the smallest leave-one-out error on the first samples of `order`.
+
+    Kernel, metric and use of derivatives are chosen on few samples; length scale and ridge again on more.
+    """
     r = min(data.directions.shape[1], 2)
-    part = data.subset(order[: max(SEARCH_ROWS // (1 + r), 30)], r)
-    best, error = Settings(), torch.inf
-
-    def attempt(candidate: Settings, ridges: tuple[float, ...]) -> None:
-        nonlocal best, error
-        ridge, solution = _solve(part, candidate, ridges)
-
-        if solution is not None and solution.mean_square < error:
-            best, error = replace(candidate, ridge=ridge), solution.mean_square
-
-    for kind in ("gaussian", "matern"):
-        for length in (0.5, 1.0, 2.0):
-            attempt(Settings(kind, length=length), RIDGES)
-
-    for power in (0.5, 1.0):
-        for factor in (1.0, 2.0):
-            attempt(replace(best, whitening=power, length=factor * best.length), _around(best.ridge))
-
-    for factor in (0.5, 0.7, 1.4, 2.0):
-        attempt(replace(best, length=factor * best.length), _around(best.ridge))
+    few = data.subset(order[: max(SEARCH_ROWS // (1 + r), 30)], r)
+    more = data.subset(order[: max(TUNING_ROWS // (1 + r), 30)], r)
+    start = [Settings(kind, length=h) for kind in PROFILES for h in (0.5, 1.0, 2.0)]
+    found = _best(few, start, RIDGES, (torch.inf, Settings(ridge=RIDGES[-1])))
+    best = found[1]
+    whitened = [replace(best, whitening=w, length=h * best.length) for w in (0.5, 1.0) for h in (1.0, 2.0)]
+    found = _best(few, whitened, _around(best.ridge), found)
+    best = found[1]
 
     if r:
-        for slope in (1.0, 1e4, torch.inf):
-            attempt(replace(best, slope=slope), _around(best.ridge))
+        slopes = [replace(best, slope=slope) for slope in (1.0, 1e4, torch.inf)]
+        best = _best(few, slopes, _around(best.ridge), found)[1]
 
-    return best
+    lengths = [replace(best, length=h * best.length) for h in (0.7, 1.0, 1.4)]
+
+    return _best(more, lengths, _around(best.ridge), (torch.inf, best))[1]
+
+
+def _best(
+    data: Data, candidates: list[Settings], ridges: tuple[float, ...], incumbent: tuple[float, Settings]
+) -> tuple[float, Settings]:
+    r"""Mean square leave-one-out error and settings of the best candidate, or the incumbent."""
+    for candidate in candidates:
+        ridge, solution = _solve(data, candidate, ridges)
+
+        if solution is not None and solution.mean_square < incumbent[0]:
+            incumbent = solution.mean_square, replace(candidate, ridge=ridge)
+
+    return incumbent
 
 
 def _around(ridge: float) -> tuple[float, ...]:
-    return (max(0.1 * ridge, 1e-11), ridge, 10 * ridge)
+    return (max(0.1 * ridge, 1e-10), ridge, 10 * ridge)
 
 
 def _final(
@@ -308,12 +315,14 @@ def _final(
         points,
         _radius(points),
     )
-    squared = solution.errors.square().sum(dim=1)
+    # What rounding makes of T: at the samples it should leave the residual ridge * c.
+    fitted = part.target - ridge * coefficients[:, 0]
+    rounding = ((map_.evaluate(points) - middle) / spread - fitted).square().sum(dim=1)
+    squared = solution.errors.square().sum(dim=1) + rounding
     rest = order[n:]
 
     if len(rest):
-        source = data.values[rest] @ torch.linalg.pinv(basis) + center
-        missed = (map_(source) - middle) / spread - data.target[rest]
+        missed = (map_.evaluate(data.values[rest] * factor) - middle) / spread - data.target[rest]
         squared = torch.cat([squared, missed.square().sum(dim=1)])
 
     return Fit(

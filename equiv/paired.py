@@ -98,7 +98,7 @@ def compare_paired(
 
 
 def _error(fit: Fit, confidence: float, seed: int) -> Interval:
-    return relative_rms(fit.squared, torch.ones_like(fit.squared), confidence, seed)
+    return relative_rms(fit.squared, confidence, seed)
 
 
 def _dimension(a: Observations, b: Observations) -> int:

@@ -77,7 +77,10 @@ class KernelMap(Map):
 
     def forward(self, values: Tensor) -> Tensor:
         r"""Activations `(q, d_a)` to activations `(q, d_b)`, computed in float64, in the dtype given."""
-        z = self._scaled(values)
+        return self.evaluate(self._scaled(values)).to(values.dtype)
+
+    def evaluate(self, z: Tensor) -> Tensor:
+        r"""T at points given in length scales, `(q, k)` in float64, shape `(q, d_b)`."""
         out = self.offset + z @ self.weight
 
         for start in range(0, len(self.points), BLOCK):
@@ -95,7 +98,7 @@ class KernelMap(Map):
                 along = z @ v.T - (points * v).sum(dim=1)
                 out = out - (first * along) @ coefficients[:, 1 + b]
 
-        return out.to(values.dtype)
+        return out
 
     def extrapolates(self, values: Tensor) -> Tensor:
         r"""Where `values` lie farther than `radius` from every sample, shape `(q,)`, bool."""

@@ -1,0 +1,246 @@
+r"""Few neurons from which everything else follows: choose them, and reconstruct the rest."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from equiv.bootstrap import relative_rms
+from equiv.checks import as_floating, check_finite, check_integer, check_number
+from equiv.hermite_regression import fit_map
+from equiv.observations import Observations
+from equiv.regression import KernelMap
+from equiv.verdict import Interval
+
+__all__ = ["Reconstruction", "reconstruct", "select_neurons"]
+
+DETERMINED = 0.05  # chosen neurons pass when the rest follows from them up to this share of its spread
+TEST_SAMPLES = 500
+
+
+@dataclass(frozen=True, eq=False)
+class Reconstruction:
+    r"""A map from few neurons to what was to be reconstructed.
+
+    Attributes:
+        error: RMS error on fresh inputs of the same distribution over the RMS spread of the target, with bounds.
+        map: The map between flattened values, a module.
+        shape: Trailing shape of the target.
+    """
+
+    error: Interval
+    map: KernelMap = field(repr=False)
+    shape: tuple[int, ...]
+
+    def predict(self, values: Tensor) -> Tensor:
+        r"""The target at observed values `(q, d)`, shape `(q, *shape)`, differentiable, in the dtype given."""
+        return self.map(values).reshape(len(values), *self.shape)
+
+
+def reconstruct(
+    observed: Tensor,
+    target: Tensor,
+    *,
+    frames: Tensor | tuple[Tensor, Tensor] | None = None,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> Reconstruction:
+    r"""Learns inputs, outputs or a layer from few observed neurons, and bounds the error.
+
+    By Whitney's theorem 2m + 1 generic neurons of a network with m-dimensional inputs embed the input space, so
+    that everything else is a function of them; an error that stays large says that these neurons do not.
+
+    Arguments:
+        observed: Activations of the observed neurons, shape `(n, d)`.
+        target: What to reconstruct at the same inputs, shape `(n, ...)`.
+        frames: Derivative data, which sharpen the map: the pair of frames `(n, d, m)` of `observed` and
+            `(n, d_t, m)` of the flattened target; or those of `observed` alone, of which use is made where
+            the target can be the m inputs that the frames belong to. None for none.
+        confidence: Level of the error bounds, in (0, 1).
+        seed: Seeds subsamples.
+
+    Returns:
+        The reconstruction.
+
+    Raises:
+        TypeError: If an argument is no floating tensor.
+        ValueError: If numbers of samples disagree, there are fewer than 10, or an entry is not finite.
+
+    References:
+        | Differentiable manifolds (Whitney, 1936), Annals of Mathematics 37
+
+    Example:
+        >>> x = torch.linspace(-1, 1, 60, dtype=torch.float64)[:, None]
+        >>> found = reconstruct(torch.cat([x, x**2], dim=1), x**3)
+        >>> found.error.high < 0.01
+        True
+    """
+    if isinstance(observed, Observations):
+        observed, frames = observed.values, observed.frames if frames is None else frames
+
+    observed = as_floating(observed, "observed", "(n, d)", 2).detach()
+    target = as_floating(target, "target", "(n, ...)", getattr(target, "ndim", 2)).detach()
+    check_finite(observed, "observed")
+    check_finite(target, "target")
+    check_number(confidence, "confidence", 0.0, 1.0, "take 0.95")
+
+    if len(observed) != len(target) or len(observed) < 10:
+        raise ValueError(
+            f"'observed' and 'target' should hold the same samples, at least 10, got {len(observed)} and "
+            f"{len(target)}; probe both at the same inputs."
+        )
+
+    flat = target.reshape(len(target), -1)
+    fit = fit_map(observed, flat, *_checked_frames(frames, observed, flat), seed)
+
+    return Reconstruction(relative_rms(fit.squared, confidence, seed), fit.map, tuple(target.shape[1:]))
+
+
+def _checked_frames(
+    frames: Tensor | tuple[Tensor, Tensor] | None, observed: Tensor, target: Tensor
+) -> tuple[Tensor | None, Tensor | None]:
+    if frames is None:
+        return None, None
+
+    given = frames if isinstance(frames, tuple | list) else (frames,)
+    checked = []
+
+    for values, part in zip((observed, target), given, strict=False):
+        part = as_floating(part, "frames", "(n, d, m)", 3).detach()
+        check_finite(part, "frames")
+
+        if part.shape[:2] != values.shape:
+            raise ValueError(
+                f"'frames' should have shape (n, d, m) with (n, d) = {tuple(values.shape)}, got "
+                f"{tuple(part.shape)}; give one frame for each sample."
+            )
+
+        checked.append(part)
+
+    if len(checked) == 2:
+        if checked[0].shape[2] != checked[1].shape[2]:
+            raise ValueError(
+                f"'frames' should belong to the same m directions, got m = {checked[0].shape[2]} and "
+                f"{checked[1].shape[2]}; probe both with the same frames."
+            )
+
+        return checked[0], checked[1]
+
+    m = checked[0].shape[2]
+
+    if target.shape[1] != m:
+        return None, None
+
+    # If the target is the inputs, their frame is the identity. The regression drops derivatives that do not
+    # lower the held-out error.
+    identity = torch.eye(m, dtype=checked[0].dtype, device=observed.device)
+
+    return checked[0], identity.expand(len(target), m, m)
+
+
+def select_neurons(obs: Observations, n: int | None = None) -> Tensor:
+    r"""Few neurons from which all others of `obs` follow.
+
+    Neurons are added one by one, each the one that improves the conditioning of the chosen frames most,
+
+    .. math:: \arg\max_k \sum_i \log \det \Big( \eta I + \sum_{l \in S \cup \{k\}} j_{il} j_{il}^\top \Big),
+
+    :math:`j_{il} \in R^m` the l-th row of frame i over the neuron's standard deviation: the logarithm makes the
+    worst conditioned samples count most. A set passes if the other neurons follow from it within 5 % of
+    their spread at held-out samples, which is an injectivity test.
+
+    Arguments:
+        obs: Observations with frames. Without, columns are chosen by pivoted QR of the values.
+        n: How many neurons; None: the fewest that pass, generically at most 2m + 1.
+
+    Returns:
+        Indices of the chosen neurons in the order of choice, shape `(n,)`, int64.
+
+    Raises:
+        TypeError: If `obs` is no `Observations`.
+        ValueError: If `n` is more than there are neurons.
+    """
+    if not isinstance(obs, Observations):
+        raise TypeError(f"'obs' should be equiv.Observations, got {type(obs).__name__}; wrap values in it.")
+
+    d = obs.values.shape[1]
+
+    if n is not None:
+        check_integer(n, "n")
+
+        if n > d:
+            raise ValueError(f"'n' should be at most the number of neurons, {d}, got {n}; ask for fewer.")
+
+        return _ranked(obs, n)
+
+    smallest = 1 if obs.rank is None else max(int(obs.rank.max().item()), 1)
+    order = _ranked(obs, min(d, max(4 * smallest, 8)))
+    few = obs.subset(torch.arange(min(len(obs), TEST_SAMPLES), device=obs.device))
+
+    for count in range(min(smallest, d), len(order) + 1):
+        if count == d or _follows(few, order[:count]):
+            return order[:count]
+
+    return torch.arange(d, device=obs.device) if len(order) < d else order
+
+
+def _follows(obs: Observations, chosen: Tensor) -> bool:
+    frames = (None, None) if obs.frames is None else (obs.frames[:, chosen], obs.frames)
+    fit = fit_map(obs.values[:, chosen], _standardised(obs)[0], frames[0], _standardised(obs)[1])
+
+    return relative_rms(fit.squared).high < DETERMINED
+
+
+def _standardised(obs: Observations) -> tuple[Tensor, Tensor | None]:
+    r"""Values and frames over each neuron's standard deviation; dead neurons are zero."""
+    values = obs.values.double()
+    values = values - values.mean(dim=0)
+    deviation = values.square().mean(dim=0).sqrt()
+    alive = deviation > 1e-12 * deviation.max()
+    weight = torch.where(alive, 1 / torch.where(alive, deviation, 1.0), 0.0)
+
+    return values * weight, None if obs.frames is None else obs.frames.double() * weight[:, None]
+
+
+def _ranked(obs: Observations, count: int) -> Tensor:
+    values, frames = _standardised(obs)
+
+    if frames is None:
+        return _pivoted(values, count)
+
+    n, _, m = frames.shape
+    scale = frames.square().sum(dim=2).mean().clamp_min(1e-300)
+    # The small eta ranks directions not seen at all first, in any order of magnitude.
+    inverse = torch.eye(m, dtype=frames.dtype, device=frames.device).repeat(n, 1, 1) / (1e-6 * scale)
+    chosen: list[int] = []
+
+    for _ in range(count):
+        moved = frames @ inverse  # (n, d, m)
+        gain = torch.log1p((moved * frames).sum(dim=2)).sum(dim=0)
+        gain[chosen] = -math.inf
+        best = int(gain.argmax())
+        chosen.append(best)
+        column = moved[:, best]
+        bend = 1 + (column * frames[:, best]).sum(dim=1)
+        inverse = inverse - column[:, :, None] * column[:, None] / bend[:, None, None]
+
+    return torch.tensor(chosen, device=frames.device)
+
+
+def _pivoted(values: Tensor, count: int) -> Tensor:
+    r"""Columns by pivoted QR: each the farthest from the span of those before it."""
+    rest = values.clone()
+    chosen: list[int] = []
+
+    for _ in range(count):
+        size = rest.square().sum(dim=0)
+        size[chosen] = -math.inf
+        best = int(size.argmax())
+        chosen.append(best)
+        axis = rest[:, best] / rest[:, best].norm().clamp_min(1e-300)
+        rest = rest - axis[:, None] * (axis @ rest)
+
+    return torch.tensor(chosen, device=values.device)
