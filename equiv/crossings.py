@@ -13,8 +13,8 @@ def count_crossings(
 ) -> tuple[int, float]:
     r"""Number of places, among pairs of samples near in value and far in coordinates, where sheets meet.
 
-    From each such pair Gauss-Newton minimises :math:`|F(u) - F(v)|^2` over u and v. Sheets that only come near
-    keep a distance; sheets that cross reach zero within the cloud.
+    From each such pair Gauss-Newton minimises :math:`|F(u) - F(v)|^2` over u and v. Sheets that only come
+    near keep a distance; sheets that cross reach zero within the cloud.
 
     Arguments:
         values: Weighted values, `(n, d)`.
@@ -64,7 +64,9 @@ def count_crossings(
     apart_left = torch.stack([(u - v - image).norm(dim=1) for image in images]).amin(dim=0)
     samples = KDTree(torch.cat([coordinates + image for image in images]).numpy())
     to_sample = torch.maximum(*(torch.from_numpy(samples.query(point.numpy())[0]) for point in (u, v)))
-    valid = (apart_left > 4 * reach) & (to_sample < 2 * reach)
+    # Where F is flat, the way from u to v stays at one place: a singular frame, no second sheet.
+    halfway = (in_blocks(fit, (u + v) / 2)[0] - in_blocks(fit, u)[0]).norm(dim=1)
+    valid = (apart_left > 4 * reach) & (to_sample < 2 * reach) & (halfway > local[first])
 
     if not bool(valid.any()):
         return 0, torch.inf

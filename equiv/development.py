@@ -82,7 +82,7 @@ class _Neighbours:
         self.length = torch.cat([equations.squared, equations.squared])[order].sqrt().numpy()
 
     def continue_to(self, placed: Tensor, fresh: Tensor, coordinates: Tensor, rotations: Tensor) -> None:
-        r"""Places `fresh` samples one by one, by the neighbours that have been placed; changes the tensors."""
+        r"""Places `fresh` samples one by one, by neighbours that have been placed; changes the tensors."""
         u, rotation = coordinates.numpy(), rotations.numpy()
         known = np.zeros(len(u), dtype=bool)
         known[placed.numpy()] = True

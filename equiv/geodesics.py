@@ -29,7 +29,7 @@ def shortest_paths(graph: NeighborGraph, root: int) -> tuple[Tensor, Tensor]:
 
 
 def tree_potential(graph: NeighborGraph, displacements: Tensor) -> Tensor:
-    r"""Coordinates that satisfy :math:`u_j - u_i = z_{ij}` along the shortest paths from sample 0, `(n, m)`."""
+    r"""Coordinates with :math:`u_j - u_i = z_{ij}` along the shortest paths from sample 0, `(n, m)`."""
     distances, parents = shortest_paths(graph, 0)
     order = distances.argsort()[1:]
     above = parents[order]

@@ -7,8 +7,9 @@ from torch import Tensor
 
 from equiv.flattening import Flattening, flatten, misfit
 from equiv.neighbors import NeighborGraph, neighbor_graph
+from equiv.orientation import orient
 from equiv.smooth_fit import SmoothFit, fit_smooth, in_blocks
-from equiv.synchronization import PairEquations, Solution, orient
+from equiv.synchronization import PairEquations, Solution
 
 __all__ = ["Cloud", "Integration", "integrate", "integrate_from"]
 

@@ -33,13 +33,13 @@ class IsometricMaps:
     repeated and dead neurons change nothing.
 
     Arguments:
-        dimension: m; None: the rank of most frames, which is less than their number of columns where the network
-            sees fewer directions than the inputs have.
+        dimension: m; None: the rank of most frames, which is less than their number of columns where the
+            network sees fewer directions than the inputs have.
         seed: Of the choice of samples that a large cloud is solved for first.
 
     Attributes:
         coordinates_: `(n, m)`, in input units, centred.
-        residual_: Root mean square misfit of the pairs of neighbours relative to their lengths. Dimensionless.
+        residual_: Root mean square misfit of the pairs of neighbours over their lengths. Dimensionless.
         periods_: Lattice vectors `(p, m)`, modulo which the coordinates live; None where there are none.
         accepted_: Whether the diagnosis found nothing wrong.
         diagnostics_: Named numbers, and `"reasons"`, sentences, empty when accepted.
@@ -68,8 +68,8 @@ class IsometricMaps:
         r"""Fits the observations, which need frames; returns self.
 
         Raises:
-            ValueError: Without frames, with too few samples, with constant values, where the frames have a lower
-                rank than `dimension`, or where the samples fall into clouds that no neighbours join.
+            ValueError: Without frames, with too few samples, with constant values, where the frames have a
+                lower rank than `dimension`, or where the samples fall into clouds that no neighbours join.
         """
         if obs.frames is None:
             raise ValueError(
@@ -163,13 +163,13 @@ class IsometricMaps:
         limit = 0.2 if curve else LARGEST_RESIDUAL + cloud.noise
         if not found.residual <= limit:
             reasons.append(
-                f"The pairs of neighbours miss the coordinates by {found.residual:.2%} of their lengths: a curved "
-                "space, noisy frames, or too few samples."
+                f"The pairs of neighbours miss the coordinates by {found.residual:.2%} of their lengths: a "
+                "curved space, noisy frames, or too few samples."
             )
         if not fit_error <= (0.05 if curve else LARGEST_FIT_ERROR + cloud.noise):
             reasons.append(
-                f"The values are off a smooth function of the coordinates by {fit_error:.2%} of their spread: the "
-                "coordinates overlap themselves, or too few samples."
+                f"The values are off a smooth function of the coordinates by {fit_error:.2%} of their spread: "
+                "the coordinates overlap themselves, or too few samples."
             )
         if crossings > 0:
             reasons.append(

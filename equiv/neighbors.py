@@ -178,7 +178,10 @@ class _Pairs:
 
 
 def _best(score: Tensor, bad: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    r"""Columns and scores of the `k` best that count; of the three best at all where fewer than two do; else -1."""
+    r"""Columns and scores of the `k` best that count, or the three best at all where fewer than two do.
+
+    The columns are -1 where there are fewer.
+    """
     few = (~bad & score.isfinite()).sum(dim=1) < 2
     strict = torch.where(bad, torch.inf, score)
     strict[few] = score[few]

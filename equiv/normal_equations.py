@@ -1,16 +1,16 @@
-r"""Sparse symmetric systems of small blocks, one for each sample and each edge: factorised or by conjugate gradients."""
+r"""Symmetric systems of small blocks: one block alone, or sparse with one for each sample and each edge."""
 
 import torch
 from torch import Tensor
 
-__all__ = ["BlockPattern", "BlockSystem"]
+__all__ = ["BlockPattern", "BlockSystem", "solve_positive"]
 
 # A factorisation fills in: little for a curve, n log n for a surface, too much beyond.
 LARGEST_FACTORISED = {1: 1_000_000, 2: 12_000, 3: 1_000}
 
 
 class BlockPattern:
-    r"""Where the blocks of a graph stand in compressed row storage: found once, used at each Gauss-Newton step."""
+    r"""Where the blocks of a graph stand in compressed row storage; found once for all steps."""
 
     def __init__(self, n: int, i: Tensor, j: Tensor) -> None:
         nodes = torch.arange(n)
@@ -23,13 +23,14 @@ class BlockPattern:
 
 
 class BlockSystem:
-    r"""The matrix with `diagonal` blocks `(n, b, b)` and `cross` blocks `(E, b, b)` at (i, j), transposed at (j, i).
+    r"""The matrix with `diagonal` blocks, and `cross` blocks at (i, j) and transposed at (j, i).
 
     Positive semidefinite with the rigid motions in its null space: a small multiple of the diagonal is added.
 
     Arguments:
         pattern: Of the graph.
-        diagonal, cross: The blocks.
+        diagonal: `(n, b, b)`.
+        cross: `(E, b, b)`.
         dimension: m, which decides between factorisation and conjugate gradients.
     """
 
@@ -90,3 +91,37 @@ class BlockSystem:
             direction = image + (energy / last) * direction
 
         return solution
+
+
+def solve_positive(matrices: Tensor, right: Tensor) -> Tensor:
+    r"""Solves positive definite systems `(E, m, m)` for `(E, m, r)`: Cholesky factorisation unrolled over m."""
+    m = matrices.shape[-1]
+    # A vanishing pivot means that both frames are singular along one direction: leave it undetermined.
+    floor = 1e-14 * matrices.diagonal(dim1=1, dim2=2).amax(dim=1).clamp_min(1e-300)
+    factor: list[list[Tensor]] = []
+
+    for row in range(m):
+        factor.append([])
+        for column in range(row + 1):
+            entry = matrices[:, row, column]
+            for inner in range(column):
+                entry = entry - factor[row][inner] * factor[column][inner]
+            factor[row].append(
+                torch.maximum(entry, floor).sqrt() if row == column else entry / factor[column][column]
+            )
+
+    forward: list[Tensor] = []
+    for row in range(m):
+        value = right[:, row]
+        for column in range(row):
+            value = value - factor[row][column][:, None] * forward[column]
+        forward.append(value / factor[row][row][:, None])
+
+    backward: list[Tensor] = forward
+    for row in reversed(range(m)):
+        value = backward[row]
+        for column in range(row + 1, m):
+            value = value - factor[column][row][:, None] * backward[column]
+        backward[row] = value / factor[row][row][:, None]
+
+    return torch.stack(backward, dim=1)

@@ -15,72 +15,9 @@ import math
 import torch
 from torch import Tensor
 
-from equiv.neighbors import NeighborGraph
-from equiv.normal_equations import BlockPattern, BlockSystem
+from equiv.normal_equations import BlockPattern, BlockSystem, solve_positive
 
-__all__ = ["PairEquations", "orient", "polar_rotation"]
-
-
-def polar_rotation(matrices: Tensor) -> Tensor:
-    r"""The orthogonal factors nearest to `matrices`, `(n, m, m)`, by singular value decomposition."""
-    left, _, right = torch.linalg.svd(matrices)
-
-    return left @ right
-
-
-def orient(basis: Tensor, graph: NeighborGraph) -> tuple[Tensor, Tensor]:
-    r"""Signs that make neighbouring tangent bases agree in orientation.
-
-    First along a spanning tree, then by iterated majority: the leading eigenvector of the graph's signed adjacency
-    matrix, whose entries are :math:`\det(U_i^\top U_j)`.
-
-    Arguments:
-        basis: Orthonormal bases U of the tangent spaces, `(n, d, m)`.
-        graph: Connected.
-
-    Returns:
-        Signs, `(n,)`, by which to multiply each basis's first column, and for each edge whether its ends then
-        agree, `(E,)`. All do on an orientable manifold that is sampled well enough.
-
-    References:
-        | Orientability and diffusion maps (Singer and Wu, 2011), https://doi.org/10.1016/j.acha.2010.10.001
-    """
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
-
-    i, j, n = graph.i, graph.j, graph.n
-    similarity = torch.linalg.det(basis[i].mT @ basis[j])
-    # Trust edges that are short and whose ends have nearly the same tangent space.
-    cost = (graph.squared / graph.squared.median()).sqrt() - similarity.abs().clamp_min(1e-6).log() + 1e-9
-    tree = minimum_spanning_tree(coo_matrix((cost.numpy(), (i.numpy(), j.numpy())), shape=(n, n)))
-    order, parents = breadth_first_order(tree + tree.T, 0, directed=False)
-    child = torch.from_numpy(order[1:]).long()
-    parent = torch.from_numpy(parents[order[1:]]).long()
-    turned = (torch.linalg.det(basis[child].mT @ basis[parent]) < 0).tolist()
-    signs = [1.0] * n
-
-    for node, above, turn in zip(child.tolist(), parent.tolist(), turned, strict=True):
-        signs[node] = -signs[above] if turn else signs[above]
-
-    sign = torch.tensor(signs, dtype=basis.dtype)
-    agree = sign[i] * sign[j] * similarity >= 0
-
-    if bool(agree.all()):
-        return sign, agree
-
-    signed = coo_matrix((similarity.numpy(), (i.numpy(), j.numpy())), shape=(n, n))
-    signed = (signed + signed.T).tocsr()
-    degree = torch.from_numpy(abs(signed).sum(axis=1)).reshape(-1)
-    vote = sign.clone()
-
-    for _ in range(300):
-        vote = 0.5 * (vote + torch.from_numpy(signed @ vote.numpy()) / degree)
-        vote = vote / vote.abs().max()
-
-    voted = torch.where(vote < 0, -1.0, 1.0).to(sign.dtype)
-    voted_agree = voted[i] * voted[j] * similarity >= 0
-
-    return (voted, voted_agree) if voted_agree.sum() > agree.sum() else (sign, agree)
+__all__ = ["PairEquations", "Solution"]
 
 
 def _skew_basis(m: int) -> Tensor:
@@ -92,40 +29,6 @@ def _skew_basis(m: int) -> Tensor:
     basis[index, columns, rows] = 1.0
 
     return basis
-
-
-def _solve_positive(matrices: Tensor, right: Tensor) -> Tensor:
-    r"""Solves (E, m, m) positive definite systems by a Cholesky factorisation unrolled over m."""
-    m = matrices.shape[-1]
-    # A vanishing pivot means that both frames are singular along one direction: leave it undetermined.
-    floor = 1e-14 * matrices.diagonal(dim1=1, dim2=2).amax(dim=1).clamp_min(1e-300)
-    factor: list[list[Tensor]] = []
-
-    for row in range(m):
-        factor.append([])
-        for column in range(row + 1):
-            entry = matrices[:, row, column]
-            for inner in range(column):
-                entry = entry - factor[row][inner] * factor[column][inner]
-            factor[row].append(
-                torch.maximum(entry, floor).sqrt() if row == column else entry / factor[column][column]
-            )
-
-    forward: list[Tensor] = []
-    for row in range(m):
-        value = right[:, row]
-        for column in range(row):
-            value = value - factor[row][column][:, None] * forward[column]
-        forward.append(value / factor[row][row][:, None])
-
-    backward: list[Tensor] = forward
-    for row in reversed(range(m)):
-        value = backward[row]
-        for column in range(row + 1, m):
-            value = value - factor[column][row][:, None] * backward[column]
-        backward[row] = value / factor[row][row][:, None]
-
-    return torch.stack(backward, dim=1)
 
 
 class PairEquations:
@@ -173,10 +76,13 @@ class PairEquations:
         return other
 
     def views(self) -> tuple[Tensor, Tensor]:
-        r"""The displacement of each edge as its ends see it, :math:`J_i^+ (y_j - y_i)` and :math:`J_j^+ (y_j - y_i)`."""
+        r"""The displacement of each edge as its ends see it, `(E, m)` each.
+
+        They are :math:`J_i^+ (y_j - y_i)` and :math:`J_j^+ (y_j - y_i)`.
+        """
         return (
-            _solve_positive(self.gram[self.i], self.left[:, :, None])[:, :, 0],
-            _solve_positive(self.gram[self.j], self.right[:, :, None])[:, :, 0],
+            solve_positive(self.gram[self.i], self.left[:, :, None])[:, :, 0],
+            solve_positive(self.gram[self.j], self.right[:, :, None])[:, :, 0],
         )
 
     def mismatch(self, coordinates: Tensor, rotations: Tensor) -> Tensor:
@@ -221,7 +127,7 @@ class PairEquations:
         if correction is not None:
             columns.append(project(*correction))
 
-        solved = _solve_positive(total, torch.cat(columns, dim=2))
+        solved = solve_positive(total, torch.cat(columns, dim=2))
         m = self.m
         z = solved[:, :, 0]
 
@@ -233,7 +139,7 @@ class PairEquations:
         return z, solved[:, :, 1 : 1 + m], solved[:, :, 1 + m : 1 + 2 * m]
 
     def project(self, edge_vectors: Tensor) -> tuple[Tensor, Tensor]:
-        r""":math:`J_i^\top c_{ij}` and :math:`J_j^\top c_{ij}` of vectors `(E, d)`: what `displacements` needs."""
+        r""":math:`J_i^\top c_{ij}` and :math:`J_j^\top c_{ij}` of vectors `(E, d)`, for `displacements`."""
         return (
             torch.einsum("eda,ed->ea", self.frames[self.i], edge_vectors),
             torch.einsum("eda,ed->ea", self.frames[self.j], edge_vectors),
