@@ -102,6 +102,12 @@ def compare(
                 f"(frames_{name}='jacobian', tangents or bursts), or say paired=True for samples in pairs."
             )
 
+    if method not in ("auto", "isometric"):
+        raise ValueError(
+            f"'method' should be 'auto' or 'isometric' in an unpaired comparison, got {method!r}; eigenfunctions are "
+            "defined up to their symmetries and flatten at boundaries, so that only a chart of the metric gives a map."
+        )
+
     known = None if anchors is None else _checked_anchors(anchors, len(observed_a), len(observed_b))
 
     return compare_unpaired(observed_a, observed_b, known, tolerance=tolerance, confidence=confidence)

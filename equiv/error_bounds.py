@@ -1,7 +1,7 @@
 r"""The error of an unpaired transformation on fresh inputs, estimated from what is left, with its bounds.
 
 Three things show it: the strains of the two charts (`equiv.strain`), the anchors left out in turn, and, where
-outlines had to stand in for anchors, how loosely these fix the motion. `benchmarks/calibration.py` holds the
+outlines had to stand in for anchors, how loosely these fix the motion. `benchmarks/transformation.py` holds the
 estimates against true errors.
 """
 
@@ -119,7 +119,7 @@ def _looseness(target: Side, found: Registration) -> float:
 
     coordinates, alignment = target.domain.coordinates, found.alignment
     motions = rigid_motions(coordinates - alignment.middle, target.domain.periods)  # (n, m, r)
-    moved = target.chart.frames(coordinates).double().cpu() @ motions  # (n, d, r)
+    moved = target.chart.frames(coordinates.to(target.observations.device)).cpu() @ motions  # (n, d, r)
     square = torch.einsum("ndr,rs,nds->n", moved, alignment.covariance, moved).mean().item()
 
     return math.sqrt(max(square, 0.0)) / target.spread

@@ -13,7 +13,7 @@ EIGENVALUES = 6
 FUNCTIONS = 150
 # More samples would not tell spaces apart better: what random samples miss, 10 % at 1,000, is not the
 # method's.
-SAMPLES = 4000
+SAMPLES = 1500
 
 
 def spectrum(obs: Observations) -> list[float] | None:

@@ -59,7 +59,8 @@ def measure_strain(chart: Chart, obs: Observations, coordinates: Tensor, periods
     """
     assert obs.frames is not None
     n, m = coordinates.shape
-    lifted = chart.frames(coordinates).double().cpu()
+    there = coordinates.to(obs.device)
+    lifted = chart.frames(there).double().cpu()
     pulled = torch.linalg.pinv(lifted) @ obs.frames.double().cpu()  # (n, m, m): of the frames, in the chart
     defect = (pulled @ pulled.mT - torch.eye(m, dtype=torch.float64)) / 2
     basis = SmoothBasis.at_farthest_points(coordinates, FUNCTIONS, periods, WIDTH)
@@ -92,7 +93,7 @@ def measure_strain(chart: Chart, obs: Observations, coordinates: Tensor, periods
     return Strain(
         size=(defect.square().sum(dim=(1, 2)).mean() / m).sqrt().item(),
         displacement=(solved @ mass @ solved).clamp_min(0).sqrt().item(),
-        misfit=(chart.lift(coordinates) - obs.values.double().cpu()).square().sum(dim=1).mean().sqrt().item(),
+        misfit=(chart.lift(there) - obs.values.double()).square().sum(dim=1).mean().sqrt().item(),
         noise=(left * (inverse @ gram @ inverse @ mass).trace()).clamp_min(0).sqrt().item(),
     )
 

@@ -1,0 +1,122 @@
+r"""The doors of `equiv.compare`: networks, arguments of `probe`, and the geometry of spaces without anchors."""
+
+import math
+
+import pytest
+import torch
+from manifolds import DOMAINS, Domain, observe
+from torch import nn
+
+import equiv
+
+
+class Embedding(nn.Module):
+    r"""A smooth network of two inputs."""
+
+    def __init__(self, outputs: int, seed: int) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(seed)
+        self.hidden, self.out = nn.Linear(2, 16).double(), nn.Linear(16, outputs).double()
+
+        for parameter in self.parameters():
+            parameter.data = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.out(torch.tanh(self.hidden(x)))
+
+
+def test_two_networks_at_unrelated_inputs():
+    a, b = Embedding(5, 1), Embedding(6, 2)
+    before = [parameter.clone() for parameter in a.parameters()]
+    known = DOMAINS["square"].sample(4, seed=9)
+    inputs = [torch.cat([DOMAINS["square"].sample(n, seed=seed), known]) for n, seed in ((300, 0), (350, 1))]
+    anchors = torch.stack([300 + torch.arange(4), 350 + torch.arange(4)], dim=1)
+    result = equiv.compare(a, b, *inputs, anchors=anchors, frames_b={"frames": "jacobian", "batch_size": 100})
+    assert result.verdict == "equivalent"
+    fresh = DOMAINS["square"].sample(500, seed=5)
+    with torch.no_grad():
+        goal = b(fresh)
+        error = (result.transformation(a(fresh)) - goal).norm() / (goal - goal.mean(dim=0)).norm()
+    assert error < 2e-2  # the mark for the worst pair at 500 samples a side
+    assert error < result.a_to_b.error.high
+    assert all(torch.equal(old, new) for old, new in zip(before, a.parameters(), strict=True))
+    assert result.summary().splitlines()[-1] == result.sentence
+    assert len(result.summary().splitlines()) < 45
+
+
+def test_layers_and_neurons_are_chosen_as_in_probe():
+    a, b = Embedding(5, 1), Embedding(6, 2)
+    known = DOMAINS["square"].sample(4, seed=9)
+    inputs = [torch.cat([DOMAINS["square"].sample(300, seed=seed), known]) for seed in (0, 1)]
+    anchors = torch.stack([300 + torch.arange(4)] * 2, dim=1)
+    result = equiv.compare(
+        a, b, *inputs, anchors=anchors, layers_a=["hidden"], neurons_a=[torch.tensor([0, 3, 7])]
+    )
+    assert result.diagnostics["neurons_a"] == 3
+    assert result.diagnostics["neurons_b"] == 6
+
+
+@pytest.mark.parametrize(
+    ("name_a", "space_b", "verdict", "symmetries"),
+    [
+        ("l_shape", DOMAINS["l_shape"], "equivalent", 1),
+        ("circle", DOMAINS["circle"], "equivalent", math.inf),
+        ("interval", DOMAINS["interval"], "equivalent", 2),
+        ("interval", Domain((0.0,), (1.3,)), "not_equivalent", 0),
+        ("square", Domain((0.0, 0.0), (1.4, 1.0)), "not_equivalent", 0),
+        ("square", DOMAINS["disc"], "not_equivalent", 0),
+    ],
+)
+def test_geometry_alone_decides_without_anchors(name_a, space_b, verdict, symmetries):
+    space_a = DOMAINS[name_a]
+    a = observe(space_a, space_a.sample(800, seed=0), 6, seed=1)
+    b = observe(space_b, space_b.sample(700, seed=1), 7, seed=3)
+    result = equiv.compare(a, b, paired=False)
+    assert result.verdict == verdict
+    assert result.symmetries == symmetries
+
+    if symmetries == math.inf:
+        assert "inf isometries" in result.summary()
+
+
+def test_a_space_that_lost_a_direction_is_determined_by_the_other():
+    domain = DOMAINS["square"]
+    known = domain.sample(6, seed=9)
+    a = observe(domain, torch.cat([domain.sample(500, seed=0), known]), 6, seed=1)
+    x = torch.cat([domain.sample(500, seed=1), known])
+    angle = 3 * x[:, :1]
+    values = torch.cat([angle.cos(), angle.sin(), x[:, :1].square()], dim=1)
+    frames = torch.zeros(len(x), 3, 2, dtype=torch.float64)
+    frames[:, :, 0] = torch.cat([-3 * angle.sin(), 3 * angle.cos(), 2 * x[:, :1]], dim=1)
+    b = equiv.Observations(values, frames)
+    anchors = torch.stack([500 + torch.arange(6)] * 2, dim=1)
+    one = equiv.compare(a, b, paired=False, anchors=anchors)
+    other = equiv.compare(b, a, paired=False, anchors=anchors)
+    assert one.verdict == "a_determines_b"
+    assert other.verdict == "b_determines_a"
+    error = (one.transformation(a.values[500:]) - values[500:]).norm() / (values - values.mean(dim=0)).norm()
+    assert error < 1e-3
+    with pytest.raises(ValueError, match="There is no transformation"):
+        one.transformation.inverse(values)
+
+
+def test_a_disconnected_cloud_is_inconclusive():
+    x = DOMAINS["square"].sample(400, seed=0)
+    x[200:] += 50
+    values = torch.cat([x, x.square().sum(dim=1, keepdim=True)], dim=1)
+    frames = torch.cat([torch.eye(2).double().expand(400, 2, 2), 2 * x[:, None]], dim=1)
+    result = equiv.compare(
+        equiv.Observations(values, frames), equiv.Observations(values, frames), paired=False
+    )
+    assert result.verdict == "inconclusive"
+    assert all(map(math.isnan, result.a_to_b.error))
+    assert "connected" in result.sentence
+    assert result.to_dict()["a_to_b"]["error"]["estimate"] is None
+
+
+def test_methods_without_a_chart_are_refused():
+    obs = observe(DOMAINS["circle"], DOMAINS["circle"].sample(60, seed=0), 3, seed=1)
+    with pytest.raises(
+        ValueError, match="'method' should be 'auto' or 'isometric' in an unpaired comparison"
+    ):
+        equiv.compare(obs, obs, paired=False, method="galerkin")
