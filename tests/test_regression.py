@@ -1,0 +1,182 @@
+r"""Hermite kernel regression against autograd, dense algebra and refits without each sample."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from equiv.bootstrap import relative_rms
+from equiv.hermite_kernel import PROFILES, gram, profile
+from equiv.hermite_regression import fit_map
+from equiv.leave_one_out import solve, triangular_inverse
+from equiv.regression import KernelMap
+from equiv.transformation import build, describe
+
+
+def _random(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+@pytest.mark.parametrize("kind", PROFILES)
+def test_profile_derivatives_are_those_of_autograd(kind: str) -> None:
+    t = torch.linspace(0.01, 4, 50, dtype=torch.float64, requires_grad=True)
+    value, first, second = profile(kind, 2 * t)
+    (slope,) = torch.autograd.grad(value.sum(), t, create_graph=True)
+    (bend,) = torch.autograd.grad(slope.sum(), t)
+
+    torch.testing.assert_close(first, slope)
+    torch.testing.assert_close(second, bend)
+
+
+@pytest.mark.parametrize("kind", PROFILES)
+@pytest.mark.parametrize("r", [0, 1, 3])
+def test_gram_is_the_derivative_of_the_kernel(kind: str, r: int) -> None:
+    points, directions, linear = _random(5, 3), _random(5, r, 3, seed=1), 0.7
+    n = len(points)
+
+    def kernel(z: Tensor, w: Tensor) -> Tensor:
+        return profile(kind, (z - w).square().sum())[0] + linear * (1 + z @ w)
+
+    found = gram(kind, points, directions, linear).view(n, 1 + r, n, 1 + r)
+    gradient = torch.func.grad(kernel, argnums=1)
+    mixed = torch.func.jacrev(gradient, argnums=0)  # (w, z)
+
+    for i in range(n):
+        for j in range(n):
+            z, w = points[i], points[j]
+            torch.testing.assert_close(found[i, 0, j, 0], kernel(z, w))
+            torch.testing.assert_close(found[i, 0, j, 1:], directions[j] @ gradient(z, w))
+
+            if i != j:  # at i = j the Matern kernel's second derivative is the limit, not autograd's
+                expected = directions[i] @ mixed(z, w).T @ directions[j].T
+                torch.testing.assert_close(found[i, 1:, j, 1:], expected)
+
+    full = found.reshape(n * (1 + r), -1)
+    torch.testing.assert_close(full, full.T)
+    assert torch.linalg.eigvalsh(full).min() > -1e-12
+
+
+def test_triangular_inverse_beyond_the_base_case() -> None:
+    lower = torch.linalg.cholesky(_random(600, 600) @ _random(600, 600).T + 600 * torch.eye(600).double())
+
+    torch.testing.assert_close(triangular_inverse(lower) @ lower, torch.eye(600, dtype=torch.float64))
+
+
+def test_leave_one_out_errors_are_those_of_refits_without_each_sample() -> None:
+    n, r = 12, 2
+    width = 1 + r
+    matrix = gram("gaussian", _random(n, 2), _random(n, r, 2, seed=1), 1.0)
+    noise, target = torch.rand(n * width).double() + 0.1, _random(n * width, 3, seed=2)
+    solution = solve(matrix, noise, target, width)
+    assert solution is not None
+
+    for i in range(n):
+        out = torch.arange(width * i, width * (i + 1))
+        kept = torch.tensor([row for row in range(n * width) if row not in out])
+        inner = matrix[kept][:, kept] + noise[kept].diag()
+        predicted = matrix[out[0], kept] @ torch.linalg.solve(inner, target[kept])
+        torch.testing.assert_close(solution.errors[i], target[out[0]] - predicted)
+
+
+def test_solve_refuses_an_indefinite_matrix() -> None:
+    assert solve(-torch.eye(4).double(), torch.full((4,), 0.1).double(), _random(4, 1), 1) is None
+
+
+def _curves(n: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    x = torch.rand(n, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 2 - 1
+    source = torch.cat([x, x.square(), (3 * x).sin()], dim=1)
+    target = torch.cat([(2 * x).exp(), (4 * x).cos()], dim=1)
+    source_frames = torch.cat([torch.ones_like(x), 2 * x, 3 * (3 * x).cos()], dim=1)[:, :, None]
+    target_frames = torch.cat([2 * (2 * x).exp(), -4 * (4 * x).sin()], dim=1)[:, :, None]
+
+    return source, target, source_frames, target_frames
+
+
+def test_derivatives_help() -> None:
+    source, target, source_frames, target_frames = _curves(16)
+    with_frames = fit_map(source, target, source_frames, target_frames).squared.mean()
+    without = fit_map(source, target, None, None).squared.mean()
+
+    # 16 samples with slopes carry as many equations as 32 without.
+    assert with_frames < 0.25 * without
+
+
+def test_map_is_what_its_residuals_say_on_fresh_samples() -> None:
+    source, target, source_frames, target_frames = _curves(600)
+    train, fresh = slice(0, 60), slice(60, 600)
+    fit = fit_map(source[train], target[train], source_frames[train], target_frames[train])
+    spread = (target[train] - target[train].mean(dim=0)).square().sum(dim=1).mean()
+    true = ((fit.map(source[fresh]) - target[fresh]).square().sum(dim=1).mean() / spread).sqrt().item()
+    error = relative_rms(fit.squared)
+
+    assert true < 1e-4
+    assert 0.2 * error.low <= true <= 5 * error.high
+
+
+@pytest.mark.parametrize("frames", [True, False])
+def test_map_is_exact_on_affine_relations_of_any_shape(frames: bool) -> None:
+    source, _, source_frames, _ = _curves(40)
+    order = torch.tensor([2, 0, 1])
+    target, target_frames = 1e3 * source[:, order] + 5, 1e3 * source_frames[:, order]
+    fit = fit_map(source, target, *((source_frames, target_frames) if frames else (None, None)))
+
+    assert fit.squared.mean().sqrt() < 1e-12
+    torch.testing.assert_close(fit.map(source), target)
+
+
+def test_identity_is_exact_with_more_neurons_than_samples() -> None:
+    source = _random(20, 50)
+    fit = fit_map(source, source, None, None)
+
+    assert fit.squared.mean().sqrt() < 1e-12
+
+
+def test_dead_neurons_and_copies_of_rows() -> None:
+    source, target, source_frames, target_frames = _curves(40)
+    dead = torch.cat([source, torch.full_like(source[:, :1], 0.1)], dim=1)
+    dead_frames = torch.cat([source_frames, torch.zeros_like(source_frames[:, :1])], dim=1)
+    twice = [torch.cat([part, part]) for part in (dead, target, dead_frames, target_frames)]
+    fit = fit_map(*twice)
+
+    assert fit.squared.mean().sqrt() < 1e-2
+    assert fit.map(twice[0]).isfinite().all()
+
+
+def test_gradient_is_finite_at_the_training_points_and_right_between() -> None:
+    source, target, source_frames, target_frames = _curves(40)
+    fit = fit_map(source, target, source_frames, target_frames)
+    jacobian = torch.func.vmap(torch.func.jacrev(lambda y: fit.map(y[None])[0]))(source)
+
+    torch.testing.assert_close(jacobian @ source_frames, target_frames, atol=1e-2, rtol=1e-2)
+
+
+def test_map_keeps_dtypes_is_saved_exported_and_says_where_it_extrapolates() -> None:
+    source, target, source_frames, target_frames = _curves(40)
+    fit = fit_map(source, target, source_frames, target_frames)
+    again = build(describe(fit.map), fit.map.state_dict())
+    assert isinstance(again, KernelMap)
+
+    assert fit.map(source.float()).dtype == torch.float32
+    assert torch.equal(again(source), fit.map(source))
+    exported = torch.export.export(fit.map, (source,)).module()
+    torch.testing.assert_close(exported(source), fit.map(source))
+    assert not fit.map.extrapolates(source).any()
+    assert fit.map.extrapolates(source + 100 * source.std(dim=0)).all()
+
+
+def test_bounds_of_equal_errors_are_tight_and_those_of_one_large_error_wide() -> None:
+    equal = relative_rms(torch.full((400,), 0.04))
+    single = relative_rms(torch.cat([torch.full((399,), 1e-6), torch.tensor([4.0])]))
+
+    assert equal.estimate == pytest.approx(0.2) and equal.high / equal.low == pytest.approx(1, abs=0.01)
+    assert single.low < 0.1 * single.estimate < single.estimate < 1.5 * single.estimate < single.high
+
+
+def test_bounds_cover_the_mean_square_of_a_heavy_tail() -> None:
+    generator = torch.Generator().manual_seed(0)
+    errors = torch.randn(300, 200, generator=generator, dtype=torch.float64).exp().square()  # log-normal
+    truth = math.sqrt(math.exp(2.0))
+    covered = [found.low <= truth <= found.high for found in map(relative_rms, errors)]
+
+    assert sum(covered) / len(covered) > 0.85
