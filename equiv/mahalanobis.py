@@ -15,6 +15,7 @@ References:
     | https://arxiv.org/abs/2007.05646
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -123,21 +124,37 @@ def pair_distances(a: MetricPoints, b: MetricPoints, max_normal: float | None = 
     if a.frames is None or b.frames is None:
         return _euclidean(a, b)
 
-    square = None if max_normal is None else _euclidean(a, b).detach()
-    from_a, normal_a = _half(a.frames, b.values, square)
-    from_b, normal_b = _half(b.frames, a.values, None if square is None else square.T)
-    total = (from_a + from_b.T).mul_(0.5)
+    total = a.values.new_zeros(len(a), len(b))
+    bound = (
+        None if max_normal is None else _euclidean(a, b).detach().mul_(1 - max_normal).sub_(_rounding(a, b))
+    )
 
-    if max_normal is None or square is None or normal_a is None or normal_b is None:
-        return total
+    for points, others, turned in ((a, b, False), (b, a, True)):
+        tangent = torch.zeros_like(total)
 
-    # Differences of rounding size have no direction: `slack` keeps them.
-    slack = 1e-14 * (
+        for part, weight in _squares(points, others, turned):
+            total.add_(part)
+
+            if bound is not None:
+                tangent.addcmul_(part.detach(), weight)
+
+        if bound is not None:
+            normal = (tangent < bound).logical_and_(_tested(points, turned))
+            total.masked_fill_(normal, torch.inf)
+
+    return total.mul_(0.5)
+
+
+def _rounding(a: MetricPoints, b: MetricPoints) -> Tensor:
+    r"""Squared differences below this have no direction: the samples' own rounding."""
+    return 1e-14 * (
         a.values.detach().square().sum(dim=1).amax() + b.values.detach().square().sum(dim=1).amax()
     )
-    bound = square.mul_(max_normal).add_(slack)
 
-    return total.masked_fill_((normal_a > bound) | (bound < normal_b.T), torch.inf)
+
+def _tested(points: MetricPoints, turned: bool) -> Tensor:
+    assert points.frames is not None
+    return points.frames.tested if turned else points.frames.tested[:, None]
 
 
 def _euclidean(a: MetricPoints, b: MetricPoints) -> Tensor:
@@ -147,23 +164,23 @@ def _euclidean(a: MetricPoints, b: MetricPoints) -> Tensor:
     return torch.addmm(square_b, a.values, b.values.T, alpha=-2).add_(square_a[:, None]).clamp_(min=0)
 
 
-def _half(frames: MetricFrames, others: Tensor, square: Tensor | None) -> tuple[Tensor, Tensor | None]:
-    r""":math:`|L_i^\top (y_j - y_i)|^2`, `(n, q)`; given :math:`|y_j - y_i|^2`, also what is normal."""
-    half: Tensor | None = None
-    normal = square
+def _squares(points: MetricPoints, others: MetricPoints, turned: bool) -> Iterator[tuple[Tensor, Tensor]]:
+    r"""The squared coordinates :math:`(L_i^\top (y_j - y_i))_k^2` at the ends i = `points`, one k after the other.
 
-    for whitening, offset, scale in zip(frames.whitening, frames.offset, frames.scale, strict=True):
+    Each is of shape `(points, others)`, or its transpose if `turned`, and comes with the squared singular
+    values, by which it becomes that of the orthonormal basis.
+    """
+    assert points.frames is not None
+
+    for whitening, offset, scale in zip(
+        points.frames.whitening, points.frames.offset, points.frames.scale, strict=True
+    ):
         # The difference is taken before the square: no digits are lost where samples are close.
-        part = torch.addmm(offset[:, None], whitening, others.T, beta=-1)
-        half = part.square() if half is None else half.addcmul_(part, part)
-
-        if normal is not None:
-            tangent = part.detach() * scale[:, None]
-            normal = torch.addcmul(normal, tangent, tangent, value=-1)
-
-    assert half is not None
-
-    return half, None if normal is None else normal.mul_(frames.tested[:, None])
+        if turned:
+            yield torch.addmm(offset, others.values, whitening.T, beta=-1).square_(), scale.square()
+        else:
+            part = torch.addmm(offset[:, None], whitening, others.values.T, beta=-1)
+            yield part.square_(), scale.square()[:, None]
 
 
 def tiles(n: int, side: int = TILE) -> list[slice]:
@@ -174,7 +191,7 @@ def tiles(n: int, side: int = TILE) -> list[slice]:
 def all_distances(points: MetricPoints, max_normal: float | None = None) -> Tensor:
     r"""Squared distances among one set of samples, shape `(n, n)`: exactly symmetric, diagonal exactly zero.
 
-    Works in tiles: beside the result it needs a few buffers of `TILE` x `TILE`.
+    Beside the result it needs a few buffers of `TILE` x `TILE`.
     """
     out = points.values.new_empty(len(points), len(points))
 
@@ -184,12 +201,14 @@ def all_distances(points: MetricPoints, max_normal: float | None = None) -> Tens
                 continue
 
             tile = pair_distances(points.subset(rows), points.subset(columns), max_normal)
+
+            if rows == columns:  # the order of the sums must not show
+                tile = tile.triu(1) + tile.triu(1).T
+
             out[rows, columns] = tile
             out[columns, rows] = tile.T
 
-    # Tiles on the diagonal are symmetric up to the order of the two halves' sum, which is exact in floating
-    # point.
-    return out.fill_diagonal_(0)
+    return out
 
 
 def _checked_points(obs: Observations, name: str, centre: Tensor | None = None) -> MetricPoints:
@@ -271,10 +290,14 @@ def normal_share(obs: Observations, other: Observations | None = None) -> Tensor
     a = _checked_points(obs, "obs")
     b = a if other is None else _checked_points(other, "other", a.centre)
     square = _euclidean(a, b)
-    assert a.frames is not None and b.frames is not None
-    normals = _half(a.frames, b.values, square)[1], _half(b.frames, a.values, square.T)[1]
-    assert normals[0] is not None and normals[1] is not None
-    normal = torch.maximum(normals[0], normals[1].T)
+    normal = torch.zeros_like(square)
+
+    for points, others, turned in ((a, b, False), (b, a, True)):
+        tangent = sum(
+            (part.mul_(weight) for part, weight in _squares(points, others, turned)), torch.zeros(())
+        )
+        normal = torch.maximum(normal, (square - tangent) * _tested(points, turned))
+
     share = (normal / square.clamp(min=torch.finfo(square.dtype).tiny)).clamp_(0, 1)
 
     return share.fill_diagonal_(0) if other is None else share

@@ -31,8 +31,10 @@ MOST_NEAR = 4096
 BOX = 128
 # Boxes are drawn in at most this many principal directions: distances in fewer are never longer.
 DIRECTIONS = 12
-# Samples that share one unknown of the preconditioner.
-AGGREGATE = 8
+# Samples that share one unknown of the preconditioner, and the most unknowns: its factor fills in three
+# dimensions.
+AGGREGATE = 4
+MOST_UNKNOWNS = 12_000
 
 
 def principal_scores(points: MetricPoints) -> Tensor:
@@ -183,7 +185,7 @@ def aggregate_preconditioner(kernel: Any, conjugate: Tensor, trivial: Tensor, sc
     from scipy.sparse.linalg import splu
 
     n = len(scores)
-    parts = boxes(scores, AGGREGATE)
+    parts = boxes(scores, max(AGGREGATE, -(-n // MOST_UNKNOWNS)))
     label = np.empty(n, dtype=np.int32)
 
     for k, index in enumerate(parts):
