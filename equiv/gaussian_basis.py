@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 __all__ = ["GaussianBasis", "farthest_rows", "half_whitening", "scattered_folds"]
 
@@ -168,9 +169,12 @@ class GaussianBasis:
         basis = self.to(values.device, values.dtype)
         p, m = len(self.centers) + 1, frames.shape[2]
         total = torch.zeros(2, self.size, self.size, dtype=torch.float64, device=values.device)
-        at, along = basis._columns()
+        # Products with few terms run half as fast again on whole vectors of 16 columns.
+        width = p + -p % 16
+        at, along = basis._columns(width)
+        mixing = None if basis.mixing is None else pad(basis.mixing, (0, 0, 0, width - p))
         rows = min(BLOCK, len(values))
-        psi, slopes = values.new_empty(rows, p), values.new_empty(m * rows, p)
+        psi, slopes = values.new_empty(rows, width), values.new_empty(m * rows, width)
 
         for chain in torch.arange(len(values), device="cpu").split(BLOCK * CHAIN):
             products = values.new_zeros(total.shape)
@@ -186,18 +190,18 @@ class GaussianBasis:
                 if weights is not None:
                     f.mul_(weights[part, None].to(f.dtype).sqrt())
                 inward = torch.cat([q, (q * z).sum(dim=2, keepdim=True)], dim=2)
-                torch.mm(inward.view(m * b, -1), along, out=g).view(m, b, p).mul_(f)
-                _add_gram(products[0], f if basis.mixing is None else f @ basis.mixing)
-                _add_gram(products[1], g if basis.mixing is None else g @ basis.mixing)
+                torch.mm(inward.view(m * b, -1), along, out=g).view(m, b, width).mul_(f)
+                _add_gram(products[0], f[:, :p] if mixing is None else f @ mixing)
+                _add_gram(products[1], g[:, :p] if mixing is None else g @ mixing)
 
             total += products
 
         return torch.triu(total) + torch.triu(total, diagonal=1).mT
 
-    def _columns(self) -> tuple[Tensor, Tensor]:
+    def _columns(self, width: int) -> tuple[Tensor, Tensor]:
         r"""What (z, 1, z^2 / 2) and (q, q.z) are multiplied by to give exponents and their slopes along q.
 
-        The first column is the constant's: exponent 0, slope 0.
+        The first column is the constant's, exponent 0 and slope 0, and so are those that fill up to `width`.
         """
         exponents = torch.cat(
             [
@@ -206,10 +210,10 @@ class GaussianBasis:
                 -torch.ones_like(self.centers[None, :, 0]),
             ]
         )
-        pad = (1, 0)
         slopes = torch.cat([exponents[:-2], exponents[-1:]])
+        around = (1, width - 1 - len(self.centers))
 
-        return torch.nn.functional.pad(exponents, pad), torch.nn.functional.pad(slopes, pad)
+        return pad(exponents, around), pad(slopes, around)
 
 
 def _add_gram(product: Tensor, columns: Tensor) -> None:
