@@ -243,8 +243,8 @@ def unrelated(draw: _Draw) -> Pair:
 FAMILIES = {
     f.__name__: f
     for f in (
-        diffeomorphism, embedding, projection, fold, double_cover, squaring, swirl, rescaled, bottleneck, leak,
-        output, unrelated,
+        diffeomorphism, embedding, projection, fold, double_cover, squaring, swirl, rescaled, bottleneck,
+        leak, output, unrelated,
     )
 }  # fmt: skip
 

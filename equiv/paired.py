@@ -45,32 +45,25 @@ def compare_paired(
     back = fit_map(b.values, a.values, used_b, used_a, seed)
     a_to_b = _error(there, confidence, seed)
     b_to_a = _error(back, confidence, seed)
-    diagnostics: dict[str, Any] = {"paired": True}
+    diagnostics: dict[str, Any] = {"paired": True, "intrinsic_dimension": _dimension(a, b)}
     doubts: list[list[str]] = []
 
-    for name, fit, source, target in (
-        ("a_to_b", there, used_a, used_b),
-        ("b_to_a", back, used_b, used_a),
-    ):
-        found = determinacy(source, target) if source is not None and target is not None else None
-        floor = _floor(fit, _dimension(a, b))
-        diagnostics |= {f"floor_{name}": floor, f"rows_{name}": fit.rows}
+    for name, fit, source, target in (("a_to_b", there, a, b), ("b_to_a", back, b, a)):
+        found, floor = None, _floor(fit, _dimension(a, b))
+        diagnostics |= {f"error_of_half_{name}": fit.half.mean().sqrt().item()}
 
-        if fit.settings is not None:
-            diagnostics[f"kernel_{name}"] = (
-                f"{fit.settings.kind}, length {fit.settings.length:.2g}, "
-                f"whitening {fit.settings.whitening:g}, "
-                f"ridge {fit.settings.ridge:.1g}, slope {fit.settings.slope:g}"
-            )
+        if shared and source.frames is not None and target.frames is not None:
+            found = determinacy(source.values, target.values, source.frames, target.frames)
+            floor = found.floor
+            diagnostics |= {
+                f"leak_{name}": found.leak,
+                f"leaking_share_{name}": found.leaking_share,
+                f"fold_{name}": found.fold,
+                f"folded_samples_{name}": found.folded,
+            }
 
-        if found is not None:
-            diagnostics[f"leak_{name}"] = found.leak
-            diagnostics[f"leaking_share_{name}"] = found.share
-
-        leaking = found is not None and found.leak > 1.5 * tolerance
-        doubts.append(
-            [] if leaking or floor > tolerance else ["the error still falls with the number of samples"]
-        )
+        diagnostics |= {f"unavoidable_error_{name}": floor, f"regression_{name}": _described(fit)}
+        doubts.append([] if floor > tolerance else [_doubt(found is not None)])
 
     verdict, sentence = decide(
         a_to_b,
@@ -94,6 +87,23 @@ def compare_paired(
         sentence=sentence,
         tolerance=tolerance,
         confidence=confidence,
+    )
+
+
+def _doubt(frames: bool) -> str:
+    if frames:
+        return "no leak, fold or crossing accounts for the error, which more samples may lower"
+
+    return "the error still falls with the number of samples"
+
+
+def _described(fit: Fit) -> str:
+    if fit.settings is None:
+        return "affine"
+
+    return (
+        f"{fit.settings.kind} kernel, length {fit.settings.length:.2g}, whitening {fit.settings.whitening:g}, "
+        f"ridge {fit.settings.ridge:.0e}, slopes {fit.settings.slope:g}, {fit.rows} equations"
     )
 
 
