@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -137,14 +138,16 @@ def test_settings_that_do_not_fit_are_one_sentence(
 @pytest.mark.slow
 def test_a_sweep_leaves_a_run_of_weights_and_biases_in_each_folder(tmp_path: Path, pictures: Path) -> None:
     chosen = ("experiment=horse", f"dataset.cache={pictures}", f"hydra.sweep.dir={tmp_path}")
+    start = time.perf_counter()
     program("-m", *chosen, *TINY, "optimizer.lr=0.004,0.002")
+    elapsed = time.perf_counter() - start
     runs = [list((tmp_path / job / "wandb").glob("offline-run-*")) for job in ("0", "1")]
     assert [len(found) for found in runs] == [1, 1]
     assert runs[0][0].name != runs[1][0].name
     seconds = [
         json.loads((tmp_path / job / "metrics.json").read_text())["seconds_total"] for job in ("0", "1")
     ]
-    assert max(seconds) < 5 * min(seconds)  # the second job's clock starts with the second job
+    assert sum(seconds) < elapsed  # the second job's clock starts with the second job
 
 
 @pytest.mark.slow
