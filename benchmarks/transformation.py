@@ -90,7 +90,9 @@ def outputs(space: Domain, draw: Tensor) -> int:
     return fewest + int(draw.item() * (9 - fewest))
 
 
-def draw_pair(case: Case, seed: int) -> tuple[equiv.Observations, equiv.Observations, Tensor | None, list[Tensor]]:
+def draw_pair(
+    case: Case, seed: int
+) -> tuple[equiv.Observations, equiv.Observations, Tensor | None, list[Tensor]]:
     r"""Both sides, anchors, and the activations of both on fresh inputs."""
     space = SPACES[case.space]
     generator = torch.Generator().manual_seed(seed)
@@ -148,7 +150,10 @@ def run_pair(case: Case, seed: int) -> Outcome:
     if result.verdict == "equivalent" and math.isfinite(case.median):
         network = 10_000 + 2 * seed
         space = SPACES[case.space]
-        images = [observe(space, x, values_b.shape[1], seed=network + 1).values for x in symmetric_images(case, fresh)]
+        images = [
+            observe(space, x, values_b.shape[1], seed=network + 1).values
+            for x in symmetric_images(case, fresh)
+        ]
         there = result.transformation(values_a)
         best = min(images, key=lambda image: relative(there, image))
         error = relative(there, best)
