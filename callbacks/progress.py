@@ -64,7 +64,5 @@ class Display(pl.Callback):
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         total = trainer.num_training_batches * (trainer.max_epochs or 1)
 
-        if self._shown.disable or trainer.global_step % 8:
-            return
-
-        self(min(trainer.global_step, int(total)), int(total), "training both networks")
+        if not self._shown.disable and (trainer.global_step % 8 == 0 or trainer.is_last_batch):
+            self(min(trainer.global_step, int(total)), int(total), "training both networks")

@@ -101,10 +101,10 @@ class Pair:
 
 
 def linked_pair(result: Comparison) -> Pair | None:
-    r"""Both charts of a comparison with the links between them; None where one of them has no points."""
+    r"""Both charts of a comparison with the links between them; None where one has no points or coordinates."""
     a, b = _side(result, "A"), _side(result, "B")
 
-    if not len(a.index) or not len(b.index):
+    if not a.coordinates.size or not b.coordinates.size:
         return None
 
     charted = result.chart_a is not None or not _is_paired(result)

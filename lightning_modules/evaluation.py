@@ -147,9 +147,13 @@ class CrossView:
 
 
 def _charts(matching: Matched, views: Views) -> dict[str, Any]:
-    r"""The figures of both charts, coloured by the hidden angle."""
+    r"""The figures of both charts, coloured by the hidden angle; none where a chart failed."""
     result, hidden = matching.result, views.hidden
     coordinates_a, coordinates_b = result.coordinates_a, result.coordinates_b
+
+    if not (coordinates_a.shape[1] and coordinates_b.shape[1]):
+        return {}
+
     periods_a, periods_b = (getattr(chart, "periods", None) for chart in (result.chart_a, result.chart_b))
 
     return {
