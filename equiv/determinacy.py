@@ -12,12 +12,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from equiv.frame_inverse import invert_frames, sensitivity_cut
+
 __all__ = ["Determinacy", "determinacy"]
 
-RANK_TOLERANCE = 1e-6  # singular values of J_A below this share of the RMS frame count as zero
 FEW = 8  # fewer folded samples than this are no evidence of an open set
 EXCESS = 4.0  # B moves this many times farther than the frames at both ends say: not one sheet
 BLOCK = 512
+MEMORY = 2**24  # numbers in a block of frames
 
 
 @dataclass(frozen=True)
@@ -58,25 +60,29 @@ def determinacy(source: Tensor, target: Tensor, source_frames: Tensor, target_fr
     """
     source, target = source.double(), target.double()
     source_frames, target_frames = source_frames.double(), target_frames.double()
-    left, singular, right = torch.linalg.svd(source_frames, full_matrices=False)
-    scale = source_frames.square().sum(dim=(1, 2)).mean().sqrt()
-    kept = singular > RANK_TOLERANCE * scale
-    seen = target_frames @ right.mT * kept[:, None]  # J_B along the directions that A sees, (n, d_b, r)
+    nearest = _nearest(source)
+    step, moved = source[nearest] - source, (target - target[nearest]).square().sum(dim=1)
+    hidden, said, other = (torch.zeros_like(moved) for _ in range(3))
+    cut = sensitivity_cut(source_frames)
+    samples = torch.arange(len(source), device=source.device)
+
+    for rows in samples.split(max(1, MEMORY // source_frames[0].numel())):
+        inverse = invert_frames(source_frames[rows], cut)
+        slope = target_frames[rows]
+        hidden[rows] = (slope - slope @ inverse @ source_frames[rows]).square().sum(dim=(1, 2))
+        du = (inverse @ step[rows, :, None])[:, :, 0]
+        said[rows] = (slope @ du[:, :, None])[:, :, 0].square().sum(dim=1)
+        # The same step seen from its other end: every sample that has one of these as its nearest.
+        ends = torch.isin(nearest, rows).nonzero()[:, 0]
+        place = nearest[ends] - rows[0]
+        du = (inverse[place] @ step[ends, :, None])[:, :, 0]
+        seen = (slope[place] @ du[:, :, None])[:, :, 0].square().sum(dim=1)
+        other[ends] = seen
+
     total = target_frames.square().sum(dim=(1, 2))
-    hidden = (target_frames - seen @ right).square().sum(dim=(1, 2))
     leak = (hidden.sum() / total.sum().clamp_min(1e-300)).sqrt().item()
     leaking = (hidden > 1e-6 * total.mean()).double().mean().item()
-
-    nearest = _nearest(source)
-    whitened = torch.where(kept, 1 / torch.where(kept, singular, 1.0), 0.0)
-    moved = (target - target[nearest]).square().sum(dim=1)
-    step = source[nearest] - source
-    said = torch.zeros_like(moved)
-
-    for end in (torch.arange(len(source), device=source.device), nearest):
-        du = whitened[end] * (left[end].mT @ step[:, :, None])[:, :, 0]
-        said = torch.maximum(said, (seen[end] @ du[:, :, None])[:, :, 0].square().sum(dim=1))
-
+    said = torch.maximum(said, other)
     # B's rounding in float32 is not a fold.
     rounding = (1e-5 * target.abs().max()).square()
     folded = (moved > EXCESS**2 * said) & (moved > rounding)

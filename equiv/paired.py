@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from equiv.bootstrap import relative_rms
 from equiv.comparison import Comparison, Direction
 from equiv.determinacy import determinacy
+from equiv.frame_alignment import aligned_frames
 from equiv.hermite_regression import Fit, fit_map
 from equiv.observations import Observations
+from equiv.paired_coordinates import canonical_coordinates, integrated_coordinates
 from equiv.transformation import Transformation
 from equiv.verdict import Interval, decide
 
 __all__ = ["compare_paired"]
+
+MAX_DIMENSION = 6  # of an input space whose coordinates are integrated
 
 
 def compare_paired(
@@ -38,22 +41,43 @@ def compare_paired(
     Returns:
         The comparison, a mirror image of that of B and A.
     """
-    frames_a, frames_b = a.frames, b.frames
-    shared = frames_a is not None and frames_b is not None and frames_a.shape[2] == frames_b.shape[2]
-    used_a, used_b = (frames_a, frames_b) if shared else (None, None)
-    there = fit_map(a.values, b.values, used_a, used_b, seed)
-    back = fit_map(b.values, a.values, used_b, used_a, seed)
+    if _order(b) < _order(a):
+        # Every choice below is made in one fixed order of the two, so that the names A and B cannot matter.
+        return _compared(b, a, tolerance, confidence, seed).mirrored
+
+    return _compared(a, b, tolerance, confidence, seed)
+
+
+def _order(obs: Observations) -> tuple[float, ...]:
+    values = obs.values.double()
+
+    return (values.shape[1], values.square().sum().item(), values.sum().item())
+
+
+def _compared(a: Observations, b: Observations, tolerance: float, confidence: float, seed: int) -> Comparison:
+    frames_a, frames_b = _shared_frames(a, b)
+    there = fit_map(a.values, b.values, frames_a, frames_b, seed)
+    back = fit_map(b.values, a.values, frames_b, frames_a, seed)
     a_to_b = _error(there, confidence, seed)
     b_to_a = _error(back, confidence, seed)
-    diagnostics: dict[str, Any] = {"paired": True, "intrinsic_dimension": _dimension(a, b)}
+    diagnostics: dict[str, Any] = {
+        "paired": True,
+        "method": "regression on pairs and frames" if frames_a is not None else "regression on pairs",
+        "intrinsic_dimension_a": _rank(a),
+        "intrinsic_dimension_b": _rank(b),
+    }
+    diagnostics["shared_frames"] = _sharing(a, b, frames_b)
     doubts: list[list[str]] = []
 
-    for name, fit, source, target in (("a_to_b", there, a, b), ("b_to_a", back, b, a)):
-        found, floor = None, _floor(fit, _dimension(a, b))
+    for name, fit, source, target, source_frames, target_frames in (
+        ("a_to_b", there, a, b, frames_a, frames_b),
+        ("b_to_a", back, b, a, frames_b, frames_a),
+    ):
+        floor = _floor(fit, _dimension(a, b))
         diagnostics |= {f"error_of_half_{name}": fit.half.mean().sqrt().item()}
 
-        if shared and source.frames is not None and target.frames is not None:
-            found = determinacy(source.values, target.values, source.frames, target.frames)
+        if source_frames is not None and target_frames is not None:
+            found = determinacy(source.values, target.values, source_frames, target_frames)
             floor = found.floor
             diagnostics |= {
                 f"leak_{name}": found.leak,
@@ -63,7 +87,7 @@ def compare_paired(
             }
 
         diagnostics |= {f"unavoidable_error_{name}": floor, f"regression_{name}": _described(fit)}
-        doubts.append([] if floor > tolerance else [_doubt(found is not None)])
+        doubts.append([] if floor > tolerance else [_doubt(source_frames is not None)])
 
     verdict, sentence = decide(
         a_to_b,
@@ -73,7 +97,8 @@ def compare_paired(
         doubts_a_to_b=doubts[0],
         doubts_b_to_a=doubts[1],
     )
-    coordinates_a, coordinates_b = _coordinates(a, b)
+    kind, coordinates_a, coordinates_b = _coordinates(a, b, frames_a, frames_b)
+    diagnostics["coordinates"] = kind
 
     return Comparison(
         verdict=verdict,
@@ -81,8 +106,8 @@ def compare_paired(
         b_to_a=Direction(b_to_a),
         transformation=Transformation(there.map, back.map),
         symmetries=1,
-        coordinates_a=coordinates_a,
-        coordinates_b=coordinates_b,
+        coordinates_a=coordinates_a.to(a.values),
+        coordinates_b=coordinates_b.to(b.values),
         diagnostics=diagnostics,
         sentence=sentence,
         tolerance=tolerance,
@@ -111,6 +136,11 @@ def _error(fit: Fit, confidence: float, seed: int) -> Interval:
     return relative_rms(fit.squared, confidence, seed)
 
 
+def _rank(obs: Observations) -> int | None:
+    r"""The rank that most frames have."""
+    return None if obs.rank is None else int(obs.rank.median().item())
+
+
 def _dimension(a: Observations, b: Observations) -> int:
     ranks = [int(obs.rank.max().item()) for obs in (a, b) if obs.rank is not None]
 
@@ -129,19 +159,33 @@ def _floor(fit: Fit, dimension: int) -> float:
     return max(floor, 0.0) ** 0.5
 
 
-def _coordinates(a: Observations, b: Observations) -> tuple[Tensor, Tensor]:
-    r"""The leading canonical directions of each side's values, as many as the input space has dimensions."""
-    m = _dimension(a, b) if a.rank is not None or b.rank is not None else 2
-    bases = []
+def _shared_frames(a: Observations, b: Observations) -> tuple[Tensor | None, Tensor | None]:
+    r"""Frames of both along the same directions of the input space, or None twice."""
+    if a.frames is None or b.frames is None or a.frames.shape[2] != b.frames.shape[2]:
+        return None, None
 
-    for obs in (a, b):
-        centred = obs.values.double() - obs.values.double().mean(dim=0)
-        left, singular, _ = torch.linalg.svd(centred, full_matrices=False)
-        bases.append((left * (singular > 1e-9 * singular[0].clamp_min(1e-300)), obs.values.dtype))
+    aligned = aligned_frames(a.values, b.values, a.frames, b.frames)
 
-    (left_a, dtype_a), (left_b, dtype_b) = bases
-    u, _, v = torch.linalg.svd(left_a.T @ left_b, full_matrices=False)
-    m = min(m, u.shape[1])
-    scale = len(a) ** 0.5
+    return (None, None) if aligned is None else (a.frames, aligned)
 
-    return (scale * left_a @ u[:, :m]).to(dtype_a), (scale * left_b @ v[:m].T).to(dtype_b)
+
+def _sharing(a: Observations, b: Observations, frames_b: Tensor | None) -> str:
+    if a.frames is None or b.frames is None:
+        return "no frames on one side: values alone"
+
+    if frames_b is None:
+        return "the frames do not belong to common directions: values alone"
+
+    return "as given" if frames_b is b.frames else "aligned by neighbours"
+
+
+def _coordinates(
+    a: Observations, b: Observations, frames_a: Tensor | None, frames_b: Tensor | None
+) -> tuple[str, Tensor, Tensor]:
+    if frames_a is not None and frames_b is not None and frames_a.shape[2] <= MAX_DIMENSION:
+        integrated = integrated_coordinates(a.values, b.values, frames_a, frames_b)
+
+        if integrated is not None:
+            return "frames integrated along neighbours", *integrated
+
+    return "canonical variables", *canonical_coordinates(a.values, b.values, _dimension(a, b))

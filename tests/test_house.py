@@ -12,9 +12,10 @@ ROOT = Path(__file__).parent.parent
 ORDER = """
     checks frames observations hooks pushforward bursts tangents probe_arguments probe mahalanobis neighbors
     kernel epsilon eigenpairs dense_kernel sparse_kernel diffusion_maps
-    gaussian_basis rayleigh_ritz basis_choice galerkin density selection geodesics normal_equations orientation synchronization smooth_fit periods development flattening integration crossings chart isometric lattice strain support anchors supporting_lines symmetry registration spectra charted transformation verdict
+    gaussian_basis rayleigh_ritz basis_choice galerkin density selection geodesics normal_equations orientation synchronization smooth_fit periods development flattening integration crossings chart isometric lattice strain support anchors supporting_lines symmetry domains registration spectra charted transformation verdict
     comparison error_bounds
-    hermite_kernel leave_one_out bootstrap regression hermite_regression determinacy paired
+    hermite_kernel leave_one_out bootstrap regression hermite_regression frame_inverse determinacy
+    frame_alignment paired_coordinates paired
     unpaired compare observability classes baselines drawing panels captions camera_figures plot links
     markup ticks svg linked_charts chart_evidence sections report
 """.split()
