@@ -6,7 +6,8 @@ from torch import Tensor
 from equiv.eigenpairs import Operator
 from equiv.epsilon import RANK, neighbour_epsilon
 from equiv.kernel import heat_kernel_
-from equiv.mahalanobis import MAX_NORMAL, MetricPoints, all_distances
+from equiv.mahalanobis import MAX_NORMAL, all_distances
+from equiv.metric_points import MetricPoints
 
 __all__ = ["DenseKernel", "nearest_others"]
 

@@ -18,7 +18,8 @@ from equiv.checks import as_floating, check_finite, check_integer, check_number
 from equiv.dense_kernel import DenseKernel
 from equiv.eigenpairs import leading_eigenpairs
 from equiv.kernel import normalise
-from equiv.mahalanobis import MAX_NORMAL, MetricPoints, metric_points, pair_distances, tiles
+from equiv.mahalanobis import MAX_NORMAL, pair_distances, tiles
+from equiv.metric_points import MetricPoints, metric_points
 from equiv.observations import Observations
 from equiv.sparse_kernel import SparseKernel
 

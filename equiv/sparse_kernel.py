@@ -15,7 +15,8 @@ from torch import Tensor
 from equiv.dense_kernel import nearest_others
 from equiv.eigenpairs import Operator
 from equiv.epsilon import neighbour_epsilon
-from equiv.mahalanobis import MAX_NORMAL, MetricPoints, pair_distances
+from equiv.mahalanobis import MAX_NORMAL, pair_distances
+from equiv.metric_points import MetricPoints
 
 __all__ = ["SparseKernel"]
 

@@ -11,7 +11,8 @@ from equiv.dense_kernel import components, dense_preconditioner
 from equiv.eigenpairs import leading_eigenpairs
 from equiv.epsilon import RANK, neighbour_epsilon
 from equiv.kernel import heat_kernel_, normalise
-from equiv.mahalanobis import MAX_NORMAL, all_distances, metric_points
+from equiv.mahalanobis import MAX_NORMAL, all_distances
+from equiv.metric_points import metric_points
 from equiv.sparse_kernel import pairs_within, principal_scores
 
 

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 # Imports inside `equiv` go one way, from the end of this list to its beginning.
 ORDER = """
-    checks frames observations hooks pushforward bursts tangents probe_arguments probe mahalanobis neighbors
+    checks frames observations hooks pushforward bursts tangents probe_arguments probe metric_points mahalanobis neighbors
     kernel epsilon eigenpairs dense_kernel sparse_kernel diffusion_maps
     gaussian_basis rayleigh_ritz basis_choice galerkin density selection geodesics normal_equations orientation synchronization smooth_fit periods development flattening integration crossings chart isometric lattice strain support anchors supporting_lines symmetry domains registration spectra charted transformation verdict
     comparison error_bounds
