@@ -9,9 +9,9 @@ from typing import Any
 import torch
 
 from equiv.chart import Chart
+from equiv.domains import Domain
 from equiv.isometric import IsometricMaps
 from equiv.observations import Observations
-from equiv.registration import Domain
 from equiv.spectra import spectrum
 from equiv.strain import Strain, measure_strain
 
@@ -73,38 +73,33 @@ class Side:
 
 def chart_side(obs: Observations) -> Side:
     r"""Fits the isometric coordinates of one side; a failure is a side without a chart and a sentence."""
-    numbers: dict[str, Any] = {
+    evidence: dict[str, Any] = {
+        "eigenvalues": spectrum(obs),
         "samples": len(obs),
         "neurons": obs.values.shape[1],
-        "eigenvalues": spectrum(obs),
     }
 
     if obs.rank is not None:
-        numbers["rank"] = int(obs.rank.mode().values)
-        numbers["rank_share"] = (obs.rank == numbers["rank"]).double().mean().item()
+        usual = int(obs.rank.mode().values)
+        evidence |= {"rank": usual, "rank_share": (obs.rank == usual).double().mean().item()}
 
     try:
         maps = IsometricMaps().fit(obs)
     except (ValueError, torch.linalg.LinAlgError) as failure:
-        return Side(obs, objections=[str(failure).rstrip(".")], numbers=numbers | {"embedding": False})
+        return Side(obs, objections=[str(failure).rstrip(".")], numbers={"embedding": False} | evidence)
 
     coordinates = maps.coordinates_.detach().double().cpu()
     periods = None if maps.periods_ is None else maps.periods_.detach().double().cpu()
-    numbers |= {
-        "intrinsic_dimension": coordinates.shape[1],
-        "residual": float(maps.residual_),
-        "embedding": bool(maps.accepted_),
-    }
+    numbers: dict[str, Any] = {"intrinsic_dimension": coordinates.shape[1], "embedding": bool(maps.accepted_)}
 
     if not coordinates.isfinite().all():
-        return Side(obs, objections=["its coordinates are not finite"], numbers=numbers)
-
-    strain = measure_strain(maps.chart_, obs, coordinates, periods)
-    numbers["strain"] = strain.size
+        return Side(obs, objections=["its coordinates are not finite"], numbers=numbers | evidence)
 
     if periods is not None:
         numbers["periods"] = periods.norm(dim=1).tolist()
 
+    strain = measure_strain(maps.chart_, obs, coordinates, periods)
+    numbers |= {"strain": strain.size, "residual": float(maps.residual_)} | evidence
     objections = [str(reason).rstrip(".") for reason in maps.diagnostics_["reasons"]]
     side = Side(obs, Domain(coordinates, periods), maps.chart_, strain, objections, numbers)
 

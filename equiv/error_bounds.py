@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from equiv.charted import Side
-from equiv.registration import Registration
+from equiv.domains import Registration
 from equiv.strain import rigid_motions
 from equiv.transformation import Transformation
 from equiv.verdict import Interval

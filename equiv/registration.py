@@ -7,90 +7,23 @@ the outlines of the supports decide.
 
 from __future__ import annotations
 
-import enum
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from equiv.anchors import AnchorFit, Motion, anchor_rank, fit_projection, fit_rigid, fit_shift
+from equiv.domains import Domain, Registration, Relation, overlaps
 from equiv.lattice import lattice_embeddings
-from equiv.support import inside
-from equiv.symmetry import Alignment, align, equally_good
+from equiv.symmetry import align, equally_good
 
-__all__ = ["Domain", "Registration", "Relation", "register", "register_projection"]
+__all__ = ["register", "register_projection"]
 
 # No anchor that is off by less than this share of the spread is called wrong.
 OUTLIER_SHARE = 0.01
 # Anchors contradict an isometry when they are off by this many times what the charts' errors explain.
 CONTRADICTION = 6.0
-
-
-@dataclass(frozen=True)
-class Domain:
-    r"""The intrinsic coordinates of one side's samples.
-
-    Attributes:
-        coordinates: Shape `(n, m)`, in input units, float64, on the CPU.
-        periods: Shape `(p, m)`, p > 0, or None where the coordinates are not periodic.
-        accuracy: Estimated RMS error of the coordinates, in input units.
-    """
-
-    coordinates: Tensor
-    periods: Tensor | None = None
-    accuracy: float = 0.0
-
-    @property
-    def dimension(self) -> int:
-        return self.coordinates.shape[1]
-
-    @property
-    def n_periods(self) -> int:
-        return 0 if self.periods is None else len(self.periods)
-
-    @property
-    def spread(self) -> float:
-        r"""RMS distance from the centre, in input units."""
-        return (self.coordinates - self.coordinates.mean(dim=0)).square().sum(dim=1).mean().sqrt().item()
-
-
-class Relation(enum.StrEnum):
-    r"""What the geometry says about the two spaces."""
-
-    ISOMETRIC = "isometric"
-    A_ONTO_B = "A maps onto B"
-    B_ONTO_A = "B maps onto A"
-    NONE = "no local isometry"
-    UNDECIDED = "undecided"
-
-
-@dataclass(frozen=True)
-class Registration:
-    r"""A local isometry from a source to a target domain, with its evidence.
-
-    Attributes:
-        relation: ISOMETRIC and A_ONTO_B: the source is A and the target B. B_ONTO_A: the reverse. NONE and
-            UNDECIDED: excluded, or not found; there is no motion.
-        reason: One sentence, without full stop.
-        motion: From source to target coordinates.
-        residuals: Misfit at each anchor, shape `(k,)`, in input units; None without anchors.
-        rejected: Rows of the anchors that contradict the others.
-        symmetries: Number of equally good registrations; 0 without any.
-        overlap_a: Share of A's samples that lie in B's support.
-        overlap_b: Share of B's samples that lie in A's support.
-        alignment: How the outlines fit, where they decided.
-    """
-
-    relation: Relation
-    reason: str
-    motion: Motion | None = None
-    residuals: Tensor | None = None
-    rejected: tuple[int, ...] = ()
-    symmetries: float = 0
-    overlap_a: float = math.nan
-    overlap_b: float = math.nan
-    alignment: Alignment | None = None
 
 
 def register(a: Domain, b: Domain, anchors: Tensor | None, tolerance: float) -> Registration:
@@ -143,7 +76,7 @@ def register_projection(source: Domain, target: Domain, anchors: Tensor | None) 
     if fit.cost > max(CONTRADICTION * math.hypot(source.accuracy, target.accuracy), 0.02 * target.spread):
         return Registration(Relation.NONE, "no projection of the one space fits the anchors in the other")
 
-    moved = fit.motion(source.coordinates)
+    overlap_a, overlap_b = overlaps(source, target, fit.motion)
 
     return Registration(
         Relation.A_ONTO_B,
@@ -152,8 +85,8 @@ def register_projection(source: Domain, target: Domain, anchors: Tensor | None) 
         fit.residuals,
         tuple(fit.wrong.nonzero().flatten().tolist()),
         symmetries=1,
-        overlap_a=inside(moved, target.coordinates, target.periods).double().mean().item(),
-        overlap_b=inside(target.coordinates, moved, target.periods).double().mean().item(),
+        overlap_a=overlap_a,
+        overlap_b=overlap_b,
     )
 
 
@@ -265,7 +198,7 @@ def _supported(
     if open_ended and source.dimension <= 3:
         order = equally_good(source.coordinates, target.coordinates, [fit.motion for fit in fits])
     else:
-        shares = [min(_overlaps(source, target, fit.motion)) for fit in fits]
+        shares = [min(overlaps(source, target, fit.motion)) for fit in fits]
         order = [index for index, share in enumerate(shares) if share >= max(shares) - 0.02]
 
     good = sorted((fits[index] for index in order), key=lambda fit: fit.cost)
@@ -274,7 +207,7 @@ def _supported(
 
 
 def _found(source: Domain, target: Domain, fit: AnchorFit, count: float) -> Registration:
-    overlap_a, overlap_b = _overlaps(source, target, fit.motion)
+    overlap_a, overlap_b = overlaps(source, target, fit.motion)
 
     return Registration(
         Relation.ISOMETRIC,
@@ -285,15 +218,6 @@ def _found(source: Domain, target: Domain, fit: AnchorFit, count: float) -> Regi
         symmetries=count,
         overlap_a=overlap_a,
         overlap_b=overlap_b,
-    )
-
-
-def _overlaps(source: Domain, target: Domain, motion: Motion) -> tuple[float, float]:
-    moved = motion(source.coordinates)
-
-    return (
-        inside(moved, target.coordinates, target.periods).double().mean().item(),
-        inside(target.coordinates, moved, target.periods).double().mean().item(),
     )
 
 
@@ -318,7 +242,7 @@ def _by_outlines(
 
     residuals = None if anchors is None else (motion(anchors[0]) - anchors[1]).norm(dim=1)
 
-    overlap_a, overlap_b = _overlaps(source, target, motion)
+    overlap_a, overlap_b = overlaps(source, target, motion)
 
     return Registration(
         Relation.ISOMETRIC, "", motion, residuals, (), count, overlap_a, overlap_b, alignment=best
@@ -336,7 +260,7 @@ def _about_the_middle(source: Domain, target: Domain, matrices: list[Tensor]) ->
         assert target.periods is not None
         across = torch.linalg.pinv(target.periods) @ target.periods  # projection on the closed directions
         motion = Motion(matrix, offset - offset @ across)
-        overlap_a, overlap_b = _overlaps(source, target, motion)
+        overlap_a, overlap_b = overlaps(source, target, motion)
         found = Registration(
             Relation.ISOMETRIC, "", motion, symmetries=math.inf, overlap_a=overlap_a, overlap_b=overlap_b
         )

@@ -17,10 +17,11 @@ from torch import Tensor
 from equiv.anchors import Motion
 from equiv.charted import Side, chart_side
 from equiv.comparison import Comparison, Direction
+from equiv.domains import Registration, Relation
 from equiv.error_bounds import estimate_error
 from equiv.lattice import wrap
 from equiv.observations import Observations
-from equiv.registration import Registration, Relation, register, register_projection
+from equiv.registration import register, register_projection
 from equiv.spectra import spectral_distance
 from equiv.transformation import ChartMap, NoMap, Transformation
 from equiv.verdict import Interval, decide
@@ -85,8 +86,9 @@ def _compared(
         sentence += f" Why: {registration.reason}."
 
     if registration.symmetries > 1:
+        many = "infinitely many" if math.isinf(registration.symmetries) else f"{registration.symmetries:g}"
         sentence += (
-            f" The spaces have {registration.symmetries:g} isometries that fit equally well"
+            f" There are {many} isometries of the spaces that fit equally well"
             f"{'' if anchors is None else ' with these anchors'}; the transformation is one of them."
         )
 
@@ -238,27 +240,26 @@ def _diagnostics(a: Side, b: Side, found: Registration, anchors: Tensor | None) 
     numbers: dict[str, Any] = {
         "method": "isometric",
         "method_reason": "without pairs only a chart of the metric gives a map, and the frames define one",
-    }
-
-    for name, value in a.numbers.items():
-        numbers[f"{name}_a"] = value
-
-        if name in b.numbers:
-            numbers[f"{name}_b"] = b.numbers[name]
-
-    numbers |= {f"{name}_b": value for name, value in b.numbers.items() if name not in a.numbers}
-
-    numbers |= {
-        "spectral_distance": spectral_distance(a.numbers["eigenvalues"], b.numbers["eigenvalues"]),
         "relation": str(found.relation),
         "relation_reason": found.reason,
         "anchors": 0 if anchors is None else len(anchors),
         "rejected_anchors": list(found.rejected),
         "overlap_a": found.overlap_a,
         "overlap_b": found.overlap_b,
+        "spectral_distance": spectral_distance(a.numbers["eigenvalues"], b.numbers["eigenvalues"]),
     }
 
     if found.residuals is not None:
         numbers["anchor_residual"] = found.residuals.square().mean().sqrt().item()
+
+    if found.alignment is not None:
+        numbers["outline_misfit"] = found.alignment.misfit
+
+    for name in dict.fromkeys([*a.numbers, *b.numbers]):
+        numbers |= {
+            f"{name}_{letter}": side.numbers[name]
+            for letter, side in (("a", a), ("b", b))
+            if name in side.numbers
+        }
 
     return numbers

@@ -7,8 +7,9 @@ import torch
 from manifolds import DOMAINS, Domain
 
 from equiv.anchors import Motion
-from equiv.registration import Domain as Coordinates
-from equiv.registration import Relation, register
+from equiv.domains import Domain as Coordinates
+from equiv.domains import Relation
+from equiv.registration import register
 from equiv.support import inside, outline
 from equiv.symmetry import align
 

@@ -1,0 +1,91 @@
+r"""Coordinate domains and what a registration of two of them consists of."""
+
+from __future__ import annotations
+
+import enum
+import math
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from equiv.anchors import Motion
+from equiv.support import inside
+from equiv.symmetry import Alignment
+
+__all__ = ["Domain", "Registration", "Relation", "overlaps"]
+
+
+@dataclass(frozen=True)
+class Domain:
+    r"""The intrinsic coordinates of one side's samples.
+
+    Attributes:
+        coordinates: Shape `(n, m)`, in input units, float64, on the CPU.
+        periods: Shape `(p, m)`, p > 0, or None where the coordinates are not periodic.
+        accuracy: Estimated RMS error of the coordinates, in input units.
+    """
+
+    coordinates: Tensor
+    periods: Tensor | None = None
+    accuracy: float = 0.0
+
+    @property
+    def dimension(self) -> int:
+        return self.coordinates.shape[1]
+
+    @property
+    def n_periods(self) -> int:
+        return 0 if self.periods is None else len(self.periods)
+
+    @property
+    def spread(self) -> float:
+        r"""RMS distance from the centre, in input units."""
+        return (self.coordinates - self.coordinates.mean(dim=0)).square().sum(dim=1).mean().sqrt().item()
+
+
+class Relation(enum.StrEnum):
+    r"""What the geometry says about the two spaces."""
+
+    ISOMETRIC = "isometric"
+    A_ONTO_B = "A maps onto B"
+    B_ONTO_A = "B maps onto A"
+    NONE = "no local isometry"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True)
+class Registration:
+    r"""A local isometry from a source to a target domain, with its evidence.
+
+    Attributes:
+        relation: ISOMETRIC and A_ONTO_B: the source is A and the target B. B_ONTO_A: the reverse. NONE and
+            UNDECIDED: excluded, or not found; there is no motion.
+        reason: One sentence, without full stop.
+        motion: From source to target coordinates.
+        residuals: Misfit at each anchor, shape `(k,)`, in input units; None without anchors.
+        rejected: Rows of the anchors that contradict the others.
+        symmetries: Number of equally good registrations; 0 without any.
+        overlap_a: Share of A's samples that lie in B's support.
+        overlap_b: Share of B's samples that lie in A's support.
+        alignment: How the outlines fit, where they decided.
+    """
+
+    relation: Relation
+    reason: str
+    motion: Motion | None = None
+    residuals: Tensor | None = None
+    rejected: tuple[int, ...] = ()
+    symmetries: float = 0
+    overlap_a: float = math.nan
+    overlap_b: float = math.nan
+    alignment: Alignment | None = None
+
+
+def overlaps(source: Domain, target: Domain, motion: Motion) -> tuple[float, float]:
+    r"""Shares of the source's samples that land in the target's support, and of the target's in the image."""
+    moved = motion(source.coordinates)
+
+    return (
+        inside(moved, target.coordinates, target.periods).double().mean().item(),
+        inside(target.coordinates, moved, target.periods).double().mean().item(),
+    )
