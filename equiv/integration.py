@@ -11,11 +11,14 @@ from equiv.orientation import orient
 from equiv.smooth_fit import SmoothFit, fit_smooth, in_blocks
 from equiv.synchronization import PairEquations, Solution
 
-__all__ = ["Cloud", "Integration", "integrate", "integrate_from"]
+__all__ = ["Cloud", "Integration", "fit_error", "integrate", "integrate_from"]
 
 # Deferred corrections: at most so many, until the coordinates move by less than this share of their spread.
 ROUNDS = 4
 SETTLED = 1e-5
+# The fit gets twice as many functions while it misses the values by more than this share of their spread.
+RESOLVED = 1e-5
+MOST_FUNCTIONS = 1000
 
 
 @dataclass(frozen=True)
@@ -152,12 +155,12 @@ def _oriented(cloud: Cloud) -> tuple[NeighborGraph, Tensor, int, int]:
 def _correct(cloud: Cloud, frames: Tensor, found: Flattening, edges: int, frustrated: int) -> Integration:
     r"""Deferred correction: subtracts what the trapezoid rule misses of F, and solves again."""
     solution, equations = found.solution, found.equations
-    exact = not cloud.rough
     count = 40 if cloud.rough else 150 if cloud.dimension < 3 else 300
-    fit = fit_smooth(solution.coordinates, cloud.values, solution.periods, count)
+    fit = fit_smooth(solution.coordinates, cloud.values, solution.periods, count, wide=True)
+    finer = None
     refinement = torch.inf
 
-    for _ in range(ROUNDS if exact else 1):
+    for _ in range(1 if cloud.rough else ROUNDS):
         last = solution.coordinates
         defect = _trapezoid_defect(fit, equations, solution, found.windings)
         solution = equations.solve(
@@ -169,7 +172,12 @@ def _correct(cloud: Cloud, frames: Tensor, found: Flattening, edges: int, frustr
             steps=2,
             tolerance=1e-4,
         )
-        fit = fit_smooth(solution.coordinates, cloud.values, solution.periods, None if exact else count)
+        if cloud.rough:
+            fit = fit_smooth(solution.coordinates, cloud.values, solution.periods, count, wide=True)
+        else:
+            fit = fit_smooth(solution.coordinates, cloud.values, solution.periods, finer)
+            if cloud.dimension > 1 and fit_error(fit, solution.coordinates, cloud.values) > RESOLVED:
+                finer = min(2 * len(fit.basis.centers), MOST_FUNCTIONS)
         spread = solution.coordinates.square().mean().sqrt()
         refinement = float((solution.coordinates - last).square().mean().sqrt() / spread)
         if refinement < SETTLED:
@@ -185,6 +193,11 @@ def _correct(cloud: Cloud, frames: Tensor, found: Flattening, edges: int, frustr
         residual=float(misfit(solution, equations).square().mean().sqrt()),
         refinement=refinement,
     )
+
+
+def fit_error(fit: SmoothFit, coordinates: Tensor, values: Tensor) -> float:
+    r"""Root mean square misfit of the fit over the spread of the values."""
+    return float((in_blocks(fit, coordinates)[0] - values).norm() / (values - values.mean(dim=0)).norm())
 
 
 def _trapezoid_defect(

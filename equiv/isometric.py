@@ -10,7 +10,7 @@ from equiv.chart import Chart, anchor_indices, build_chart
 from equiv.checks import check_integer
 from equiv.crossings import count_crossings
 from equiv.frames import split_frames
-from equiv.integration import Cloud, Integration, integrate, integrate_from
+from equiv.integration import Cloud, Integration, fit_error, integrate, integrate_from
 from equiv.observations import Observations
 
 __all__ = ["IsometricMaps"]
@@ -18,8 +18,10 @@ __all__ = ["IsometricMaps"]
 # Larger clouds are solved for on a part first, which then gives the start for all.
 LARGEST_AT_ONCE = {1: 50_000, 2: 10_000, 3: 8_000}
 # Acceptance: root mean square misfit of pairs, and of the smooth fit, that exact frames may leave.
-LARGEST_RESIDUAL = 4e-3
+LARGEST_RESIDUAL = 2e-3
 LARGEST_FIT_ERROR = 5e-3
+# And the last correction over the spread.
+LARGEST_REFINEMENT = 2.5e-3
 
 
 class IsometricMaps:
@@ -139,11 +141,7 @@ class IsometricMaps:
 
     def _diagnose(self, found: Integration, cloud: Cloud, obs: Observations) -> dict[str, Any]:
         solution = found.solution
-        fitted = self.chart_.lift(solution.coordinates.to(obs.device)).cpu()
-        weights = self.chart_.get_buffer("weights").cpu()
-        misfit = (fitted * weights - cloud.values).square().sum(dim=1).mean().sqrt()
-        spread = (cloud.values - cloud.values.mean(dim=0)).square().sum(dim=1).mean().sqrt()
-        fit_error = float(misfit / spread)
+        missed = fit_error(found.fit, solution.coordinates, cloud.values)
         anchors = anchor_indices(len(cloud))
         crossings, gap = count_crossings(
             cloud.values[anchors],
@@ -166,10 +164,15 @@ class IsometricMaps:
                 f"The pairs of neighbours miss the coordinates by {found.residual:.2%} of their lengths: a "
                 "curved space, noisy frames, or too few samples."
             )
-        if not fit_error <= (0.05 if curve else LARGEST_FIT_ERROR + cloud.noise):
+        if not missed <= (0.05 if curve else LARGEST_FIT_ERROR + cloud.noise):
             reasons.append(
-                f"The values are off a smooth function of the coordinates by {fit_error:.2%} of their spread: "
+                f"The values are off a smooth function of the coordinates by {missed:.2%} of their spread: "
                 "the coordinates overlap themselves, or too few samples."
+            )
+        if not (curve or cloud.rough or found.refinement <= LARGEST_REFINEMENT):
+            reasons.append(
+                f"The last correction still moved the coordinates by {found.refinement:.2%} of their spread: "
+                "too few samples."
             )
         if crossings > 0:
             reasons.append(
@@ -180,7 +183,7 @@ class IsometricMaps:
         return {
             "dimension": cloud.dimension,
             "residual": found.residual,
-            "fit_error": fit_error,
+            "fit_error": missed,
             "refinement": found.refinement,
             "rejected_pairs": found.rejected,
             "frustrated_pairs": found.frustrated,

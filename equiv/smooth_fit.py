@@ -162,7 +162,12 @@ class SmoothFit:
 
 
 def fit_smooth(
-    coordinates: Tensor, values: Tensor, periods: Tensor | None = None, count: int | None = None
+    coordinates: Tensor,
+    values: Tensor,
+    periods: Tensor | None = None,
+    count: int | None = None,
+    *,
+    wide: bool = False,
 ) -> SmoothFit:
     r"""Fits values `(n, d)` by a function of coordinates `(n, m)`.
 
@@ -170,18 +175,19 @@ def fit_smooth(
         coordinates: u.
         values: y.
         periods: Lattice vectors, `(p, m)`, or None.
-        count: Number of wide functions, for rough coordinates or noisy frames; None: as many as resolve the
-            samples, among which cross-validation chooses along a curve.
+        count: Number of functions, at most a third of the samples; None: 300, along a curve what
+            cross-validation chooses, and 500 in three dimensions and more.
+        wide: Whether they are wide, for rough coordinates or noisy frames.
     """
     n, m = coordinates.shape
     counts = [count] if count else [25, 75, 300] if m == 1 else [300] if m == 2 else [500]
     # The fit needs no more samples than some tens for each function.
     used = torch.arange(0, n, max(1, n // 20_000))
-    ridges = [10.0**-power for power in range(10 if count else 13)]
+    ridges = [10.0**-power for power in range(10 if wide else 13)]
     fits = []
 
     for size in counts:
-        basis = SmoothBasis.at_farthest_points(coordinates[used], size, periods, 5.0 if count else 4.0)
+        basis = SmoothBasis.at_farthest_points(coordinates[used], size, periods, 5.0 if wide else 4.0)
         coefficients, score = _cross_validated(basis.evaluate(coordinates[used]), values[used], ridges)
         fits.append((score, SmoothFit(basis, coefficients)))
 

@@ -69,7 +69,7 @@ def test_a_hole_is_no_period() -> None:
 @pytest.mark.parametrize(("name", "count"), [("cylinder", 1), ("torus", 2)])
 def test_closed_surfaces_have_their_periods(name: str, count: int) -> None:
     domain = DOMAINS[name]
-    x = domain.sample(1500, seed=1)
+    x = domain.sample(2000, seed=1)
     flat = IsometricMaps().fit(observe(domain, x, 6, seed=1))
     assert flat.accepted_ and flat.periods_ is not None and len(flat.periods_) == count
     assert domain.periods is not None
