@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from equiv.anchors import Motion
+from equiv.outline_fit import Alignment
 from equiv.support import inside
-from equiv.symmetry import Alignment
 
 __all__ = ["Domain", "Registration", "Relation", "overlaps"]
 

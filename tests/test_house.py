@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 ORDER = """
     checks frames observations hooks pushforward bursts tangents probe_arguments probe metric_points mahalanobis neighbors
     kernel epsilon eigenpairs dense_kernel sparse_kernel diffusion_maps
-    gaussian_basis rayleigh_ritz basis_choice galerkin density selection geodesics normal_equations orientation synchronization smooth_fit periods development flattening integration crossings chart isometric lattice strain support anchors supporting_lines symmetry domains registration spectra charted transformation verdict
+    gaussian_basis rayleigh_ritz basis_choice galerkin density selection geodesics normal_equations orientation synchronization smooth_fit periods development flattening integration crossings chart isometric lattice strain support anchors supporting_lines outline_fit symmetry domains registration spectra charted transformation verdict
     comparison error_bounds
     hermite_kernel leave_one_out bootstrap regression hermite_regression frame_inverse determinacy
     frame_alignment paired_coordinates paired
