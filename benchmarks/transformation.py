@@ -2,7 +2,6 @@ r"""True errors of unpaired transformations between random networks, beside thei
 
     python benchmarks/transformation.py                     # all tables: about two hours on two cores
     python benchmarks/transformation.py --pairs 5 square circle      # a few pairs of some cases
-    python benchmarks/transformation.py --peers             # with POT (pip install pot) and paired aligners
 
 Two random networks (one tanh layer of 32, weights from N(0, 1), 3 to 8 outputs) see two unrelated samples of one
 input space; a few anchors are known to correspond. The true error is the RMS of |T(y_A) - y_B| over the RMS spread

@@ -240,9 +240,12 @@ EXCHANGED = {"a": "b", "b": "a", "A": "B", "B": "A"}
 def _mirrored(value: Any) -> Any:
     r"""Names with a part `a` or `b` between underscores, and sentences with the words A and B, exchanged."""
     if isinstance(value, dict):
+        partners = {name: "_".join(EXCHANGED.get(word, word) for word in name.split("_")) for name in value}
+
+        # Where both names are there they keep their places and exchange their entries.
         return {
-            "_".join(EXCHANGED.get(word, word) for word in name.split("_")): _mirrored(entry)
-            for name, entry in value.items()
+            name if partner in value else partner: _mirrored(value.get(partner, entry))
+            for (name, entry), partner in zip(value.items(), partners.values(), strict=True)
         }
 
     if isinstance(value, list):

@@ -118,10 +118,10 @@ def decide(
         return Verdict.INCONCLUSIVE, f"Inconclusive: {'; '.join(reasons)} ({errors})."
 
     verdict, finding = {
-        (True, True): (Verdict.EQUIVALENT, "A and B are equivalent: each determines the other"),
+        (True, True): (Verdict.EQUIVALENT, "The two are equivalent: each determines the other"),
         (True, False): (Verdict.A_DETERMINES_B, "A determines B, but B does not determine A"),
         (False, True): (Verdict.B_DETERMINES_A, "B determines A, but A does not determine B"),
-        (False, False): (Verdict.NOT_EQUIVALENT, "A and B are not equivalent: neither determines the other"),
+        (False, False): (Verdict.NOT_EQUIVALENT, "The two are not equivalent: neither determines the other"),
     }[forward, backward]
 
     return verdict, f"{finding} ({errors})."
