@@ -249,8 +249,9 @@ def search(data: Data, order: Tensor) -> Settings:
         best = _best(few, slopes, _around(best.ridge), found)[1]
 
     lengths = [replace(best, length=h * best.length) for h in (0.7, 1.0, 1.4)]
+    found = _best(more, lengths, (best.ridge,), (torch.inf, best))
 
-    return _best(more, lengths, _around(best.ridge), (torch.inf, best))[1]
+    return _best(more, [found[1]], (0.1 * best.ridge, 10 * best.ridge), found)[1]
 
 
 def _best(

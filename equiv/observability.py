@@ -150,7 +150,8 @@ def select_neurons(obs: Observations, n: int | None = None) -> Tensor:
 
     :math:`j_{il} \in R^m` the l-th row of frame i over the neuron's standard deviation: the logarithm makes the
     worst conditioned samples count most. A set passes if the other neurons follow from it within 5 % of
-    their spread at held-out samples, which is an injectivity test.
+    their spread at held-out samples, which is an injectivity test. Of a set that passes, neurons are dropped
+    again as long as it does.
 
     Arguments:
         obs: Observations with frames. Without, columns are chosen by pivoted QR of the values.
@@ -182,9 +183,22 @@ def select_neurons(obs: Observations, n: int | None = None) -> Tensor:
 
     for count in range(min(smallest, d), len(order) + 1):
         if count == d or _follows(few, order[:count]):
-            return order[:count]
+            return _pruned(few, order[:count], smallest)
 
     return torch.arange(d, device=obs.device) if len(order) < d else order
+
+
+def _pruned(obs: Observations, chosen: Tensor, smallest: int) -> Tensor:
+    r"""Without each neuron that later choices made superfluous."""
+    kept = chosen.tolist()
+
+    for index in chosen.tolist():
+        rest = [k for k in kept if k != index]
+
+        if len(rest) >= smallest and _follows(obs, torch.tensor(rest, device=obs.device)):
+            kept = rest
+
+    return torch.tensor(kept, device=obs.device)
 
 
 def _follows(obs: Observations, chosen: Tensor) -> bool:

@@ -1,0 +1,238 @@
+r"""Paired comparison: the truth table on closed forms, symmetries of the question, evidence of the frames."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from equiv.comparison import Comparison, load
+from equiv.determinacy import determinacy
+from equiv.frame_alignment import aligned_frames
+from equiv.frame_inverse import invert_frames, sensitivity_cut
+from equiv.observations import Observations
+from equiv.paired import compare_paired
+from equiv.paired_coordinates import integrated_coordinates
+
+N = 150
+
+
+def _uniform(n: int, m: int, seed: int = 0) -> Tensor:
+    return 2 * torch.rand(n, m, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) - 1
+
+
+def _observed(function, x: Tensor) -> Observations:  # type: ignore[no-untyped-def]
+    return Observations(function(x), torch.func.vmap(torch.func.jacrev(function))(x))
+
+
+def _curve(x: Tensor) -> Tensor:
+    return torch.cat([x, (2 * x).sin(), x.square()], dim=-1)
+
+
+def _surface(x: Tensor) -> Tensor:
+    s, t = x[..., :1], x[..., 1:2]
+
+    return torch.cat([s + 0.2 * t.square(), t - 0.3 * s * t, (s + t).tanh(), (2 * s - t).sin()], dim=-1)
+
+
+def _other(x: Tensor) -> Tensor:
+    s, t = x[..., :1], x[..., 1:2]
+
+    return torch.cat([(s + 0.5 * t).exp(), t.tanh() + s, (s * t), s - t.square()], dim=-1)
+
+
+def _circle(x: Tensor) -> Tensor:
+    return torch.cat([x.cos(), x.sin()], dim=-1)
+
+
+CASES = {
+    "embeddings": (_surface, _other, _uniform(N, 2), "equivalent"),
+    "projection": (_surface, lambda x: _curve(x[..., :1]), _uniform(N, 2), "a_determines_b"),
+    "unrelated": (
+        lambda x: _curve(x[..., :1]),
+        lambda x: _curve(x[..., 1:]),
+        _uniform(N, 2),
+        "not_equivalent",
+    ),
+    "fold": (lambda x: x.square(), _curve, _uniform(N, 1), "b_determines_a"),
+    "double cover": (_circle, lambda x: _circle(2 * x), math.pi * _uniform(N, 1), "a_determines_b"),
+    "cubic": (lambda x: x**3, _curve, _uniform(N, 1), "equivalent"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_truth_table(name: str) -> None:
+    first, second, x, expected = CASES[name]
+    a, b = _observed(first, x), _observed(second, x)
+    found = compare_paired(a, b)
+    mirrored = compare_paired(b, a)
+
+    assert found.verdict == expected
+    assert mirrored.verdict == found.verdict.mirrored
+    assert mirrored.a_to_b.error == found.b_to_a.error and mirrored.b_to_a.error == found.a_to_b.error
+    assert torch.equal(mirrored.coordinates_a, found.coordinates_b)
+
+
+def test_transformation_holds_on_fresh_inputs_both_ways() -> None:
+    x, fresh = _uniform(300, 2), _uniform(2000, 2, seed=1)
+    found = compare_paired(_observed(_surface, x), _observed(_other, x))
+    a, b = _surface(fresh), _other(fresh)
+
+    def error(map_, source: Tensor, target: Tensor) -> float:  # type: ignore[no-untyped-def]
+        spread = (target - target.mean(dim=0)).square().sum()
+        return ((map_(source) - target).square().sum() / spread).sqrt().item()
+
+    # Analytic maps of two variables from 300 samples with slopes, 900 equations: far below a thousandth.
+    assert error(found.transformation, a, b) < 1e-3
+    assert error(found.transformation.inverse, b, a) < 1e-3
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("d", [1, 4, 300])
+def test_self_comparison_is_exact(dtype: torch.dtype, d: int) -> None:
+    weight = torch.randn(2, d, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    values = torch.tanh(_uniform(N, 2) @ weight).to(dtype)
+    found = compare_paired(Observations(values), Observations(values.clone()))
+
+    assert found.verdict == "equivalent"
+    assert max(found.a_to_b.error.high, found.b_to_a.error.high) < 1e-6
+
+
+def test_permuted_rescaled_and_cast_copies_are_equivalent() -> None:
+    values = _surface(_uniform(N, 2))
+    order = torch.tensor([3, 1, 0, 2])
+    copy = (values[:, order] * torch.tensor([1e-3, -2.0, 50.0, 1.0]) + 3).float()
+    found = compare_paired(Observations(values), Observations(copy.double()))
+
+    assert found.verdict == "equivalent"
+    assert max(found.a_to_b.error.high, found.b_to_a.error.high) < 1e-4  # float32 of the smallest neuron
+
+
+def test_rescaling_neurons_of_the_source_changes_nothing() -> None:
+    x = _uniform(N, 1)
+    a, b = _observed(lambda x: torch.cat([x.square(), x.cos()], dim=-1), x), _observed(_curve, x)
+    scale = torch.tensor([1e3, 1e-3], dtype=torch.float64)
+    scaled = Observations(a.values * scale, a.frames * scale[:, None])
+    plain, changed = compare_paired(a, b).a_to_b.error, compare_paired(scaled, b).a_to_b.error
+
+    # Rounding may tip the choice between settings that do equally well.
+    assert changed.estimate == pytest.approx(plain.estimate, rel=0.01)
+
+
+@pytest.mark.parametrize(("size", "expected"), [(0.01, "equivalent"), (0.3, "b_determines_a")])
+def test_a_leak_decides_by_its_size(size: float, expected: str) -> None:
+    x = _uniform(N, 2)
+    spread = _curve(x[:, :1]).std(dim=0).square().sum().sqrt() / x[:, 1:].std()
+
+    def leaking(x: Tensor) -> Tensor:
+        return torch.cat([_curve(x[..., :1]), size * spread * x[..., 1:]], dim=-1)
+
+    found = compare_paired(_observed(lambda x: _curve(x[..., :1]), x), _observed(leaking, x))
+
+    assert found.verdict == expected
+    assert found.a_to_b.error.low <= size <= found.a_to_b.error.high * 1.05
+
+
+def test_too_few_samples_of_a_rough_map_are_inconclusive() -> None:
+    x = _uniform(40, 2)
+    found = compare_paired(
+        _observed(_surface, x), _observed(lambda x: torch.cat([(30 * x).sin(), (30 * x).cos()], dim=-1), x)
+    )
+
+    assert found.a_to_b.error.low > 0.05  # not learned
+    assert found.verdict == "inconclusive" and "more samples" in found.sentence
+
+
+def test_frames_turned_at_random_change_no_verdict() -> None:
+    x = _uniform(400, 2)
+    a, b = _observed(_surface, x), _observed(_other, x)
+    turn = torch.linalg.qr(torch.randn(400, 2, 2, generator=torch.Generator().manual_seed(0)).double())[0]
+    found = compare_paired(a, Observations(b.values, b.frames @ turn))
+
+    assert found.verdict == "equivalent"
+    assert found.diagnostics["shared_frames"] == "aligned by neighbours"
+
+
+def test_constant_target_is_determined_and_determines_nothing() -> None:
+    x = _uniform(N, 1)
+    found = compare_paired(Observations(_curve(x)), Observations(torch.ones(N, 2, dtype=torch.float64)))
+
+    assert found.verdict in ("a_determines_b", "inconclusive")
+    assert found.verdict != "equivalent"
+
+
+def test_saved_and_loaded_bit_for_bit(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    x = _uniform(N, 2)
+    a, b = _observed(_surface, x), _observed(_other, x)
+    found = compare_paired(a, b)
+    found.save(tmp_path)
+    again = load(tmp_path)
+    assert isinstance(again, Comparison)
+
+    assert again.verdict == found.verdict and again.a_to_b.error == found.a_to_b.error
+    assert torch.equal(again.transformation(a.values), found.transformation(a.values))
+    assert torch.equal(again.transformation.inverse(b.values), found.transformation.inverse(b.values))
+    assert len(found.summary().splitlines()) < 50
+
+
+def test_determinacy_of_known_null_spaces_and_folds() -> None:
+    x = _uniform(500, 2)
+    a = _observed(lambda x: x[..., :1] * torch.ones(2).double(), x)
+    b = _observed(lambda x: torch.cat([3 * x[..., :1], 4 * x[..., 1:]], dim=-1), x)
+    assert a.frames is not None and b.frames is not None
+    hidden = determinacy(a.values, b.values, a.frames, b.frames)
+    shown = determinacy(b.values, a.values, b.frames, a.frames)
+
+    # |J_B N| / |J_B| = 4 / sqrt(9 + 16).
+    assert hidden.leak == pytest.approx(0.8) and hidden.leaking_share == 1
+    assert shown.leak < 1e-6 and shown.leaking_share == 0 and shown.folded == 0
+
+    line = _uniform(500, 1)
+    folded, whole = _observed(lambda x: x.square(), line), _observed(lambda x: x.clone(), line)
+    assert folded.frames is not None and whole.frames is not None
+    found = determinacy(folded.values, whole.values, folded.frames, whole.frames)
+
+    # No map from x^2 beats predicting 0 for x: the whole spread is lost.
+    assert found.fold == pytest.approx(1, rel=0.15) and found.folded == pytest.approx(250, rel=0.2)
+
+
+def test_inverse_of_frames_is_the_pseudo_inverse() -> None:
+    generator = torch.Generator().manual_seed(0)
+
+    for d, m in ((5, 2), (2, 5), (3, 3)):
+        frames = torch.randn(20, d, m, generator=generator, dtype=torch.float64)
+        frames[3] = frames[3, :, :1]  # rank one
+        found = invert_frames(frames, sensitivity_cut(frames))
+        torch.testing.assert_close(found, torch.linalg.pinv(frames, rtol=1e-6), atol=1e-6, rtol=1e-6)
+
+
+def test_alignment_finds_the_turn_and_leaves_what_is_aligned() -> None:
+    x = _uniform(800, 2)
+    a, b = _observed(_surface, x), _observed(_other, x)
+    assert a.frames is not None and b.frames is not None
+    turn = torch.linalg.qr(torch.randn(800, 2, 2, generator=torch.Generator().manual_seed(0)).double())[0]
+    found = aligned_frames(a.values, b.values, a.frames, b.frames @ turn)
+
+    assert aligned_frames(a.values, b.values, a.frames, b.frames) is b.frames
+    assert found is not None
+    # Steps to 6 neighbours of 800 in the square: 0.1 long, so first-order frames err by a few percent.
+    assert (found - b.frames).norm() < 0.05 * b.frames.norm()
+
+
+def test_integrated_coordinates_are_the_inputs() -> None:
+    x = _uniform(800, 2)
+    a, b = _observed(_surface, x), _observed(_other, x)
+    assert a.frames is not None and b.frames is not None
+    found = integrated_coordinates(a.values, b.values, a.frames, b.frames)
+    assert found is not None
+
+    for coordinates in found:
+        assert (coordinates - (x - x.mean(dim=0))).square().mean().sqrt() < 0.01 * x.std()
+
+
+def test_coordinates_of_a_closed_curve_are_not_integrated() -> None:
+    x = math.pi * _uniform(400, 1)
+    a = _observed(_circle, x)
+    assert a.frames is not None
+
+    assert integrated_coordinates(a.values, a.values, a.frames, a.frames) is None
