@@ -69,7 +69,7 @@ def determinacy(source: Tensor, target: Tensor, source_frames: Tensor, target_fr
     for rows in samples.split(max(1, MEMORY // source_frames[0].numel())):
         inverse = invert_frames(source_frames[rows], cut)
         slope = target_frames[rows]
-        hidden[rows] = (slope - slope @ inverse @ source_frames[rows]).square().sum(dim=(1, 2))
+        hidden[rows] = (slope - slope @ (inverse @ source_frames[rows])).square().sum(dim=(1, 2))
         du = (inverse @ step[rows, :, None])[:, :, 0]
         said[rows] = (slope @ du[:, :, None])[:, :, 0].square().sum(dim=1)
         # The same step seen from its other end: every sample that has one of these as its nearest.

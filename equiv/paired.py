@@ -86,7 +86,7 @@ def _compared(a: Observations, b: Observations, tolerance: float, confidence: fl
                 f"folded_samples_{name}": found.folded,
             }
 
-        diagnostics |= {f"unavoidable_error_{name}": floor, f"regression_{name}": _described(fit)}
+        diagnostics |= {f"unavoidable_error_{name}": floor, f"regression_{name}": fit.description}
         doubts.append([] if floor > tolerance else [_doubt(source_frames is not None)])
 
     verdict, sentence = decide(
@@ -120,16 +120,6 @@ def _doubt(frames: bool) -> str:
         return "no leak, fold or crossing accounts for the error, which more samples may lower"
 
     return "the error still falls with the number of samples"
-
-
-def _described(fit: Fit) -> str:
-    if fit.settings is None:
-        return "affine"
-
-    return (
-        f"{fit.settings.kind} kernel, length {fit.settings.length:.2g}, whitening {fit.settings.whitening:g}, "
-        f"ridge {fit.settings.ridge:.0e}, slopes {fit.settings.slope:g}, {fit.rows} equations"
-    )
 
 
 def _error(fit: Fit, confidence: float, seed: int) -> Interval:

@@ -1,7 +1,8 @@
-r"""The map from A's activations to B's that pairs and frames determine: Hermite kernel regression."""
+r"""Kernel maps: an affine part plus radial kernels and their derivatives, as a module."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 from equiv.hermite_kernel import profile
 from equiv.transformation import Map, savable
 
-__all__ = ["KernelMap"]
+__all__ = ["Fit", "KernelMap", "typical_radius"]
 
 BLOCK = 256  # training points whose kernel values are held at a time
 
@@ -122,6 +123,31 @@ class KernelMap(Map):
 
     def _scaled(self, values: Tensor) -> Tensor:
         return (values.to(self.metric.dtype) - self.center) @ self.metric
+
+
+@dataclass(frozen=True)
+class Fit:
+    r"""A map with what it gets wrong where it was not shown the answer.
+
+    Attributes:
+        map: The map.
+        squared: Squared held-out errors over the target's mean square spread, `(n,)`.
+        half: The same of the map learned from half of the samples, `(n / 2,)`.
+        description: What was chosen, in words.
+    """
+
+    map: KernelMap
+    squared: Tensor
+    half: Tensor
+    description: str
+
+
+def typical_radius(points: Tensor) -> Tensor:
+    r"""Three times the 95th percentile of the distances from a sample to its nearest, over 2,000 samples."""
+    some = points[:2000]
+    distance = torch.cdist(some, some).fill_diagonal_(torch.inf).amin(dim=1)
+
+    return 3 * torch.quantile(distance, 0.95) if len(some) > 1 else distance.new_zeros(())
 
 
 def _squared(a: Tensor, b: Tensor) -> Tensor:
