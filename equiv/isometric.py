@@ -3,6 +3,7 @@ r"""Isometric coordinates: the frames of an observed manifold integrated to a fl
 import math
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -79,6 +80,9 @@ class IsometricMaps:
                 "'neighbors'."
             )
 
+        # Worked off in an order of their own: that in which the samples come changes nothing.
+        order = torch.from_numpy(np.lexsort(obs.values.cpu().numpy().T[::-1]))
+        obs = obs.subset(order)
         values = obs.values.detach().double().cpu()
         weights = neuron_weights(values)
         cloud = self._cloud(obs, values, weights)
@@ -95,7 +99,7 @@ class IsometricMaps:
             found = integrate_from(cloud, start, coarse.solution.periods)
 
         self.chart_ = build_chart(found, cloud.values, values, weights).to(obs.device)
-        self.coordinates_ = found.solution.coordinates.to(obs.values)
+        self.coordinates_ = found.solution.coordinates[order.argsort()].to(obs.values)
         periods = found.solution.periods
         self.periods_ = None if periods is None else periods.to(obs.values)
         self.residual_ = found.residual

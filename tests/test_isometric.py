@@ -221,3 +221,12 @@ def test_float32_is_kept(square: tuple[Tensor, Observations]) -> None:
     flat = IsometricMaps().fit(square[1].to(torch.float32))
     assert flat.coordinates_.dtype == torch.float32
     assert flat.transform(square[1].values.float()).dtype == torch.float32
+
+
+@pytest.mark.parametrize("name", ["circle", "square"])
+def test_the_order_of_the_samples_changes_nothing_at_all(name: str) -> None:
+    obs = observe(DOMAINS[name], DOMAINS[name].sample(300, seed=1), 5, seed=1)
+    order = torch.randperm(300, generator=torch.Generator().manual_seed(1))
+    one, other = IsometricMaps().fit(obs), IsometricMaps().fit(obs.subset(order))
+    assert torch.equal(other.coordinates_, one.coordinates_[order])
+    assert torch.equal(other.transform(obs.values), one.transform(obs.values))
