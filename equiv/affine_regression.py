@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from equiv.pair_data import PairData, inverse_deviation
+from equiv.pair_data import PairData, neuron_weights
 from equiv.regression import Fit, KernelMap, typical_radius
 
 __all__ = ["least_squares", "matched_neurons"]
@@ -42,7 +42,8 @@ def matched_neurons(data: PairData, source: Tensor) -> Fit:
     only meaningful where they vanish: the best of many correlations is no held-out estimate.
     """
     n = len(data)
-    weight = inverse_deviation(source)
+    deviation = (source - data.center).square().mean(dim=0).sqrt()
+    weight = torch.where(neuron_weights(source) > 0, 1 / deviation, 0.0)
     standardised = (source - data.center) * weight
     correlation = standardised.T @ data.target / n
     nearest = correlation.abs().argmax(dim=0)

@@ -13,11 +13,13 @@ import torch
 from torch import Tensor
 
 from equiv.frame_inverse import invert_frames, sensitivity_cut
+from equiv.pair_data import neuron_weights
 
 __all__ = ["Determinacy", "determinacy"]
 
 FEW = 8  # fewer folded samples than this are no evidence of an open set
 EXCESS = 4.0  # B moves this many times farther than the frames at both ends say: not one sheet
+MOST_NEIGHBORS = 10
 BLOCK = 512
 MEMORY = 2**24  # numbers in a block of frames
 
@@ -34,12 +36,16 @@ class Determinacy:
             each other in A's: :math:`(\sum_{i \in F} |y_{B,i} - y_{B,j(i)}|^2 / 2 n)^{1/2}`, j(i) the nearest
             sample in A, F the samples where that pair is no move along one sheet.
         folded: Number of samples in F; two sheets over each other everywhere give about half of all.
+        confusion: Squared error over B's mean square spread if T takes a neighbour's sheet for a sample's own
+            halfway, :math:`\max_j |y_{B,i} - y_{B,j}|^2 / 4` over the 2m + 2 nearest in A that lie on another
+            sheet, shape `(n,)`; 0 where there are none. Images that cross themselves have it on small sets.
     """
 
     leak: float
     leaking_share: float
     fold: float
     folded: int
+    confusion: Tensor
 
     @property
     def floor(self) -> float:
@@ -59,44 +65,41 @@ def determinacy(source: Tensor, target: Tensor, source_frames: Tensor, target_fr
         target_frames: B's frames along the same directions of the input space, `(n, d_b, m)`.
     """
     source, target = source.double(), target.double()
-    source_frames, target_frames = source_frames.double(), target_frames.double()
-    nearest = _nearest(source)
-    step, moved = source[nearest] - source, (target - target[nearest]).square().sum(dim=1)
-    hidden, said, other = (torch.zeros_like(moved) for _ in range(3))
+    n, _, m = source_frames.shape
+    nearest = _nearest(source * neuron_weights(source, source_frames), min(2 * m + 2, MOST_NEIGHBORS, n - 1))
+    count = nearest.shape[1]
+    tail, head = torch.arange(n, device=source.device).repeat_interleave(count), nearest.flatten()
+    moved = (target[head] - target[tail]).square().sum(dim=1)
+    said, hidden = torch.zeros_like(moved), moved.new_zeros(n)
     cut = sensitivity_cut(source_frames)
-    samples = torch.arange(len(source), device=source.device)
 
-    for rows in samples.split(max(1, MEMORY // source_frames[0].numel())):
-        inverse = invert_frames(source_frames[rows], cut)
-        slope = target_frames[rows]
-        hidden[rows] = (slope - slope @ (inverse @ source_frames[rows])).square().sum(dim=(1, 2))
-        du = (inverse @ step[rows, :, None])[:, :, 0]
-        said[rows] = (slope @ du[:, :, None])[:, :, 0].square().sum(dim=1)
-        # The same step seen from its other end: every sample that has one of these as its nearest.
-        ends = torch.isin(nearest, rows).nonzero()[:, 0]
-        place = nearest[ends] - rows[0]
-        du = (inverse[place] @ step[ends, :, None])[:, :, 0]
-        seen = (slope[place] @ du[:, :, None])[:, :, 0].square().sum(dim=1)
-        other[ends] = seen
+    for rows in torch.arange(n, device=source.device).split(max(1, MEMORY // source_frames[0].numel())):
+        frames, slope = source_frames[rows].double(), target_frames[rows].double()
+        inverse = invert_frames(frames, cut)
+        hidden[rows] = (slope - slope @ (inverse @ frames)).square().sum(dim=(1, 2))
 
-    total = target_frames.square().sum(dim=(1, 2))
+        for end in (tail, head):
+            edges = torch.isin(end, rows).nonzero()[:, 0]
+            place = end[edges] - rows[0]
+            step = source[head[edges]] - source[tail[edges]]
+            du = torch.einsum("emd,ed->em", inverse[place], step)
+            seen = torch.einsum("edm,em->ed", slope[place], du).square().sum(dim=1)
+            said[edges] = torch.maximum(said[edges], seen)
+
+    total = target_frames.double().square().sum(dim=(1, 2))
     leak = (hidden.sum() / total.sum().clamp_min(1e-300)).sqrt().item()
     leaking = (hidden > 1e-6 * total.mean()).double().mean().item()
-    said = torch.maximum(said, other)
     # B's rounding in float32 is not a fold.
     rounding = (1e-5 * target.abs().max()).square()
-    folded = (moved > EXCESS**2 * said) & (moved > rounding)
     spread = (target - target.mean(dim=0)).square().sum(dim=1).mean().clamp_min(1e-300)
-    fold = ((moved * folded).mean() / (2 * spread)).sqrt().item()
+    other = torch.where((moved > EXCESS**2 * said) & (moved > rounding), moved / spread, 0.0).view(n, count)
+    fold = (other[:, 0].mean() / 2).sqrt().item()
 
-    return Determinacy(leak, leaking, fold, int(folded.sum().item()))
+    return Determinacy(leak, leaking, fold, int((other[:, 0] > 0).sum().item()), other.amax(dim=1) / 4)
 
 
-def _nearest(values: Tensor) -> Tensor:
-    r"""Index of each sample's nearest other sample, neurons standardised, `(n,)`."""
-    values = values - values.mean(dim=0)
-    deviation = values.square().mean(dim=0).sqrt()
-    values = values / torch.where(deviation > 1e-12 * deviation.max(), deviation, 1.0)
+def _nearest(values: Tensor, count: int) -> Tensor:
+    r"""Indices of each sample's nearest other samples, `(n, count)`."""
     found = []
 
     for start in range(0, len(values), BLOCK):
@@ -104,6 +107,6 @@ def _nearest(values: Tensor) -> Tensor:
         distance = torch.cdist(rows, values)
         index = torch.arange(len(rows), device=values.device)
         distance[index, start + index] = torch.inf
-        found.append(distance.argmin(dim=1))
+        found.append(distance.topk(count, largest=False).indices)
 
     return torch.cat(found)

@@ -70,7 +70,12 @@ def fit_map(
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(source), generator=generator).to(source.device)
     data = standardise(source, target, source_frames, target_frames, generator)
-    fits: list[Fit | None] = [matched_neurons(data, source), least_squares(data)]
+    matched = matched_neurons(data, source)
+
+    if not data.basis.any():
+        return replace(matched, description="the target's mean, of a constant source")
+
+    fits: list[Fit | None] = [matched, least_squares(data)]
 
     for fit in fits:
         if fit is not None and fit.squared.mean() < EXACT**2:
@@ -80,13 +85,11 @@ def fit_map(
     fits = [fits[1], _final(data, search(data, order), order)]
     solved = [fit for fit in fits if fit is not None]
 
-    return min(solved, key=lambda fit: fit.squared.mean().item(), default=_undefined(data, source))
+    return min(solved, key=lambda fit: fit.squared.mean().item(), default=_undefined(matched))
 
 
-def _undefined(data: PairData, source: Tensor) -> Fit:
+def _undefined(fit: Fit) -> Fit:
     r"""Stands where no system could be solved: an error of NaN, which no verdict accepts."""
-    fit = matched_neurons(data, source)
-
     return replace(fit, squared=fit.squared * torch.nan, half=fit.half * torch.nan, description="unsolved")
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-__all__ = ["PairData", "standardise"]
+__all__ = ["PairData", "neuron_weights", "standardise"]
 
 MAX_DIRECTIONS = 4  # derivatives used per sample
 FLAT = 1e-12  # deviations below this share of a neuron's largest value are rounding
@@ -19,7 +19,7 @@ class PairData:
 
     Attributes:
         center: Mean of A's activations, `(d_a,)`.
-        basis: Activations to principal coordinates of the standardised neurons, `(d_a, k)`.
+        basis: Activations to principal coordinates of the weighted neurons, `(d_a, k)`.
         scale: Standard deviations of the principal coordinates, `(k,)`, descending.
         middle: Mean of B's activations, `(d_b,)`.
         spread: RMS distance of B's activations from their mean, `()`.
@@ -72,13 +72,13 @@ def standardise(
 ) -> PairData:
     r"""Standardises pairs; arguments as in `equiv.hermite_regression.fit_map`.
 
-    A's neurons are divided by their standard deviations first, so that rescaling neurons changes nothing; dead
-    neurons and directions without variance are left out. Of the directions of the input space as many random
+    A's neurons are made comparable first, so that rescaling them changes nothing; dead neurons and directions
+    without variance are left out. Of the directions of the input space as many random
     orthonormal ones are kept at each sample as are used: random ones favour none.
     """
     n = len(source)
     center = source.mean(dim=0)
-    weight = inverse_deviation(source)
+    weight = neuron_weights(source, source_frames)
     standardised = (source - center) * weight
 
     if n > source.shape[1]:
@@ -118,9 +118,31 @@ def standardise(
     )
 
 
-def inverse_deviation(values: Tensor) -> Tensor:
-    r"""One over each neuron's standard deviation, 0 for dead ones, `(d,)`."""
-    deviation = (values - values.mean(dim=0)).square().mean(dim=0).sqrt()
-    alive = deviation > FLAT * values.abs().amax(dim=0)
+def neuron_weights(values: Tensor, frames: Tensor | None = None) -> Tensor:
+    r"""Factors that make neurons comparable whatever their scale, 0 for dead ones, `(d,)`.
 
-    return torch.where(alive, 1 / torch.where(alive, deviation, 1.0), 0.0)
+    With frames, one over each neuron's steepest slope :math:`\max_i |j_{il}|`; without, one over its largest
+    distance from its mean. Standard deviations would not do: a ReLU neuron that is active at few samples
+    would tear these away from all others.
+
+    Arguments:
+        values: Activations, shape `(n, d)`.
+        frames: Frames, shape `(n, d, m)`, or None.
+    """
+    reach = (values - values.mean(dim=0)).abs().amax(dim=0)
+    alive = reach > FLAT * values.abs().amax(dim=0)
+    reach = torch.where(alive, reach, 1.0)
+
+    if frames is None:
+        return torch.where(alive, 1 / reach, 0.0)
+
+    slope = frames.double().square().sum(dim=2).amax(dim=0).sqrt()
+    moving = alive & (slope > 0)
+
+    if not moving.any():
+        return torch.where(alive, 1 / reach, 0.0)
+
+    # Neurons that vary but have no slope anywhere are brought to the typical extent of the others.
+    extent = (reach / torch.where(moving, slope, 1.0))[moving].median()
+
+    return torch.where(moving, 1 / torch.where(moving, slope, 1.0), torch.where(alive, extent / reach, 0.0))

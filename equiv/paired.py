@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from equiv.bootstrap import relative_rms
 from equiv.comparison import Comparison, Direction
 from equiv.determinacy import determinacy
 from equiv.frame_alignment import aligned_frames
-from equiv.hermite_regression import Fit, fit_map
+from equiv.hermite_regression import fit_map
+from equiv.learning_curve import remaining_error, resolution
 from equiv.observations import Observations
+from equiv.pair_data import neuron_weights
 from equiv.paired_coordinates import canonical_coordinates, integrated_coordinates
 from equiv.transformation import Transformation
-from equiv.verdict import Interval, decide
+from equiv.verdict import decide
 
 __all__ = ["compare_paired"]
 
 MAX_DIMENSION = 6  # of an input space whose coordinates are integrated
+MIN_SAMPLES = 10
+PLOTTED = 3  # canonical variables where no frame tells the dimension
+SPARSE = 0.4  # resolution above which the samples do not show what happens at small scale
 
 
 def compare_paired(
@@ -55,98 +61,124 @@ def _order(obs: Observations) -> tuple[float, ...]:
 
 
 def _compared(a: Observations, b: Observations, tolerance: float, confidence: float, seed: int) -> Comparison:
-    frames_a, frames_b = _shared_frames(a, b)
-    there = fit_map(a.values, b.values, frames_a, frames_b, seed)
-    back = fit_map(b.values, a.values, frames_b, frames_a, seed)
-    a_to_b = _error(there, confidence, seed)
-    b_to_a = _error(back, confidence, seed)
-    diagnostics: dict[str, Any] = {
-        "paired": True,
-        "method": "regression on pairs and frames" if frames_a is not None else "regression on pairs",
-        "intrinsic_dimension_a": _rank(a),
-        "intrinsic_dimension_b": _rank(b),
-    }
-    diagnostics["shared_frames"] = _sharing(a, b, frames_b)
-    doubts: list[list[str]] = []
-
-    for name, fit, source, target, source_frames, target_frames in (
-        ("a_to_b", there, a, b, frames_a, frames_b),
-        ("b_to_a", back, b, a, frames_b, frames_a),
-    ):
-        floor = _floor(fit, _dimension(a, b))
-        diagnostics |= {f"error_of_half_{name}": fit.half.mean().sqrt().item()}
-
-        if source_frames is not None and target_frames is not None:
-            found = determinacy(source.values, target.values, source_frames, target_frames)
-            floor = found.floor
-            diagnostics |= {
-                f"leak_{name}": found.leak,
-                f"leaking_share_{name}": found.leaking_share,
-                f"fold_{name}": found.fold,
-                f"folded_samples_{name}": found.folded,
-            }
-
-        diagnostics |= {f"unavoidable_error_{name}": floor, f"regression_{name}": fit.description}
-        doubts.append([] if floor > tolerance else [_doubt(source_frames is not None)])
-
+    # A copy of a sample would be found again when the sample is left out.
+    distinct, copies = _distinct(a, b)
+    seen_a, seen_b = a.subset(distinct), b.subset(distinct)
+    frames_a, frames_b = _shared_frames(seen_a, seen_b)
+    there = _Side(seen_a, seen_b, frames_a, frames_b, tolerance, confidence, seed)
+    back = _Side(seen_b, seen_a, frames_b, frames_a, tolerance, confidence, seed)
     verdict, sentence = decide(
-        a_to_b,
-        b_to_a,
+        there.error,
+        back.error,
         tolerance,
         confidence=confidence,
-        doubts_a_to_b=doubts[0],
-        doubts_b_to_a=doubts[1],
+        blocking=_blocking(seen_a, seen_b),
+        doubts_a_to_b=there.doubts,
+        doubts_b_to_a=back.doubts,
     )
-    kind, coordinates_a, coordinates_b = _coordinates(a, b, frames_a, frames_b)
-    diagnostics["coordinates"] = kind
+    kind, coordinates_a, coordinates_b = _coordinates(seen_a, seen_b, frames_a, frames_b)
 
     return Comparison(
         verdict=verdict,
-        a_to_b=Direction(a_to_b),
-        b_to_a=Direction(b_to_a),
-        transformation=Transformation(there.map, back.map),
+        a_to_b=Direction(there.error),
+        b_to_a=Direction(back.error),
+        transformation=Transformation(there.fit.map, back.fit.map),
         symmetries=1,
-        coordinates_a=coordinates_a.to(a.values),
-        coordinates_b=coordinates_b.to(b.values),
-        diagnostics=diagnostics,
+        coordinates_a=coordinates_a[copies].to(a.values),
+        coordinates_b=coordinates_b[copies].to(b.values),
+        diagnostics={
+            "paired": True,
+            "method": "regression on pairs" if frames_a is None else "regression on pairs and frames",
+            "samples": len(distinct),
+            "intrinsic_dimension_a": _rank(a),
+            "intrinsic_dimension_b": _rank(b),
+            "frames": _sharing(seen_a, seen_b, frames_b),
+            **{f"{name}_a_to_b": value for name, value in there.evidence.items()},
+            **{f"{name}_b_to_a": value for name, value in back.evidence.items()},
+            "coordinates": kind,
+        },
         sentence=sentence,
         tolerance=tolerance,
         confidence=confidence,
     )
 
 
-def _doubt(frames: bool) -> str:
-    if frames:
-        return "no leak, fold or crossing accounts for the error, which more samples may lower"
+class _Side:
+    r"""One direction: the map, its error, and the evidence on whether a large error is final."""
 
-    return "the error still falls with the number of samples"
+    def __init__(
+        self,
+        source: Observations,
+        target: Observations,
+        source_frames: Tensor | None,
+        target_frames: Tensor | None,
+        tolerance: float,
+        confidence: float,
+        seed: int,
+    ) -> None:
+        self.fit = fit_map(source.values, target.values, source_frames, target_frames, seed)
+        self.evidence: dict[str, Any] = {
+            "error_of_half": self.fit.half.mean().sqrt().item(),
+            "regression": self.fit.description,
+        }
+        self.doubts: list[str] = []
+
+        if source_frames is not None and target_frames is not None:
+            found = determinacy(source.values, target.values, source_frames, target_frames)
+            self.error = relative_rms(self.fit.squared, confidence, seed, possible=found.confusion)
+            self.evidence |= {
+                "leak": found.leak,
+                "leaking_share": found.leaking_share,
+                "fold": found.fold,
+                "folded_samples": found.folded,
+                "crossing_samples": int((found.confusion > 0).sum().item()),
+            }
+
+            if found.floor <= tolerance:
+                self.doubts.append(
+                    "no leak, fold or crossing accounts for the error, which more samples may lower"
+                )
+
+            return
+
+        self.error = relative_rms(self.fit.squared, confidence, seed)
+        remaining = remaining_error(self.fit, _rank(source) or _rank(target))
+        self.evidence |= {"remaining_error": remaining, "resolution": resolution(source.values)}
+
+        if self.evidence["resolution"] > SPARSE:
+            self.doubts.append("no two samples of the source are near each other")
+        elif remaining <= tolerance:
+            self.doubts.append("the error still falls with the number of samples")
 
 
-def _error(fit: Fit, confidence: float, seed: int) -> Interval:
-    return relative_rms(fit.squared, confidence, seed)
+def _distinct(a: Observations, b: Observations) -> tuple[Tensor, Tensor]:
+    r"""Indices of the first of all equal pairs `(l,)`, and each sample's place among them `(n,)`."""
+    joint = torch.cat([a.values.double(), b.values.double()], dim=1)
+    _, copies = joint.unique(dim=0, return_inverse=True)
+    first = torch.full_like(copies, len(copies))
+    first.scatter_reduce_(0, copies, torch.arange(len(copies), device=copies.device), "amin")
+    order = first[first < len(copies)].sort().values
+    place = torch.empty_like(first)
+    place[copies[order]] = torch.arange(len(order), device=copies.device)
+
+    return order, place[copies]
+
+
+def _blocking(a: Observations, b: Observations) -> list[str]:
+    reasons = []
+
+    if len(a) < MIN_SAMPLES:
+        reasons.append(f"{len(a)} distinct samples are too few, at least {MIN_SAMPLES} are needed")
+
+    if not any(neuron_weights(obs.values).any() for obs in (a, b)):
+        reasons.append("all neurons on both sides are constant")
+
+    return reasons
 
 
 def _rank(obs: Observations) -> int | None:
     r"""The rank that most frames have."""
     return None if obs.rank is None else int(obs.rank.median().item())
-
-
-def _dimension(a: Observations, b: Observations) -> int:
-    ranks = [int(obs.rank.max().item()) for obs in (a, b) if obs.rank is not None]
-
-    return max([*ranks, 1]) if ranks else 4
-
-
-def _floor(fit: Fit, dimension: int) -> float:
-    r"""The error left after any further fall, extrapolated at the slowest rate of a Lipschitz map.
-
-    With the error's square going from :math:`e_{n/2}^2` to :math:`e_n^2` and falling as :math:`n^{-2/m}`,
-    :math:`e_\infty^2 = e_n^2 - (e_{n/2}^2 - e_n^2) / (2^{2/m} - 1)`.
-    """
-    full, half = fit.squared.mean().item(), fit.half.mean().item()
-    floor = full - max(half - full, 0.0) / (2 ** (2 / dimension) - 1)
-
-    return max(floor, 0.0) ** 0.5
 
 
 def _shared_frames(a: Observations, b: Observations) -> tuple[Tensor | None, Tensor | None]:
@@ -178,4 +210,7 @@ def _coordinates(
         if integrated is not None:
             return "frames integrated along neighbours", *integrated
 
-    return "canonical variables", *canonical_coordinates(a.values, b.values, _dimension(a, b))
+    ranks = [rank for obs in (a, b) if (rank := _rank(obs)) is not None]
+    m = max(ranks, default=min(PLOTTED, a.values.shape[1], b.values.shape[1]))
+
+    return "canonical variables", *canonical_coordinates(a.values, b.values, max(m, 1))

@@ -15,7 +15,7 @@ ORDER = """
     gaussian_basis rayleigh_ritz basis_choice galerkin density selection geodesics normal_equations orientation synchronization smooth_fit periods development flattening integration crossings chart isometric lattice strain support anchors supporting_lines outline_fit symmetry domains registration spectra charted transformation verdict
     comparison error_bounds
     hermite_kernel leave_one_out bootstrap regression pair_data affine_regression hermite_regression frame_inverse determinacy
-    frame_alignment paired_coordinates paired
+    frame_alignment learning_curve paired_coordinates paired
     unpaired compare observability classes baselines drawing panels captions camera_figures plot links
     markup ticks svg linked_charts chart_evidence sections report
 """.split()

@@ -150,15 +150,42 @@ def test_frames_turned_at_random_change_no_verdict() -> None:
     found = compare_paired(a, Observations(b.values, b.frames @ turn))
 
     assert found.verdict == "equivalent"
-    assert found.diagnostics["shared_frames"] == "aligned by neighbours"
+    assert found.diagnostics["frames"] == "aligned by neighbours"
 
 
 def test_constant_target_is_determined_and_determines_nothing() -> None:
-    x = _uniform(N, 1)
-    found = compare_paired(Observations(_curve(x)), Observations(torch.ones(N, 2, dtype=torch.float64)))
+    constant = Observations(torch.full((N, 2), 0.1, dtype=torch.float64))
+    found = compare_paired(Observations(_curve(_uniform(N, 1))), constant)
 
-    assert found.verdict in ("a_determines_b", "inconclusive")
-    assert found.verdict != "equivalent"
+    assert found.verdict == "a_determines_b"
+    assert compare_paired(constant, constant).verdict == "inconclusive"
+
+
+def test_copies_of_samples_add_no_evidence() -> None:
+    x = _uniform(40, 4)
+    a, b = Observations(x), Observations((9 * x).sin())
+    twice = torch.arange(40).repeat(3)
+    once, thrice = compare_paired(a, b), compare_paired(a.subset(twice), b.subset(twice))
+
+    assert thrice.a_to_b.error == once.a_to_b.error and thrice.verdict == once.verdict
+    assert thrice.diagnostics["samples"] == 40
+    assert torch.equal(thrice.coordinates_a, once.coordinates_a[twice])
+
+
+@pytest.mark.parametrize("n", [2, 3, 9])
+def test_few_samples_are_inconclusive(n: int) -> None:
+    x = _uniform(n, 2)
+
+    assert compare_paired(Observations(_surface(x)), Observations(_other(x))).verdict == "inconclusive"
+
+
+def test_without_frames_the_learning_curve_tells_a_fold_from_too_few_samples() -> None:
+    x, many = _uniform(N, 1), _uniform(40, 8)
+    fold = compare_paired(Observations(x.square()), Observations(_curve(x)))
+    sparse = compare_paired(Observations(many), Observations((9 * many).sin()))
+
+    assert fold.verdict == "b_determines_a"
+    assert sparse.verdict == "inconclusive" and "near each other" in sparse.sentence
 
 
 def test_saved_and_loaded_bit_for_bit(tmp_path) -> None:  # type: ignore[no-untyped-def]
