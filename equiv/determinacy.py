@@ -19,6 +19,7 @@ __all__ = ["Determinacy", "determinacy"]
 
 FEW = 8  # fewer folded samples than this are no evidence of an open set
 EXCESS = 4.0  # B moves this many times farther than the frames at both ends say: not one sheet
+RESOLVED = 0.1  # errors below this share of the distance between two sheets tell them apart
 MOST_NEIGHBORS = 10
 BLOCK = 512
 MEMORY = 2**24  # numbers in a block of frames
@@ -55,7 +56,13 @@ class Determinacy:
         return (self.leak**2 + fold**2) ** 0.5
 
 
-def determinacy(source: Tensor, target: Tensor, source_frames: Tensor, target_frames: Tensor) -> Determinacy:
+def determinacy(
+    source: Tensor,
+    target: Tensor,
+    source_frames: Tensor,
+    target_frames: Tensor,
+    missed: Tensor | None = None,
+) -> Determinacy:
     r"""Compares null(J_A) with null(J_B), and neighbours in A with how far apart they are in B.
 
     Arguments:
@@ -63,6 +70,9 @@ def determinacy(source: Tensor, target: Tensor, source_frames: Tensor, target_fr
         target: B's activations at the same inputs, `(n, d_b)`.
         source_frames: A's frames, shape `(n, d_a, m)`.
         target_frames: B's frames along the same directions of the input space, `(n, d_b, m)`.
+        missed: Squared held-out errors of a map from A over B's mean square spread, shape `(n,)`. Sheets
+            that it tells apart, though they are near each other in A, count as different places. None: no
+            map is known.
     """
     source, target = source.double(), target.double()
     n, _, m = source_frames.shape
@@ -92,7 +102,12 @@ def determinacy(source: Tensor, target: Tensor, source_frames: Tensor, target_fr
     # B's rounding in float32 is not a fold.
     rounding = (1e-5 * target.abs().max()).square()
     spread = (target - target.mean(dim=0)).square().sum(dim=1).mean().clamp_min(1e-300)
-    other = torch.where((moved > EXCESS**2 * said) & (moved > rounding), moved / spread, 0.0).view(n, count)
+    other = torch.where((moved > EXCESS**2 * said) & (moved > rounding), moved / spread, 0.0)
+
+    if missed is not None:
+        other = torch.where(torch.maximum(missed[tail], missed[head]) > RESOLVED**2 * other, other, 0.0)
+
+    other = other.view(n, count)
     fold = (other[:, 0].mean() / 2).sqrt().item()
 
     return Determinacy(leak, leaking, fold, int((other[:, 0] > 0).sum().item()), other.amax(dim=1) / 4)

@@ -188,13 +188,14 @@ def _final(data: PairData, settings: Settings, order: Tensor) -> Fit | None:
     some = slice(0, 200)
     fitted = part.target[some] - settings.ridge * solution.coefficients.view(n, 1 + r, -1)[some, 0]
     rounding = ((map_.evaluate(map_.points[some]) - data.middle) / data.spread - fitted).square()
-    squared = solution.errors.square().sum(dim=1) + rounding.sum(dim=1).mean()
+    squared = data.target.new_empty(len(data))
+    squared[order[:n]] = solution.errors.square().sum(dim=1) + rounding.sum(dim=1).mean()
     rest = order[n:]
 
     if len(rest):
         lengths = _scaled(part, settings)[2]
         missed = (map_.evaluate(data.values[rest] * lengths) - data.middle) / data.spread - data.target[rest]
-        squared = torch.cat([squared, missed.square().sum(dim=1)])
+        squared[rest] = missed.square().sum(dim=1)
 
     return Fit(
         map_,

@@ -124,7 +124,7 @@ class _Side:
         self.doubts: list[str] = []
 
         if source_frames is not None and target_frames is not None:
-            found = determinacy(source.values, target.values, source_frames, target_frames)
+            found = determinacy(source.values, target.values, source_frames, target_frames, self.fit.squared)
             self.error = relative_rms(self.fit.squared, confidence, seed, possible=found.confusion)
             self.evidence |= {
                 "leak": found.leak,
