@@ -1,6 +1,7 @@
 """The house keeps its shape: who may import whom, how long a file may be, how fast `import equiv` is."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,17 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-# Imports inside `equiv` go one way, from the end of this list to its beginning.
-ORDER = """
-    checks frames observations hooks pushforward bursts tangents probe_arguments probe metric_points mahalanobis neighbors
-    kernel epsilon eigenpairs dense_kernel sparse_kernel diffusion_maps
-    gaussian_basis rayleigh_ritz basis_choice galerkin density selection geodesics normal_equations orientation synchronization smooth_fit periods development flattening integration crossings chart isometric lattice strain support anchors supporting_lines outline_fit symmetry domains registration spectra charted transformation verdict
-    comparison error_bounds
-    hermite_kernel leave_one_out bootstrap regression pair_data affine_regression hermite_regression frame_inverse determinacy
-    frame_alignment learning_curve paired_coordinates paired
-    unpaired compare observability classes baselines drawing panels captions camera_figures plot links
-    markup ticks svg linked_charts chart_evidence sections report
-""".split()
+# Imports inside `equiv` go one way, from the end of the listing in docs/structure.md to its beginning.
+ORDER = re.findall(r"^\| `(\w+)\.py` \|", (ROOT / "docs" / "structure.md").read_text(), flags=re.MULTILINE)
 NOT_FOR_THE_LIBRARY = {
     "pytorch_lightning",
     "lightning",
@@ -56,7 +48,7 @@ def test_library_imports_go_one_way(path: Path) -> None:
     assert not {name.split(".")[0] for name in names} & {"callbacks", "lightning_modules", "run"}
     if path.stem == "__init__":
         return
-    assert path.stem in ORDER, f"add {path.stem} to ORDER, where it belongs"
+    assert path.stem in ORDER, f"add {path.stem} to docs/structure.md, where it belongs"
     inside = {name.split(".")[1] for name in names if name.startswith("equiv.")} & set(ORDER)
     if path.stem == "comparison":
         inside -= {"report"}  # Comparison.report imports it inside the method: the one exception
