@@ -86,7 +86,10 @@ def determinacy(
     for rows in torch.arange(n, device=source.device).split(max(1, MEMORY // source_frames[0].numel())):
         frames, slope = source_frames[rows].double(), target_frames[rows].double()
         inverse = invert_frames(frames, cut)
-        hidden[rows] = (slope - slope @ (inverse @ frames)).square().sum(dim=(1, 2))
+        d, d_b = frames.shape[1], slope.shape[1]
+        # J_B J_A^+ J_A in the order with the smaller product between.
+        shown = slope @ inverse @ frames if 2 * d * d_b < m * (d + d_b) else slope @ (inverse @ frames)
+        hidden[rows] = (slope - shown).square().sum(dim=(1, 2))
 
         for end in (tail, head):
             edges = torch.isin(end, rows).nonzero()[:, 0]
