@@ -69,6 +69,8 @@ def _fit(
         points[:0],
         points.new_zeros(0, 0, points.shape[1]),
         points.new_zeros(0, 1, len(data.middle)),
+        torch.full_like(data.middle, -torch.inf),
+        torch.full_like(data.middle, torch.inf),
         points,
         typical_radius(points),
     )

@@ -24,7 +24,9 @@ SEARCH_ROWS = 400  # equations while settings are searched
 TUNING_ROWS = 900  # equations when length scale and ridge are chosen
 COMPONENTS = 32  # of the target, while settings are searched
 LINEAR = 1.0  # prior variance of the affine part, in units of the target's
+RESOLVED = 1e-6  # relative errors of kernel maps below this are rounding and extrapolation
 EXACT = 1e-6  # a relative error below which an affine map is final
+MIN_RIDGE = 1e-10  # below, rounding rules
 RIDGES = (1e-9, 1e-6, 1e-3, 0.3)  # candidates, in units of the target's variance
 
 
@@ -119,8 +121,11 @@ def _solve(data: PairData, settings: Settings, ridges: tuple[float, ...]) -> tup
     for ridge in ridges:
         solution = solve(matrix, ridge * noise.flatten(), rows, 1 + r)
 
-        if solution is not None and solution.mean_square < best[0]:
-            best = (solution.mean_square, ridge, solution)
+        if solution is not None:
+            solution = solution.within(data.target, *plausible_range(data.target))
+
+            if solution.score < best[0]:
+                best = (solution.score, ridge, solution)
 
     return best[1], best[2]
 
@@ -147,7 +152,7 @@ def search(data: PairData, order: Tensor) -> Settings:
     lengths = [replace(best, length=h * best.length) for h in (0.7, 1.0, 1.4)]
     found = _best(more, lengths, (best.ridge,), (torch.inf, best))
 
-    return _best(more, [found[1]], (0.1 * best.ridge, 10 * best.ridge), found)[1]
+    return _best(more, [found[1]], _around(best.ridge)[::2], found)[1]
 
 
 def _best(
@@ -157,14 +162,25 @@ def _best(
     for candidate in candidates:
         ridge, solution = _solve(data, candidate, ridges)
 
-        if solution is not None and solution.mean_square < incumbent[0]:
-            incumbent = solution.mean_square, replace(candidate, ridge=ridge)
+        if solution is not None and solution.score < incumbent[0]:
+            incumbent = solution.score, replace(candidate, ridge=ridge)
 
     return incumbent
 
 
+def plausible_range(target: Tensor) -> tuple[Tensor, Tensor]:
+    r"""Bounds that predictions are clipped to: the range of the samples and half of it more, `(d,)` each.
+
+    At corners of the image that no sample reaches extrapolations would be off by many times the spread.
+    """
+    low, high = target.amin(dim=0), target.amax(dim=0)
+    margin = 0.5 * (high - low)
+
+    return low - margin, high + margin
+
+
 def _around(ridge: float) -> tuple[float, ...]:
-    return (max(0.1 * ridge, 1e-10), ridge, 10 * ridge)
+    return tuple(max(factor * ridge, MIN_RIDGE) for factor in (0.1, 1.0, 10.0))
 
 
 def _final(data: PairData, settings: Settings, order: Tensor) -> Fit | None:
@@ -187,6 +203,7 @@ def _final(data: PairData, settings: Settings, order: Tensor) -> Fit | None:
     # What rounding makes of T: at the samples it should leave the residual ridge * c.
     some = slice(0, 200)
     fitted = part.target[some] - settings.ridge * solution.coefficients.view(n, 1 + r, -1)[some, 0]
+    fitted = fitted.clamp(*plausible_range(part.target))
     rounding = ((map_.evaluate(map_.points[some]) - data.middle) / data.spread - fitted).square()
     squared = data.target.new_empty(len(data))
     squared[order[:n]] = solution.errors.square().sum(dim=1) + rounding.sum(dim=1).mean()
@@ -203,12 +220,14 @@ def _final(data: PairData, settings: Settings, order: Tensor) -> Fit | None:
         squared.new_full((1,), torch.nan) if half is None else half.errors.square().sum(dim=1),
         f"{settings.kind} kernel, length {settings.length:.2g}, whitening {settings.whitening:g}, ridge "
         f"{settings.ridge:.0e}, slope noise {settings.slope:g}, {n * (1 + r)} equations",
+        RESOLVED,
     )
 
 
 def _map(data: PairData, settings: Settings, solution: Solution) -> KernelMap:
     points, directions, factor = _scaled(data, settings)
     coefficients = solution.coefficients.view(len(data), 1 + directions.shape[1], -1)
+    low, high = plausible_range(data.target)
     # The linear kernel's part of all terms, added up.
     weight = points.T @ coefficients[:, 0] + torch.einsum("nrk,nrd->kd", directions, coefficients[:, 1:])
 
@@ -221,6 +240,8 @@ def _map(data: PairData, settings: Settings, solution: Solution) -> KernelMap:
         points,
         directions,
         data.spread * coefficients,
+        data.middle + data.spread * low,
+        data.middle + data.spread * high,
         points,
         typical_radius(points),
     )

@@ -1,10 +1,13 @@
 r"""Leave-one-out errors of kernel ridge regression from one factorisation."""
 
+from __future__ import annotations
+
 import torch
 from torch import Tensor
 
 __all__ = ["Solution", "solve", "triangular_inverse"]
 
+TAIL = 3  # further errors of the size of the largest that a score adds
 BASE = 256  # blocks up to this size are inverted directly
 
 
@@ -48,9 +51,20 @@ class Solution:
         self.coefficients, self.errors = coefficients, errors
 
     @property
-    def mean_square(self) -> float:
-        r"""Mean over samples of the squared leave-one-out error."""
-        return self.errors.square().sum(dim=1).mean().item()
+    def score(self) -> float:
+        r"""Mean squared leave-one-out error had the largest been met `TAIL` more times: what settings minimise.
+
+        The mean alone favours settings whose worst errors happened to fall between the samples.
+        """
+        squared = self.errors.square().sum(dim=1)
+
+        return (squared.mean() + TAIL * squared.max() / len(squared)).item()
+
+    def within(self, target: Tensor, low: Tensor, high: Tensor) -> Solution:
+        r"""The same with predictions clipped to `[low, high]`, each `(d,)`, as the map's are."""
+        predicted = (target - self.errors).clamp(low, high)
+
+        return Solution(self.coefficients, target - predicted)
 
 
 def solve(matrix: Tensor, noise: Tensor, target: Tensor, width: int) -> Solution | None:

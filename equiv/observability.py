@@ -96,7 +96,9 @@ def reconstruct(
     flat = target.reshape(len(target), -1)
     fit = fit_map(observed, flat, *_checked_frames(frames, observed, flat), seed)
 
-    return Reconstruction(relative_rms(fit.squared, confidence, seed), fit.map, tuple(target.shape[1:]))
+    return Reconstruction(
+        relative_rms(fit.squared, confidence, seed, resolved=fit.resolved), fit.map, tuple(target.shape[1:])
+    )
 
 
 def _checked_frames(

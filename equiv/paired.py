@@ -125,7 +125,9 @@ class _Side:
 
         if source_frames is not None and target_frames is not None:
             found = determinacy(source.values, target.values, source_frames, target_frames, self.fit.squared)
-            self.error = relative_rms(self.fit.squared, confidence, seed, possible=found.confusion)
+            self.error = relative_rms(
+                self.fit.squared, confidence, seed, possible=found.confusion, resolved=self.fit.resolved
+            )
             self.evidence |= {
                 "leak": found.leak,
                 "leaking_share": found.leaking_share,
@@ -141,7 +143,7 @@ class _Side:
 
             return
 
-        self.error = relative_rms(self.fit.squared, confidence, seed)
+        self.error = relative_rms(self.fit.squared, confidence, seed, resolved=self.fit.resolved)
         remaining = remaining_error(self.fit, _rank(source) or _rank(target))
         self.evidence |= {"remaining_error": remaining, "resolution": resolution(source.values)}
 

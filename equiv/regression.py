@@ -34,6 +34,9 @@ class KernelMap(Map):
         directions: :math:`v_{jb}`, shape `(n, r, k)`.
         coefficients: :math:`c_{jb}`, shape `(n, 1 + r, d_b)`.
         radius: Distance from the nearest sample, in length scales, beyond which T extrapolates.
+        low: Smallest values returned, shape `(d_b,)`; minus infinity for no bound. The kernels' part would
+            otherwise be off by many times the target's spread where no sample is near.
+        high: Largest values returned, likewise.
         samples: Where the samples lie, `(l, k)`; None: at `points`.
     """
 
@@ -44,6 +47,8 @@ class KernelMap(Map):
     points: Tensor
     directions: Tensor
     coefficients: Tensor
+    low: Tensor
+    high: Tensor
     samples: Tensor
     radius: Tensor
 
@@ -57,6 +62,8 @@ class KernelMap(Map):
         points: Tensor,
         directions: Tensor,
         coefficients: Tensor,
+        low: Tensor,
+        high: Tensor,
         samples: Tensor,
         radius: Tensor,
     ) -> None:
@@ -71,6 +78,8 @@ class KernelMap(Map):
             ("points", points),
             ("directions", directions),
             ("coefficients", coefficients),
+            ("low", low),
+            ("high", high),
             ("samples", samples),
             ("radius", radius),
         ):
@@ -99,7 +108,7 @@ class KernelMap(Map):
                 along = z @ v.T - (points * v).sum(dim=1)
                 out = out - (first * along) @ coefficients[:, 1 + b]
 
-        return out
+        return out.clamp(self.low, self.high)
 
     def extrapolates(self, values: Tensor) -> Tensor:
         r"""Where `values` lie farther than `radius` from every sample, shape `(q,)`, bool."""
@@ -134,12 +143,14 @@ class Fit:
         squared: Squared held-out errors over the target's mean square spread, `(n,)`.
         half: The same of the map learned from half of the samples, `(n / 2,)`.
         description: What was chosen, in words.
+        resolved: RMS errors below this are not told from rounding and extrapolation.
     """
 
     map: KernelMap
     squared: Tensor
     half: Tensor
     description: str
+    resolved: float = 0.0
 
 
 def typical_radius(points: Tensor) -> Tensor:
