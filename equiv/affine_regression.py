@@ -10,6 +10,8 @@ from equiv.regression import Fit, KernelMap, typical_radius
 
 __all__ = ["least_squares", "matched_neurons"]
 
+ROUNDING = 1e-9  # relative errors of affine maps below this are rounding
+
 
 def least_squares(data: PairData) -> Fit | None:
     r"""Affine least squares with exact leave-one-out errors; None with fewer than two samples a parameter.
@@ -76,4 +78,4 @@ def _fit(
     )
     squared = errors.square().sum(dim=1)
 
-    return Fit(map_, squared, squared[: len(data) // 2], "affine")
+    return Fit(map_, squared, squared[: len(data) // 2], "affine", ROUNDING)

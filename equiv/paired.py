@@ -23,6 +23,8 @@ __all__ = ["compare_paired"]
 
 MAX_DIMENSION = 6  # of an input space whose coordinates are integrated
 MIN_SAMPLES = 10
+MAX_EVIDENCE = 5000  # samples whose neighbours are looked at
+MAX_INTEGRATED = 20_000  # samples whose coordinates are integrated
 PLOTTED = 3  # canonical variables where no frame tells the dimension
 SPARSE = 0.4  # resolution above which the samples do not show what happens at small scale
 
@@ -124,9 +126,18 @@ class _Side:
         self.doubts: list[str] = []
 
         if source_frames is not None and target_frames is not None:
-            found = determinacy(source.values, target.values, source_frames, target_frames, self.fit.squared)
+            some = _some(len(source), seed).to(source.device)
+            found = determinacy(
+                source.values[some],
+                target.values[some],
+                source_frames[some],
+                target_frames[some],
+                self.fit.squared[some],
+            )
+            possible = torch.zeros_like(self.fit.squared)
+            possible[some] = found.confusion
             self.error = relative_rms(
-                self.fit.squared, confidence, seed, possible=found.confusion, resolved=self.fit.resolved
+                self.fit.squared, confidence, seed, possible=possible, resolved=self.fit.resolved
             )
             self.evidence |= {
                 "leak": found.leak,
@@ -151,6 +162,14 @@ class _Side:
             self.doubts.append("no two samples of the source are near each other")
         elif remaining <= tolerance:
             self.doubts.append("the error still falls with the number of samples")
+
+
+def _some(n: int, seed: int) -> Tensor:
+    r"""All samples, or as many drawn at random as neighbours are looked for among."""
+    if n <= MAX_EVIDENCE:
+        return torch.arange(n)
+
+    return torch.randperm(n, generator=torch.Generator().manual_seed(seed))[:MAX_EVIDENCE]
 
 
 def _distinct(a: Observations, b: Observations) -> tuple[Tensor, Tensor]:
@@ -206,7 +225,9 @@ def _sharing(a: Observations, b: Observations, frames_b: Tensor | None) -> str:
 def _coordinates(
     a: Observations, b: Observations, frames_a: Tensor | None, frames_b: Tensor | None
 ) -> tuple[str, Tensor, Tensor]:
-    if frames_a is not None and frames_b is not None and frames_a.shape[2] <= MAX_DIMENSION:
+    small = len(a) <= MAX_INTEGRATED and frames_a is not None and frames_a.shape[2] <= MAX_DIMENSION
+
+    if small and frames_a is not None and frames_b is not None:
         integrated = integrated_coordinates(a.values, b.values, frames_a, frames_b)
 
         if integrated is not None:
