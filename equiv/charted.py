@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from equiv.chart import Chart
+from equiv.diagnosis import Limits, objections
 from equiv.domains import Domain
 from equiv.isometric import IsometricMaps
 from equiv.observations import Observations
@@ -71,8 +72,14 @@ class Side:
         return math.hypot(self.strain.displacement, self.strain.noise, self.strain.misfit)
 
 
-def chart_side(obs: Observations) -> Side:
-    r"""Fits the isometric coordinates of one side; a failure is a side without a chart and a sentence."""
+def chart_side(obs: Observations, tolerance: float = 0.0) -> Side:
+    r"""Fits the isometric coordinates of one side; a failure is a side without a chart and a sentence.
+
+    Arguments:
+        obs: The samples, with frames.
+        tolerance: Of the comparison, a share of the spread. A chart that misses a fifth of it may serve: its
+            error is reckoned with in the error of the transformation.
+    """
     evidence: dict[str, Any] = {
         "eigenvalues": spectrum(obs),
         "samples": len(obs),
@@ -90,7 +97,9 @@ def chart_side(obs: Observations) -> Side:
 
     coordinates = maps.coordinates_.detach().double().cpu()
     periods = None if maps.periods_ is None else maps.periods_.detach().double().cpu()
-    numbers: dict[str, Any] = {"intrinsic_dimension": coordinates.shape[1], "embedding": bool(maps.accepted_)}
+    limits = Limits().at_least(tolerance / 5)
+    reasons = [each.rstrip(".") for each in objections(maps.diagnostics_, limits)]
+    numbers: dict[str, Any] = {"intrinsic_dimension": coordinates.shape[1], "embedding": not reasons}
 
     if not coordinates.isfinite().all():
         return Side(obs, objections=["its coordinates are not finite"], numbers=numbers | evidence)
@@ -100,7 +109,6 @@ def chart_side(obs: Observations) -> Side:
 
     strain = measure_strain(maps.chart_, obs, coordinates, periods)
     numbers |= {"strain": strain.size, "residual": float(maps.residual_)} | evidence
-    objections = [str(reason).rstrip(".") for reason in maps.diagnostics_["reasons"]]
-    side = Side(obs, Domain(coordinates, periods), maps.chart_, strain, objections, numbers)
+    side = Side(obs, Domain(coordinates, periods), maps.chart_, strain, reasons, numbers)
 
     return replace(side, domain=Domain(coordinates, periods, side.error / side.stretch))

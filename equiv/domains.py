@@ -10,7 +10,7 @@ from torch import Tensor
 
 from equiv.anchors import Motion
 from equiv.outline_fit import Alignment
-from equiv.support import inside
+from equiv.support import share_inside
 
 __all__ = ["Domain", "Registration", "Relation", "overlaps"]
 
@@ -86,6 +86,6 @@ def overlaps(source: Domain, target: Domain, motion: Motion) -> tuple[float, flo
     moved = motion(source.coordinates)
 
     return (
-        inside(moved, target.coordinates, target.periods).double().mean().item(),
-        inside(target.coordinates, moved, target.periods).double().mean().item(),
+        share_inside(moved, target.coordinates, target.periods),
+        share_inside(target.coordinates, moved, target.periods),
     )

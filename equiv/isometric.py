@@ -10,6 +10,7 @@ from torch import Tensor
 from equiv.chart import Chart, anchor_indices, build_chart
 from equiv.checks import check_integer
 from equiv.crossings import count_crossings
+from equiv.diagnosis import Limits, objections
 from equiv.frames import split_frames
 from equiv.integration import Cloud, Integration, fit_error, integrate, integrate_from
 from equiv.observations import Observations
@@ -18,11 +19,6 @@ __all__ = ["IsometricMaps"]
 
 # Larger clouds are solved for on a part first, which then gives the start for all.
 LARGEST_AT_ONCE = {1: 50_000, 2: 10_000, 3: 8_000}
-# Acceptance: root mean square misfit of pairs, and of the smooth fit, that exact frames may leave.
-LARGEST_RESIDUAL = 2e-3
-LARGEST_FIT_ERROR = 5e-3
-# And the last correction over the spread.
-LARGEST_REFINEMENT = 2.5e-3
 
 
 class IsometricMaps:
@@ -153,39 +149,9 @@ class IsometricMaps:
             self.chart_.get_buffer("anchor_spacing").cpu(),
             found.fit,
         )
-        reasons = []
-        curve = cloud.dimension == 1
-        # So few pairs may be false neighbours that were recognised as such; a crease in a surface takes more.
-        if found.rejected + found.frustrated > max(1, found.edges // (500 if curve else 2000)):
-            reasons.append(
-                f"{found.rejected + found.frustrated} of {found.edges} pairs of neighbours contradict the "
-                f"coordinates ({found.frustrated} in orientation): no flat chart, or too few samples."
-            )
-        # A curve is never curved in itself: what its pairs miss is noise, which averages out.
-        limit = 0.2 if curve else LARGEST_RESIDUAL + cloud.noise
-        if not found.residual <= limit:
-            reasons.append(
-                f"The pairs of neighbours miss the coordinates by {found.residual:.2%} of their lengths: a "
-                "curved space, noisy frames, or too few samples."
-            )
-        if not missed <= (0.05 if curve else LARGEST_FIT_ERROR + cloud.noise):
-            reasons.append(
-                f"The values are off a smooth function of the coordinates by {missed:.2%} of their spread: "
-                "the coordinates overlap themselves, or too few samples."
-            )
-        if not (curve or cloud.rough or found.refinement <= LARGEST_REFINEMENT):
-            reasons.append(
-                f"The last correction still moved the coordinates by {found.refinement:.2%} of their spread: "
-                "too few samples."
-            )
-        if crossings > 0:
-            reasons.append(
-                f"The image of the coordinates crosses itself (found from {crossings} pairs of samples): the "
-                "neurons do not tell all inputs apart."
-            )
-
-        return {
+        numbers = {
             "dimension": cloud.dimension,
+            "noise": cloud.noise,
             "residual": found.residual,
             "fit_error": missed,
             "refinement": found.refinement,
@@ -195,8 +161,9 @@ class IsometricMaps:
             "crossings": crossings,
             "smallest_gap": gap,
             "converged": solution.converged,
-            "reasons": reasons,
         }
+
+        return numbers | {"reasons": objections(numbers, Limits())}
 
 
 def neuron_weights(values: Tensor) -> Tensor:

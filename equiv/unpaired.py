@@ -74,7 +74,7 @@ def _order(obs: Observations) -> tuple[float, ...]:
 def _compared(
     a: Observations, b: Observations, anchors: Tensor | None, tolerance: float, confidence: float
 ) -> Comparison:
-    side_a, side_b = chart_side(a), chart_side(b)
+    side_a, side_b = chart_side(a, tolerance), chart_side(b, tolerance)
     known = None if anchors is None else anchors.cpu()
     registration = _registered(side_a, side_b, known, tolerance)
     transformation = _transformation(side_a, side_b, registration)

@@ -1,0 +1,77 @@
+r"""What speaks against a flat chart: neighbours that contradict it, crossings, and what it misses."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Limits", "objections"]
+
+
+@dataclass(frozen=True)
+class Limits:
+    r"""How inaccurate a chart of exact frames may be.
+
+    The defaults are those at which coordinates are good for some ten times their usual error. A comparison
+    that tolerates more, and reckons with the charts' errors, may allow more.
+
+    Attributes:
+        residual: Root mean square misfit of the pairs of neighbours over their lengths.
+        fit_error: Root mean square misfit of the smooth fit over the spread of the values.
+        refinement: Root mean square move of the last correction over the spread of the coordinates.
+    """
+
+    residual: float = 2e-3
+    fit_error: float = 5e-3
+    refinement: float = 2.5e-3
+
+    def at_least(self, limit: float) -> "Limits":
+        r"""No stricter than `limit` in anything."""
+        return Limits(*(max(each, limit) for each in (self.residual, self.fit_error, self.refinement)))
+
+
+def objections(found: Mapping[str, Any], limits: Limits) -> list[str]:
+    r"""Sentences, empty where nothing speaks against the chart.
+
+    Arguments:
+        found: `IsometricMaps.diagnostics_`: dimension, noise, pairs, rejected_pairs, frustrated_pairs,
+            residual, fit_error, refinement, crossings.
+        limits: What is allowed where frames are exact; noise adds to it.
+    """
+    reasons = []
+    curve, noise = found["dimension"] == 1, found["noise"]
+    rejected, frustrated, pairs = (found[f"{name}pairs"] for name in ("rejected_", "frustrated_", ""))
+
+    # So few pairs may be false neighbours that were recognised as such; a crease in a surface takes more.
+    if rejected + frustrated > max(1, pairs // (500 if curve else 2000)):
+        reasons.append(
+            f"{rejected + frustrated} of {pairs} pairs of neighbours contradict the coordinates ({frustrated} "
+            "in orientation): no flat chart, or too few samples."
+        )
+
+    # A curve is never curved in itself: what its pairs miss is noise, which averages out.
+    if not found["residual"] <= (0.2 if curve else limits.residual + noise):
+        reasons.append(
+            f"The pairs of neighbours miss the coordinates by {found['residual']:.2%} of their lengths: a "
+            "curved space, noisy frames, or too few samples."
+        )
+
+    if not found["fit_error"] <= (0.05 if curve else limits.fit_error + noise):
+        reasons.append(
+            f"The values are off a smooth function of the coordinates by {found['fit_error']:.2%} of their "
+            "spread: the coordinates overlap themselves, or too few samples."
+        )
+
+    # Noisy frames get one correction only: how far it moved the coordinates says nothing.
+    if not (curve or noise > 0 or found["refinement"] <= limits.refinement):
+        reasons.append(
+            f"The last correction still moved the coordinates by {found['refinement']:.2%} of their spread: "
+            "too few samples."
+        )
+
+    if found["crossings"] > 0:
+        reasons.append(
+            f"The image of the coordinates crosses itself (found from {found['crossings']} pairs of samples): "
+            "the neurons do not tell all inputs apart."
+        )
+
+    return reasons
