@@ -22,7 +22,7 @@ EXCESS = 4.0  # B moves this many times farther than the frames at both ends say
 RESOLVED = 0.1  # errors below this share of the distance between two sheets tell them apart
 MOST_NEIGHBORS = 10
 BLOCK = 512
-MEMORY = 2**24  # numbers in a block of frames
+MEMORY = 2**22  # numbers in a block of frames
 
 
 @dataclass(frozen=True)
@@ -77,27 +77,32 @@ def determinacy(
     source, target = source.double(), target.double()
     n, _, m = source_frames.shape
     nearest = _nearest(source * neuron_weights(source, source_frames), min(2 * m + 2, MOST_NEIGHBORS, n - 1))
-    count = nearest.shape[1]
-    tail, head = torch.arange(n, device=source.device).repeat_interleave(count), nearest.flatten()
-    moved = (target[head] - target[tail]).square().sum(dim=1)
+    moved = (target[nearest] - target[:, None]).square().sum(dim=2)  # (n, count)
     said, hidden = torch.zeros_like(moved), moved.new_zeros(n)
     cut = sensitivity_cut(source_frames)
 
     for rows in torch.arange(n, device=source.device).split(max(1, MEMORY // source_frames[0].numel())):
-        frames, slope = source_frames[rows].double(), target_frames[rows].double()
-        inverse = invert_frames(frames, cut)
-        d, d_b = frames.shape[1], slope.shape[1]
-        # J_B J_A^+ J_A in the order with the smaller product between.
-        shown = slope @ inverse @ frames if 2 * d * d_b < m * (d + d_b) else slope @ (inverse @ frames)
-        hidden[rows] = (slope - shown).square().sum(dim=(1, 2))
+        inverse, slope = _inverse_and_slope(source_frames[rows], target_frames[rows], cut)
+        steps = (source[nearest[rows]] - source[rows][:, None]) @ inverse.mT  # (b, count, m)
+        said[rows] = (steps @ slope.mT).square().sum(dim=2)
+        hidden[rows] = (slope - _shown(slope, inverse, source_frames[rows].double())).square().sum(dim=(1, 2))
 
-        for end in (tail, head):
-            edges = torch.isin(end, rows).nonzero()[:, 0]
-            place = end[edges] - rows[0]
-            step = source[head[edges]] - source[tail[edges]]
-            du = torch.einsum("emd,ed->em", inverse[place], step)
-            seen = torch.einsum("edm,em->ed", slope[place], du).square().sum(dim=1)
-            said[edges] = torch.maximum(said[edges], seen)
+    # The frame at the other end is asked only where that at the first does not explain the move.
+    tail, place = (moved > EXCESS**2 * said).nonzero(as_tuple=True)
+    head = nearest[tail, place]
+    order = head.argsort()
+    tail, place, head = tail[order], place[order], head[order]
+
+    for edges in torch.arange(len(head), device=source.device).split(
+        max(1, MEMORY // source_frames[0].numel())
+    ):
+        ends, which = head[edges].unique_consecutive(return_inverse=True)
+        inverse, slope = _inverse_and_slope(source_frames[ends], target_frames[ends], cut)
+        dy = source[head[edges]] - source[tail[edges]]
+        du = (inverse[which] @ dy[:, :, None])[:, :, 0]
+        seen = (slope[which] @ du[:, :, None]).square().sum(dim=(1, 2))
+        at = tail[edges], place[edges]
+        said[at] = torch.maximum(said[at], seen)
 
     total = target_frames.double().square().sum(dim=(1, 2))
     leak = (hidden.sum() / total.sum().clamp_min(1e-300)).sqrt().item()
@@ -108,12 +113,35 @@ def determinacy(
     other = torch.where((moved > EXCESS**2 * said) & (moved > rounding), moved / spread, 0.0)
 
     if missed is not None:
-        other = torch.where(torch.maximum(missed[tail], missed[head]) > RESOLVED**2 * other, other, 0.0)
+        worse = torch.maximum(missed[:, None], missed[nearest])
+        other = torch.where(worse > RESOLVED**2 * other, other, 0.0)
 
-    other = other.view(n, count)
     fold = (other[:, 0].mean() / 2).sqrt().item()
 
     return Determinacy(leak, leaking, fold, int((other[:, 0] > 0).sum().item()), other.amax(dim=1) / 4)
+
+
+def _inverse_and_slope(frames: Tensor, target_frames: Tensor, cut: float) -> tuple[Tensor, Tensor]:
+    r"""Pseudo-inverses of A's frames `(b, m, d)`, and B's frames up to a rotation of B, `(b, min(d_b, m), m)`.
+
+    Lengths in B are all that is asked for, and those R of :math:`J_B = Q R` keeps.
+    """
+    slope = target_frames.double()
+
+    if slope.shape[1] > slope.shape[2]:
+        slope = torch.linalg.qr(slope, mode="r").R
+
+    return invert_frames(frames, cut), slope
+
+
+def _shown(slope: Tensor, inverse: Tensor, frames: Tensor) -> Tensor:
+    r""":math:`J_B J_A^+ J_A`, in the order with the smaller product between."""
+    m, d = frames.shape[2], frames.shape[1]
+
+    if 2 * d * slope.shape[1] < m * (d + slope.shape[1]):
+        return slope @ inverse @ frames
+
+    return slope @ (inverse @ frames)
 
 
 def _nearest(values: Tensor, count: int) -> Tensor:

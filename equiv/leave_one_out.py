@@ -94,8 +94,8 @@ def solve(matrix: Tensor, noise: Tensor, target: Tensor, width: int) -> Solution
     if failed.item():
         return None
 
+    coefficients = torch.cholesky_solve(target, lower)
     inverse = triangular_inverse(lower)
-    coefficients = inverse.T @ (inverse @ target)
     columns = inverse.view(len(noise), -1, width).permute(1, 2, 0)
     blocks = columns @ columns.mT
     groups = coefficients.view(-1, width, target.shape[1])

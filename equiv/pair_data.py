@@ -57,8 +57,8 @@ class PairData:
         if self.target.shape[1] <= count:
             return self
 
-        _, _, axes = torch.linalg.svd(self.target, full_matrices=False)
-        leading = axes[:count].T
+        _, axes = torch.linalg.eigh(self.target.T @ self.target)
+        leading = axes[:, -count:]
 
         return replace(self, target=self.target @ leading, slopes=self.slopes @ leading)
 

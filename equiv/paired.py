@@ -78,7 +78,8 @@ def _compared(a: Observations, b: Observations, tolerance: float, confidence: fl
         doubts_a_to_b=there.doubts,
         doubts_b_to_a=back.doubts,
     )
-    kind, coordinates_a, coordinates_b = _coordinates(seen_a, seen_b, frames_a, frames_b)
+    ranks = _rank(seen_a), _rank(seen_b)
+    kind, coordinates_a, coordinates_b = _coordinates(seen_a, seen_b, frames_a, frames_b, ranks)
 
     return Comparison(
         verdict=verdict,
@@ -92,8 +93,8 @@ def _compared(a: Observations, b: Observations, tolerance: float, confidence: fl
             "paired": True,
             "method": "regression on pairs" if frames_a is None else "regression on pairs and frames",
             "samples": len(distinct),
-            "intrinsic_dimension_a": _rank(a),
-            "intrinsic_dimension_b": _rank(b),
+            "intrinsic_dimension_a": ranks[0],
+            "intrinsic_dimension_b": ranks[1],
             "frames": _sharing(seen_a, seen_b, frames_b),
             **{f"{name}_a_to_b": value for name, value in there.evidence.items()},
             **{f"{name}_b_to_a": value for name, value in back.evidence.items()},
@@ -223,7 +224,11 @@ def _sharing(a: Observations, b: Observations, frames_b: Tensor | None) -> str:
 
 
 def _coordinates(
-    a: Observations, b: Observations, frames_a: Tensor | None, frames_b: Tensor | None
+    a: Observations,
+    b: Observations,
+    frames_a: Tensor | None,
+    frames_b: Tensor | None,
+    ranks: tuple[int | None, int | None],
 ) -> tuple[str, Tensor, Tensor]:
     small = len(a) <= MAX_INTEGRATED and frames_a is not None and frames_a.shape[2] <= MAX_DIMENSION
 
@@ -233,7 +238,7 @@ def _coordinates(
         if integrated is not None:
             return "frames integrated along neighbours", *integrated
 
-    ranks = [rank for obs in (a, b) if (rank := _rank(obs)) is not None]
-    m = max(ranks, default=min(PLOTTED, a.values.shape[1], b.values.shape[1]))
+    known = [rank for rank in ranks if rank is not None]
+    m = max(known, default=min(PLOTTED, a.values.shape[1], b.values.shape[1]))
 
     return "canonical variables", *canonical_coordinates(a.values, b.values, max(m, 1))

@@ -13,6 +13,7 @@ __all__ = ["canonical_coordinates", "integrated_coordinates"]
 NEIGHBORS = 8
 CLOSED = 0.05  # largest share of the squared steps that integrated coordinates may leave
 BLOCK = 512
+CACHED = 2**18  # numbers
 
 
 def integrated_coordinates(
@@ -104,6 +105,12 @@ def _edges(joint: Tensor) -> tuple[Tensor, Tensor]:
 
 def _steps(values: Tensor, frames: Tensor, tail: Tensor, head: Tensor) -> Tensor:
     inverse = invert_frames(frames, sensitivity_cut(frames))
-    dy = values[head] - values[tail]
+    steps = values.new_empty(len(tail), frames.shape[2])
 
-    return torch.einsum("emd,ed->em", inverse[tail] + inverse[head], dy) / 2
+    # In blocks that stay in the processor's cache: the frames of all edges are many times those of all samples.
+    for edges in torch.arange(len(tail), device=values.device).split(max(1, CACHED // inverse[0].numel())):
+        dy = values[head[edges]] - values[tail[edges]]
+        mean = inverse[tail[edges]] + inverse[head[edges]]
+        steps[edges] = (mean @ dy[:, :, None])[:, :, 0] / 2
+
+    return steps
