@@ -32,7 +32,7 @@ def run(settings: "DictConfig") -> None:
             with clock("data"):
                 views = instantiate(settings.dataset).prepare(display)
             pair = build_pair(config)
-            data = InMemory(views.a.train, views.b.train, config["optimizer"]["batch_size"], settings.seed)
+            data = InMemory(views.a.samples, views.b.samples, config["optimizer"]["batch_size"], settings.seed)
             matching = instantiate(settings.matching, _partial_=True)(views)
             trainer = instantiate(settings.trainer, _partial_=True)(
                 callbacks=[*(instantiate(each) for each in settings.callbacks.values()), matching, display],
@@ -45,7 +45,7 @@ def run(settings: "DictConfig") -> None:
             if trainer.is_global_zero:
                 display(0, 1, "figures and report")
                 finding = instantiate(settings.evaluation)(pair.cpu(), views, matching)
-                results = Results(matching.result, finding, settings.matching.anchors)
+                results = Results(matching.last.result, finding, settings.matching.anchors)
                 results.write(folder, clock, trainer.loggers, config)
                 display(1, 1, "figures and report")
                 display.say(f"Written to {folder}\n\n{results}")

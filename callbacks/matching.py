@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 import equiv
+from callbacks.probed import Probed
 
-__all__ = ["Matching", "Probed", "rotated"]
+__all__ = ["Match", "Matching", "rotated"]
 
 
 class Side(Protocol):
@@ -21,9 +22,7 @@ class Side(Protocol):
     def probe(self) -> Tensor: ...
 
     @property
-    def burst_std(self) -> float: ...
-
-    def bursts(self, inputs: Tensor) -> Tensor: ...
+    def frames(self) -> dict[str, Any]: ...
 
 
 class Sides(Protocol):
@@ -40,27 +39,22 @@ class Sides(Protocol):
 
 
 @dataclass(frozen=True)
-class Probed:
-    r"""Which activations of a network are observed: arguments as in `Matching`."""
+class Match:
+    r"""One comparison, and what it was made of.
 
-    module: str
-    layers: Sequence[str] | None = None
-    neurons: int | Sequence[Sequence[int]] | None = None
+    Attributes:
+        result: The comparison.
+        observations: What was compared, A's and B's.
+        probed_a: What was observed of A, and is observed of fresh inputs in the same way.
+        probed_b: The same for B.
+        weights: Of both networks at that moment.
+    """
 
-    def __call__(self, pair: nn.Module, inputs: Tensor, **frames: Any) -> equiv.Observations:
-        r"""The observations of `inputs`; `frames` as in `equiv.probe`, none by default."""
-        neurons = self.neurons
-
-        if isinstance(neurons, int):
-            neurons = [range(neurons)] * (1 if self.layers is None else len(self.layers))
-
-        return equiv.probe(
-            pair.get_submodule(self.module),
-            inputs,
-            layers=self.layers,
-            neurons=None if neurons is None else [torch.tensor(list(each)) for each in neurons],
-            **({"frames": None} | frames),
-        )
+    result: equiv.Comparison
+    observations: tuple[equiv.Observations, equiv.Observations]
+    probed_a: Probed
+    probed_b: Probed
+    weights: dict[str, Tensor]
 
 
 class Matching(pl.Callback):
@@ -71,26 +65,23 @@ class Matching(pl.Callback):
     touched: no parameter, no mode, no random state.
 
     Arguments:
-        sides: The probe inputs with their bursts, and the anchors.
+        sides: The probe inputs with what gives their frames, and the anchors.
         anchors: How many of the anchors to use, at most as many as `sides` has; 0 for none.
         module_a: Name of the module of the pair that is probed for A.
         module_b: The same for B.
         layers_a: Names of layers in it, as in `equiv.probe`; None for its output.
         layers_b: The same for B.
-        neurons_a: How many neurons of each layer to observe, the first ones, or a list of indices for each
-            layer; None for all.
+        neurons_a: Which neurons of these layers, as in `Probed`: a number, lists of indices, "fewest", or None.
         neurons_b: The same for B.
-        dimension: Of the space of hidden states.
         method: As in `equiv.compare`.
         tolerance: As in `equiv.compare`.
         confidence: As in `equiv.compare`.
         every_n_epochs: Compare after every so many epochs; 0 for the end alone.
+        epochs: Compare after these numbers of epochs too; 0 is before training.
         seed: Of the frames' rotations and of the comparison.
 
     Attributes:
-        result: The last comparison, or None.
-        observations: What it compared, A's and B's.
-        history: The numbers of every comparison, by epochs trained.
+        matches: Every comparison, by epochs trained.
         seconds: Time spent in here.
 
     Raises:
@@ -105,13 +96,13 @@ class Matching(pl.Callback):
         module_b: str = "network_b",
         layers_a: Sequence[str] | None = None,
         layers_b: Sequence[str] | None = None,
-        neurons_a: int | Sequence[Sequence[int]] | None = None,
-        neurons_b: int | Sequence[Sequence[int]] | None = None,
-        dimension: int | None = None,
+        neurons_a: int | str | Sequence[Sequence[int]] | None = None,
+        neurons_b: int | str | Sequence[Sequence[int]] | None = None,
         method: str = "auto",
         tolerance: float = 0.05,
         confidence: float = 0.95,
         every_n_epochs: int = 0,
+        epochs: Sequence[int] = (),
         seed: int = 0,
     ) -> None:
         if not 0 <= anchors <= len(sides.anchors):
@@ -125,24 +116,33 @@ class Matching(pl.Callback):
         self.sides, self.anchors = sides, anchors
         self.probed_a = Probed(module_a, layers_a, neurons_a)
         self.probed_b = Probed(module_b, layers_b, neurons_b)
-        self.dimension, self.every_n_epochs, self.seed = dimension, every_n_epochs, seed
+        self.every_n_epochs, self.epochs, self.seed = every_n_epochs, set(epochs), seed
         self.settings: dict[str, Any] = {
             "method": method,
             "tolerance": tolerance,
             "confidence": confidence,
             "seed": seed,
         }
-        self.result: equiv.Comparison | None = None
-        self.observations: tuple[equiv.Observations, equiv.Observations] | None = None
-        self.history: dict[int, dict[str, Any]] = {}
+        self.matches: dict[int, Match] = {}
         self.seconds = 0.0
 
+    @property
+    def last(self) -> Match:
+        r"""The last comparison."""
+        return self.matches[max(self.matches)]
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if 0 in self.epochs and trainer.current_epoch == 0:
+            self.match(trainer, pl_module, 0)
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if self.every_n_epochs and (trainer.current_epoch + 1) % self.every_n_epochs == 0:
-            self.match(trainer, pl_module, trainer.current_epoch + 1)
+        epoch = trainer.current_epoch + 1
+
+        if epoch in self.epochs or (self.every_n_epochs and epoch % self.every_n_epochs == 0):
+            self.match(trainer, pl_module, epoch)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if trainer.current_epoch not in self.history:
+        if trainer.current_epoch not in self.matches:
             self.match(trainer, pl_module, trainer.current_epoch)
 
     def match(self, trainer: pl.Trainer, pair: pl.LightningModule, epoch: int) -> None:
@@ -151,24 +151,37 @@ class Matching(pl.Callback):
             return
 
         start = time.perf_counter()
-        self.observations = (
-            self._observed(pair, self.probed_a, self.sides.a, 2 * self.seed),
-            self._observed(pair, self.probed_b, self.sides.b, 2 * self.seed + 1),
-        )
-        anchors = self.sides.anchors[: self.anchors] if self.anchors else None
-        self.result = equiv.compare(*self.observations, paired=False, anchors=anchors, **self.settings)
-        self.history[epoch] = _numbers(self.result)
+        self.matches[epoch] = self.compared(pair, self.probed_a, self.probed_b)
         self.seconds += time.perf_counter() - start
+        numbers = _numbers(self.matches[epoch].result)
 
         for logger in trainer.loggers:
-            logger.log_metrics(self.history[epoch] | {"epoch": epoch}, step=trainer.global_step)
+            logger.log_metrics(numbers | {"epoch": epoch}, step=trainer.global_step)
 
-    def _observed(self, pair: nn.Module, probed: Probed, side: Side, seed: int) -> equiv.Observations:
-        observed = probed(
-            pair, side.probe, frames=side.bursts, burst_std=side.burst_std, dimension=self.dimension
+    def compared(
+        self, pair: nn.Module, probed_a: Probed, probed_b: Probed, anchors: int | None = None
+    ) -> Match:
+        r"""What comes of observing these activations of the two networks as they are.
+
+        Arguments:
+            pair: The module that holds both networks.
+            probed_a: What to observe of A.
+            probed_b: What to observe of B.
+            anchors: How many anchors to use; None: as many as ever.
+        """
+        probed_a = probed_a.chosen(pair, self.sides.a.probe, self.sides.a.frames)
+        probed_b = probed_b.chosen(pair, self.sides.b.probe, self.sides.b.frames)
+        observations = (
+            rotated(probed_a(pair, self.sides.a.probe, **self.sides.a.frames), 2 * self.seed),
+            rotated(probed_b(pair, self.sides.b.probe, **self.sides.b.frames), 2 * self.seed + 1),
         )
+        known = self.sides.anchors[: self.anchors if anchors is None else anchors]
+        result = equiv.compare(
+            *observations, paired=False, anchors=known if len(known) else None, **self.settings
+        )
+        weights = {name: tensor.detach().clone() for name, tensor in pair.state_dict().items()}
 
-        return rotated(observed, seed)
+        return Match(result, observations, probed_a, probed_b, weights)
 
 
 def rotated(observations: equiv.Observations, seed: int) -> equiv.Observations:

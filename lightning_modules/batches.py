@@ -6,21 +6,24 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-__all__ = ["Batches", "InMemory", "epoch_seed"]
+__all__ = ["Batches", "InMemory", "Samples", "epoch_seed"]
+
+#: Inputs `(n, ...)` and what is to be learned there, `(n, ...)`; the same tensor twice for an autoencoder.
+Samples = tuple[Tensor, Tensor]
 
 
 class Batches:
-    r"""Pairs of batches, one of A's inputs and one of B's, in orders that only `(seed, epoch)` determine.
+    r"""Pairs of batches, one of A's samples and one of B's, in orders that only `(seed, epoch)` determine.
 
     A loader for Lightning without workers or copies: at this size they would cost more than the training
     step. That nothing but the epoch's number determines its order is what makes a resumed run repeat an
-    uninterrupted one bit for bit. Each side is shuffled by itself: that two inputs share a batch means
+    uninterrupted one bit for bit. Each side is shuffled by itself: that two samples share a batch means
     nothing. An epoch is as long as the smaller set; what does not fill a last batch is left out, another part
     of the data at every epoch.
 
     Arguments:
-        a: A's training inputs, shape `(n_a, ...)`.
-        b: B's training inputs, shape `(n_b, ...)`.
+        a: A's inputs and targets, `n_a` of each.
+        b: B's inputs and targets, `n_b` of each.
         batch_size: Samples of each side in a batch.
         seed: Of the orders.
         rank: Of this process among
@@ -31,11 +34,13 @@ class Batches:
     """
 
     def __init__(
-        self, a: Tensor, b: Tensor, batch_size: int, seed: int = 0, rank: int = 0, world_size: int = 1
+        self, a: Samples, b: Samples, batch_size: int, seed: int = 0, rank: int = 0, world_size: int = 1
     ) -> None:
-        if not 1 <= batch_size <= min(len(a), len(b)):
+        fewest = min(len(a[0]), len(b[0]))
+
+        if not 1 <= batch_size <= fewest:
             raise ValueError(
-                f"'batch_size' should lie between 1 and the {min(len(a), len(b))} training inputs, got "
+                f"'batch_size' should lie between 1 and the {fewest} training inputs, got "
                 f"{batch_size}; lower optimizer.batch_size or raise dataset.n_train."
             )
 
@@ -58,18 +63,25 @@ class Batches:
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return min(len(self.a), len(self.b)) // self.batch_size
+        return min(len(self.a[0]), len(self.b[0])) // self.batch_size
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def __iter__(self) -> Iterator[tuple[Samples, Samples]]:
         # A generator: Lightning makes the first iterator before it tells the epoch, and draws from it after.
         order = torch.Generator().manual_seed(epoch_seed(self.seed, self.epoch))
-        rows_a = torch.randperm(len(self.a), generator=order)
-        rows_b = torch.randperm(len(self.b), generator=order)
+        rows_a = torch.randperm(len(self.a[0]), generator=order)
+        rows_b = torch.randperm(len(self.b[0]), generator=order)
 
         for start in range(0, len(self) * self.batch_size, self.batch_size):
             batch = slice(start, start + self.batch_size)
 
-            yield self.a[rows_a[batch][self.part]], self.b[rows_b[batch][self.part]]
+            yield _drawn(self.a, rows_a[batch][self.part]), _drawn(self.b, rows_b[batch][self.part])
+
+
+def _drawn(samples: Samples, rows: Tensor) -> Samples:
+    inputs, targets = samples
+    drawn = inputs[rows]
+
+    return drawn, drawn if targets is inputs else targets[rows]
 
 
 def epoch_seed(seed: int, epoch: int) -> int:
@@ -87,7 +99,7 @@ class InMemory(pl.LightningDataModule):
         seed: As in `Batches`.
     """
 
-    def __init__(self, a: Tensor, b: Tensor, batch_size: int, seed: int) -> None:
+    def __init__(self, a: Samples, b: Samples, batch_size: int, seed: int) -> None:
         super().__init__()
         self.a, self.b, self.batch_size, self.seed = a, b, batch_size, seed
 

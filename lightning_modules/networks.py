@@ -1,11 +1,13 @@
 r"""Networks that the experiments train."""
 
 import math
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from torch import Tensor, nn
 
-__all__ = ["Autoencoder", "Centred"]
+__all__ = ["MLP", "Autoencoder", "Centred"]
 
 
 class Centred(nn.Module):
@@ -96,3 +98,39 @@ class Autoencoder(nn.Module):
     def forward(self, pictures: Tensor) -> Tensor:
         r"""Pictures `(n, 3, size, size)` to their reconstructions, of the same shape."""
         return self.decoder(self.encoder(pictures))
+
+
+class MLP(nn.Sequential):
+    r"""A multilayer perceptron whose layers go by `hidden1`, `hidden2`, ... and `output`.
+
+    A hidden layer is its activations: what `layers=["hidden1"]` observes is behind the activation function.
+
+    Arguments:
+        inputs: Entries of an input.
+        outputs: Entries of an output.
+        hidden: Widths of the hidden layers.
+        activation: Makes the activation function behind each hidden layer.
+
+    Raises:
+        ValueError: If a width is not positive.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        hidden: Sequence[int] = (32, 32),
+        activation: Callable[[], nn.Module] = nn.Tanh,
+    ) -> None:
+        widths = [inputs, *hidden]
+
+        if min(*widths, outputs) < 1:
+            raise ValueError(f"'hidden' should hold positive widths, got {list(hidden)}; try [32, 32].")
+
+        layers: OrderedDict[str, nn.Module] = OrderedDict()
+
+        for number, (before, after) in enumerate(pairwise(widths), start=1):
+            layers[f"hidden{number}"] = nn.Sequential(nn.Linear(before, after), activation())
+
+        layers["output"] = nn.Linear(widths[-1], outputs)
+        super().__init__(layers)

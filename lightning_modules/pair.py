@@ -9,11 +9,11 @@ import torch
 from hydra.utils import instantiate
 from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
-from torch.nn.functional import mse_loss
+from torch.nn.functional import cross_entropy, mse_loss
 
-from lightning_modules.batches import epoch_seed
+from lightning_modules.batches import Samples, epoch_seed
 
-__all__ = ["NetworkPair", "build_pair", "load_pair", "resume_from"]
+__all__ = ["NetworkPair", "build_pair", "load_pair", "loss", "resume_from"]
 
 #: Settings that a resumed run has to share with the run that it goes on from.
 SHARED = ("seed", "relation", "dataset", "architecture", "optimizer")
@@ -21,8 +21,13 @@ SHARED = ("seed", "relation", "dataset", "architecture", "optimizer")
 UNTRAINED = ("cache", "workers", "n_anchors", "n_held_out", "burst_step", "burst_size")
 
 
+def loss(predicted: Tensor, target: Tensor) -> Tensor:
+    r"""The mean squared error of values; of labels, which are integers, the cross-entropy."""
+    return mse_loss(predicted, target) if target.is_floating_point() else cross_entropy(predicted, target)
+
+
 class NetworkPair(pl.LightningModule):
-    r"""A and B, each trained to reproduce its own inputs, in one fit by one optimizer.
+    r"""A and B, each trained on its own samples, in one fit by one optimizer.
 
     The parameters are disjoint and the loss is the sum of both losses, so that one Adam with two parameter
     groups makes exactly the steps that two would: neither network feels the other. For the same reason
@@ -33,7 +38,7 @@ class NetworkPair(pl.LightningModule):
     trainer is told to go on, so that a run that is resumed is the run that was not interrupted.
 
     Arguments:
-        network_a: A, which maps a batch to a batch of the same shape.
+        network_a: A, which maps a batch of inputs to predictions of its targets.
         network_b: B, likewise.
         lr: Largest learning rate of AdamW, for both.
         schedule_epochs: Epochs after which the learning rate has fallen to the last value.
@@ -84,15 +89,15 @@ class NetworkPair(pl.LightningModule):
     def on_train_epoch_start(self) -> None:
         torch.manual_seed(epoch_seed(self.seed, self.current_epoch))
 
-    def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
-        a, b = batch
-        loss_a = mse_loss(self.network_a(a), a)
-        loss_b = mse_loss(self.network_b(b), b)
+    def training_step(self, batch: tuple[Samples, Samples], index: int) -> Tensor:
+        (inputs_a, targets_a), (inputs_b, targets_b) = batch
+        loss_a = loss(self.network_a(inputs_a), targets_a)
+        loss_b = loss(self.network_b(inputs_b), targets_b)
         self.log_dict(
             {"loss_a": loss_a, "loss_b": loss_b},
             on_step=False,
             on_epoch=True,
-            batch_size=len(a),
+            batch_size=len(inputs_a),
             sync_dist=True,
         )
 

@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 import equiv
 from equiv.comparison import jsonable
 from equiv.report import Section, write_report
-from lightning_modules.evaluation import Finding
+from lightning_modules.evaluations.finding import Finding
 
 __all__ = ["Results", "Stopwatch", "close", "plain"]
 

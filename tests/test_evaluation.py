@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from lightning_modules.circle import AngleMap, euclidean_angle_errors, wrapped
-from lightning_modules.evaluation import psnr, relative_error
+from lightning_modules.evaluations.cross_view import psnr
+from lightning_modules.evaluations.finding import relative_error
 
 
 def test_wrapped_angles_differ_by_full_turns() -> None:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 import equiv
-from callbacks.matching import Matching, Probed, rotated
+from callbacks.matching import Matching, rotated
+from callbacks.probed import Probed
 from lightning_modules.batches import InMemory
 from lightning_modules.pair import NetworkPair
 
@@ -22,7 +23,10 @@ class Turned:
     r"""Points of the unit circle, whose bursts are the points a step before and after."""
 
     probe: Tensor
-    burst_std: float = STEP * math.sqrt(2)
+
+    @property
+    def frames(self) -> dict[str, object]:
+        return {"frames": self.bursts, "burst_std": STEP * math.sqrt(2), "dimension": 1}
 
     def bursts(self, inputs: Tensor) -> Tensor:
         angle = torch.atan2(inputs[:, 1], inputs[:, 0])
@@ -70,7 +74,7 @@ def pair() -> NetworkPair:
 
 
 def matching(sides: Circles, **changes: object) -> Matching:
-    settings = {"module_a": "network_a.0", "module_b": "network_b.0", "neurons_a": 5, "dimension": 1}
+    settings = {"module_a": "network_a.0", "module_b": "network_b.0", "neurons_a": 5}
 
     return Matching(sides, **(settings | changes))
 
@@ -89,7 +93,9 @@ def fitted(callbacks: list[pl.Callback], folder: Path, epochs: int = 2) -> Netwo
         enable_model_summary=False,
         callbacks=callbacks,
     )
-    trainer.fit(trained, datamodule=InMemory(points.a.probe, points.b.probe, batch_size=32, seed=5))
+    trainer.fit(
+        trained, datamodule=InMemory((points.a.probe,) * 2, (points.b.probe,) * 2, batch_size=32, seed=5)
+    )
 
     return trained
 
@@ -130,8 +136,8 @@ def test_two_embeddings_of_the_circle_are_equivalent_and_t_is_right() -> None:
     values_b = callback.probed_b(networks, circle(angle)).values
     assert values_a.shape == (50, 5)
     assert values_b.shape == (50, 4)
-    assert callback.result.verdict == "equivalent"
-    error = (callback.result.transformation(values_a) - values_b).norm() / (
+    assert callback.last.result.verdict == "equivalent"
+    error = (callback.last.result.transformation(values_a) - values_b).norm() / (
         values_b - values_b.mean(0)
     ).norm()
     # Bursts of h give secants, wrong by h^2 / 6 times the curvature, which is below ten here.
@@ -141,11 +147,11 @@ def test_two_embeddings_of_the_circle_are_equivalent_and_t_is_right() -> None:
 def test_neither_the_order_nor_the_rotations_of_the_frames_matter() -> None:
     angle = circle(torch.linspace(0, 6, 40))
     usual = compared(circles())
-    reference = usual.result.transformation(usual.probed_a(pair(), angle).values)
+    reference = usual.last.result.transformation(usual.probed_a(pair(), angle).values)
 
     for other in (compared(circles(order=7)), compared(circles(), seed=11)):
-        assert other.result.verdict == usual.result.verdict
-        moved = other.result.transformation(other.probed_a(pair(), angle).values)
+        assert other.last.result.verdict == usual.last.result.verdict
+        moved = other.last.result.transformation(other.probed_a(pair(), angle).values)
         # float32 activations: sums in another order round differently.
         assert torch.allclose(moved, reference, atol=1e-3 * float(reference.std()))
 
@@ -153,14 +159,14 @@ def test_neither_the_order_nor_the_rotations_of_the_frames_matter() -> None:
 def test_it_compares_at_the_chosen_epochs_and_at_the_end_and_logs_it(tmp_path: Path) -> None:
     callback = matching(circles(), every_n_epochs=2)
     fitted([callback], tmp_path, epochs=3)
-    assert list(callback.history) == [2, 3]
+    assert list(callback.matches) == [2, 3]
     assert callback.seconds > 0
     logged = (tmp_path / "csv" / "version_0" / "metrics.csv").read_text()
     assert {"matching/equivalent", "matching/a_to_b_high", "loss_a"} <= set(logged.splitlines()[0].split(","))
 
 
 def test_without_anchors_the_symmetries_are_said() -> None:
-    assert compared(circles(), anchors=0).result.symmetries == math.inf
+    assert compared(circles(), anchors=0).last.result.symmetries == math.inf
 
 
 def test_rotated_frames_span_the_same_metric_and_are_not_the_same() -> None:
@@ -198,4 +204,4 @@ def test_a_wrong_anchor_is_found_by_the_comparison() -> None:
     sides = circles(k=3)
     wrong = sides.anchors.clone()
     wrong[0, 1] = (wrong[0, 1] + 50) % len(sides.b.probe)
-    assert compared(replace(sides, anchors=wrong)).result.verdict != "equivalent"
+    assert compared(replace(sides, anchors=wrong)).last.result.verdict != "equivalent"

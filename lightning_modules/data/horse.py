@@ -17,7 +17,7 @@ from lightning_modules.data.horse_shape import horse
 from lightning_modules.data.mesh import file_digest, load_mesh
 from lightning_modules.data.pool import Progress, render_all
 from lightning_modules.data.render import CAMERA_A, CAMERA_B, Camera, Light, Renderer
-from lightning_modules.data.views import HiddenAngles, View, Views
+from lightning_modules.data.views import Hidden, Side, View, Views
 
 __all__ = ["HorseViews"]
 
@@ -117,11 +117,11 @@ class HorseViews:
         return self._views
 
     @property
-    def a(self) -> View:
+    def a(self) -> Side:
         return self.views.a
 
     @property
-    def b(self) -> View:
+    def b(self) -> Side:
         return self.views.b
 
     @property
@@ -137,7 +137,7 @@ class HorseViews:
         return self.views.held_out_b
 
     @property
-    def hidden(self) -> HiddenAngles:
+    def hidden(self) -> Hidden:
         return self.views.hidden
 
     def shuffled(self, seed: int) -> Views:
@@ -153,7 +153,7 @@ class HorseViews:
         a, held_out_a = self._view(CAMERA_A, 1.0, train_a, anchors, held_out, progress)
         b, held_out_b = self._view(CAMERA_B, RELATIONS[self.relation], train_b, anchors, held_out, progress)
         rows = torch.arange(self.n_train, self.n_train + self.n_anchors)
-        hidden = HiddenAngles(
+        hidden = Hidden(
             train_a=torch.from_numpy(train_a),
             train_b=torch.from_numpy(train_b),
             probe_a=torch.from_numpy(np.concatenate([train_a, anchors])),

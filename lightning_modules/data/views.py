@@ -1,11 +1,27 @@
 """What two networks see of the same hidden states, and what only the evaluation may know."""
 
 from dataclasses import dataclass, replace
+from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor
 
-__all__ = ["HiddenAngles", "View", "Views"]
+__all__ = ["Hidden", "Side", "View", "Views"]
+
+
+class Side(Protocol):
+    """What one network sees: inputs with what is to be learned there, and probe inputs with frames."""
+
+    @property
+    def samples(self) -> tuple[Tensor, Tensor]: ...
+
+    @property
+    def probe(self) -> Tensor: ...
+
+    @property
+    def frames(self) -> dict[str, Any]: ...
+
+    def reordered(self, order: Tensor) -> Self: ...
 
 
 @dataclass(frozen=True)
@@ -26,6 +42,16 @@ class View:
     probe: Tensor
     burst_pictures: Tensor
     burst_std: float
+
+    @property
+    def samples(self) -> tuple[Tensor, Tensor]:
+        """Inputs and what is to be learned there: the same pictures."""
+        return self.train, self.train
+
+    @property
+    def frames(self) -> dict[str, Any]:
+        """How `equiv.probe` is to span the input space at `probe`: by bursts along one direction."""
+        return {"frames": self.bursts, "burst_std": self.burst_std, "dimension": 1}
 
     def bursts(self, inputs: Tensor) -> Tensor:
         """The bursts of `inputs` (n, 3, size, size), pictures out of `probe`, as `(n, b, 3, size, size)`.
@@ -50,8 +76,11 @@ class View:
 
 
 @dataclass(frozen=True)
-class HiddenAngles:
-    """The hidden angles behind the pictures, radians: for evaluation only, never for training or matching."""
+class Hidden:
+    """The hidden states behind the inputs: for evaluation only, never for training or matching.
+
+    Angles `(n,)` in radians, or vectors `(n, m)`.
+    """
 
     train_a: Tensor
     train_b: Tensor
@@ -62,21 +91,21 @@ class HiddenAngles:
 
 @dataclass(frozen=True)
 class Views:
-    """Two cameras' views of the same hidden states, with no pairs but the anchors.
+    """Two networks' views of the same hidden states, with no pairs but the anchors.
 
     Attributes:
-        a, b: What each camera saw, at angles of its own.
+        a, b: What each network sees, at states of its own.
         anchors: Rows of `a.probe` and of `b.probe` that show exactly the same hidden state, `(k, 2)`.
-        held_out_a, held_out_b: Pictures of the same fresh states, `(m, 3, size, size)`, for evaluation only.
+        held_out_a, held_out_b: Inputs at the same fresh states, shape `(q, ...)`, for evaluation only.
         hidden: For evaluation only.
     """
 
-    a: View
-    b: View
+    a: Side
+    b: Side
     anchors: Tensor
     held_out_a: Tensor
     held_out_b: Tensor
-    hidden: HiddenAngles
+    hidden: Hidden
 
     def shuffled(self, seed: int) -> "Views":
         """The same with each side's probe set in a random order of its own: order would leak the pairing."""

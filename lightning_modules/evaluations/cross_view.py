@@ -1,12 +1,10 @@
 r"""What only the hidden angles can tell: how good the transformation between two cameras really is."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 import equiv
 from equiv import plot
@@ -15,9 +13,10 @@ from equiv.lattice import wrap
 from equiv.report import PictureStrip
 from lightning_modules.circle import AngleMap, euclidean_angle_errors, wrapped
 from lightning_modules.data.views import Views
+from lightning_modules.evaluations.finding import Finding, Match, Matched, fresh, mapped, true_errors
 from lightning_modules.pair import NetworkPair
 
-__all__ = ["CrossView", "Finding", "psnr", "relative_error"]
+__all__ = ["CrossView", "psnr"]
 
 #: Eigenvalues of minus the Laplacian of the circle of hidden angles.
 EXACT = (1, 1, 4, 4, 9, 9)
@@ -30,32 +29,6 @@ CAPTIONS = {
     "registration": "Both charts laid over each other, and the anchors",
     "spectrum": "Eigenvalues of minus the Laplacian of both input spaces, and the exact ones",
 }
-
-
-class Matched(Protocol):
-    r"""What the matching leaves: its result, what it compared, and how to observe more of the same."""
-
-    result: equiv.Comparison
-    observations: tuple[equiv.Observations, equiv.Observations]
-    probed_a: Callable[[nn.Module, Tensor], equiv.Observations]
-    probed_b: Callable[[nn.Module, Tensor], equiv.Observations]
-
-
-@dataclass
-class Finding:
-    r"""An experiment's own numbers, and its figures.
-
-    Attributes:
-        metrics: Named numbers; NaN where there is nothing to measure.
-        figures: Figures of matplotlib, by file name.
-        captions: What each of them shows, in a few words.
-        strips: Pictures for the report.
-    """
-
-    metrics: dict[str, Any]
-    figures: dict[str, Any] = field(default_factory=dict)
-    captions: dict[str, str] = field(default_factory=lambda: CAPTIONS)
-    strips: list[PictureStrip] = field(default_factory=list)
 
 
 class CrossView:
@@ -76,15 +49,12 @@ class CrossView:
     def __call__(self, pair: NetworkPair, views: Views, matching: Matched) -> Finding:
         r"""Evaluates the last comparison on the held-out pictures of `views`."""
         pair.eval()
-        result = matching.result
-        values_a = matching.probed_a(pair, views.held_out_a).values
-        values_b = matching.probed_b(pair, views.held_out_b).values
-        predicted_a = _mapped(result.transformation.inverse, values_b)
-        predicted_b = _mapped(result.transformation, values_a)
+        match, result = matching.last, matching.last.result
+        values_a, values_b = fresh(pair, views, match)
+        predicted_b = mapped(result.transformation, values_a)
         finding = Finding(
             {
-                "true_error_a_to_b": relative_error(predicted_b, values_b),
-                "true_error_b_to_a": relative_error(predicted_a, values_a),
+                **true_errors(match, values_a, values_b),
                 "angle_error_deg": math.nan,
                 "angle_error_deg_p95": math.nan,
                 "angle_error_deg_euclidean": math.nan,
@@ -92,7 +62,8 @@ class CrossView:
                 "autoencoder_a_psnr": psnr(pair.network_a(views.held_out_a), views.held_out_a),
                 "autoencoder_b_psnr": psnr(pair.network_b(views.held_out_b), views.held_out_b),
             },
-            _charts(matching, views),
+            _charts(match, views),
+            CAPTIONS,
         )
         spectra = [result.diagnostics.get(f"eigenvalues_{side}") for side in "ab"]
 
@@ -116,14 +87,14 @@ class CrossView:
         finding.metrics["angle_error_deg"] = float(errors.abs().median().rad2deg())
         finding.metrics["angle_error_deg_p95"] = float(errors.abs().quantile(0.95).rad2deg())
         baseline = euclidean_angle_errors(
-            [each.values for each in matching.observations], (values_a, values_b), views.anchors
+            [each.values for each in match.observations], (values_a, values_b), views.anchors
         )
 
         if baseline is None:
             return finding
 
         finding.metrics["angle_error_deg_euclidean"] = math.degrees(baseline[1])
-        angles = _hidden_angles(result.chart_b, recovered, matching.observations[1], views)
+        angles = _hidden_angles(result.chart_b, recovered, match.observations[1], views)
 
         if angles is not None:
             finding.figures["angles"] = plot.angle_scatter(hidden, angles, errors, baseline[0])
@@ -146,9 +117,9 @@ class CrossView:
         return finding
 
 
-def _charts(matching: Matched, views: Views) -> dict[str, Any]:
+def _charts(match: Match, views: Views) -> dict[str, Any]:
     r"""The figures of both charts, coloured by the hidden angle; none where a chart failed."""
-    result, hidden = matching.result, views.hidden
+    result, hidden = match.result, views.hidden
     coordinates_a, coordinates_b = result.coordinates_a, result.coordinates_b
 
     if not (coordinates_a.shape[1] and coordinates_b.shape[1]):
@@ -201,25 +172,6 @@ def _evenly(angles: Tensor, count: int) -> Tensor:
     marks = (torch.arange(count) + 0.5) * (2 * math.pi / count)
 
     return wrapped(angles - marks[:, None]).abs().argmin(dim=1)
-
-
-def _mapped(transformation: nn.Module, values: Tensor) -> Tensor | None:
-    r"""T of the values; None in a direction in which there is no map."""
-    try:
-        return transformation(values)
-    except ValueError:
-        return None
-
-
-def relative_error(predicted: Tensor | None, true: Tensor) -> float:
-    r"""RMS error over the RMS spread of the target; NaN without a prediction."""
-    if predicted is None:
-        return math.nan
-
-    error = (predicted - true).double().square().sum(dim=1).mean()
-    spread = (true - true.mean(dim=0)).double().square().sum(dim=1).mean()
-
-    return (error / spread).sqrt().item()
 
 
 def psnr(predicted: Tensor, true: Tensor) -> float:

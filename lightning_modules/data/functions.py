@@ -1,0 +1,158 @@
+r"""Two networks that learn functions of the same few hidden variables, each from states of its own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lightning_modules.data.observed import Observable, itself, tangents
+from lightning_modules.data.pool import Progress
+from lightning_modules.data.views import Hidden, Views
+
+__all__ = ["FunctionView", "FunctionViews", "Subject"]
+
+#: Length of the first direction of B's input space, as B's frames measure it, over that of A's.
+RELATIONS = {"same": 1.0, "stretched": 1.5}
+
+
+@dataclass(frozen=True)
+class Subject:
+    r"""What one network is taught.
+
+    Attributes:
+        learns: The hidden states `(n, m)` to the targets `(n, d)`, or to labels `(n,)`.
+        sees: The hidden states to the network's inputs `(n, d_in)`, one to one.
+        n_train: States to train on, and to probe with.
+    """
+
+    learns: Observable
+    sees: Observable = itself
+    n_train: int = 1024
+
+
+@dataclass(frozen=True)
+class FunctionView:
+    r"""One network's samples.
+
+    Attributes:
+        train: Inputs to train on, shape `(n, d_in)`.
+        target: What is to be learned there, shape `(n, d)`, or labels `(n,)`.
+        probe: Inputs to probe with, those of `train` and the anchors', in an order of their own, `(p, d_in)`.
+        tangents: How they move along an orthonormal frame of the hidden states, shape `(p, d_in, m)`.
+    """
+
+    train: Tensor
+    target: Tensor
+    probe: Tensor
+    tangents: Tensor
+
+    @property
+    def samples(self) -> tuple[Tensor, Tensor]:
+        r"""Inputs and targets."""
+        return self.train, self.target
+
+    @property
+    def frames(self) -> dict[str, Any]:
+        r"""How `equiv.probe` is to span the input space at `probe`."""
+        return {"frames": self.tangents}
+
+    def reordered(self, order: Tensor) -> "FunctionView":
+        r"""The same with the probe inputs in another order."""
+        return replace(self, probe=self.probe[order], tangents=self.tangents[order])
+
+
+class FunctionViews:
+    r"""Functions of hidden states in a box, of which each network gets samples of its own.
+
+    Each side has a scrambled Sobol sequence of its own; the anchors are further states, shown to both, and
+    belong to the probe sets; the held-out states are drawn uniformly and serve evaluation alone. A frame of
+    the hidden states is given through its tangent vectors, the limit of ever smaller bursts: they say how a
+    network's inputs move when the hidden state does, and not where it is.
+
+    Arguments:
+        a: What A sees and learns.
+        b: What B sees and learns.
+        low: Lower corner of the box of hidden states, m numbers.
+        high: Its upper corner.
+        n_held_out: Fresh states for evaluation.
+        n_anchors: States that both sides have in their probe sets.
+        seed: Of all samples.
+        relation: "same": both networks' frames measure the hidden states alike. "stretched": to B the first
+            direction is half as long again, another input space, which must not come out equivalent.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        a: Subject,
+        b: Subject,
+        low: Sequence[float],
+        high: Sequence[float],
+        n_held_out: int = 1000,
+        n_anchors: int = 3,
+        seed: int = 0,
+        relation: str = "same",
+    ) -> None:
+        for name, value, least in (
+            ("a.n_train", a.n_train, 1),
+            ("b.n_train", b.n_train, 1),
+            ("n_held_out", n_held_out, 1),
+            ("n_anchors", n_anchors, 0),
+        ):
+            if value < least:
+                raise ValueError(f"{name!r} must be at least {least}, got {value}.")
+
+        if relation not in RELATIONS:
+            raise ValueError(f"'relation' must be one of {', '.join(RELATIONS)}, got {relation!r}.")
+
+        if len(low) != len(high) or not low or not all(x < y for x, y in zip(low, high, strict=True)):
+            raise ValueError(
+                f"'low' and 'high' must be corners of a box, as [-1, -1] and [1, 1], got {list(low)} and "
+                f"{list(high)}."
+            )
+
+        self.a, self.b, self.seed, self.relation = a, b, seed, relation
+        self.low, self.high = torch.tensor([*low]).float(), torch.tensor([*high]).float()
+        self.n_held_out, self.n_anchors = n_held_out, n_anchors
+
+    def prepare(self, _progress: Progress | None = None) -> Views:
+        r"""The samples of both sides."""
+        train_a, train_b = self._states(self.a.n_train, 0), self._states(self.b.n_train, 1)
+        # Anchors near the boundary hold a rotation better than anchors in the middle.
+        anchors, held_out = self._states(self.n_anchors, 2), self._uniform(self.n_held_out)
+        a = _view(self.a, train_a, anchors, 1.0)
+        b = _view(self.b, train_b, anchors, RELATIONS[self.relation])
+        rows = torch.arange(self.n_anchors)
+        views = Views(
+            a,
+            b,
+            torch.stack([self.a.n_train + rows, self.b.n_train + rows], dim=1),
+            self.a.sees(held_out),
+            self.b.sees(held_out),
+            Hidden(train_a, train_b, torch.cat([train_a, anchors]), torch.cat([train_b, anchors]), held_out),
+        )
+
+        return views.shuffled(self.seed)
+
+    def _states(self, n: int, stream: int) -> Tensor:
+        engine = torch.quasirandom.SobolEngine(len(self.low), scramble=True, seed=4 * self.seed + stream)
+
+        return self.low + (self.high - self.low) * engine.draw(n)
+
+    def _uniform(self, n: int) -> Tensor:
+        generator = torch.Generator().manual_seed(4 * self.seed + 3)
+
+        return self.low + (self.high - self.low) * torch.rand(n, len(self.low), generator=generator)
+
+
+def _view(subject: Subject, train: Tensor, anchors: Tensor, length: float) -> FunctionView:
+    r"""What one side gets; `length` is that of the first hidden direction in its metric."""
+    probe = torch.cat([train, anchors])
+    moved = tangents(subject.sees, probe)
+    unit = torch.tensor([1 / length] + [1.0] * (probe.shape[1] - 1))
+
+    return FunctionView(subject.sees(train), subject.learns(train), subject.sees(probe), moved * unit)

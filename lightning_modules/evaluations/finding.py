@@ -1,0 +1,108 @@
+r"""What an evaluation is given and what it returns, and the errors that every one of them measures."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+import equiv
+from equiv.report import PictureStrip
+from lightning_modules.data.views import Views
+
+__all__ = ["Finding", "Match", "Matched", "fresh", "mapped", "relative_error", "true_errors"]
+
+
+class Probing(Protocol):
+    r"""How to observe more of the same."""
+
+    def __call__(self, pair: nn.Module, inputs: Tensor, **frames: Any) -> equiv.Observations: ...
+
+    @property
+    def output(self) -> "Probing": ...
+
+
+class Match(Protocol):
+    r"""One comparison: its result, what was compared, and how to observe more of the same."""
+
+    @property
+    def result(self) -> equiv.Comparison: ...
+
+    @property
+    def observations(self) -> tuple[equiv.Observations, equiv.Observations]: ...
+
+    @property
+    def probed_a(self) -> Probing: ...
+
+    @property
+    def probed_b(self) -> Probing: ...
+
+    @property
+    def weights(self) -> dict[str, Tensor]: ...
+
+
+class Matched(Protocol):
+    r"""What the matching leaves: every comparison by epochs trained, and the means to make others."""
+
+    @property
+    def matches(self) -> Mapping[int, Match]: ...
+
+    @property
+    def last(self) -> Match: ...
+
+    @property
+    def compared(self) -> Callable[..., Match]: ...
+
+
+@dataclass
+class Finding:
+    r"""An experiment's own numbers, and its figures.
+
+    Attributes:
+        metrics: Named numbers; NaN where there is nothing to measure.
+        figures: Figures of matplotlib, by file name.
+        captions: What each of them shows, in a few words.
+        strips: Pictures for the report.
+    """
+
+    metrics: dict[str, Any]
+    figures: dict[str, Any] = field(default_factory=dict)
+    captions: Mapping[str, str] = field(default_factory=dict)
+    strips: list[PictureStrip] = field(default_factory=list)
+
+
+def fresh(pair: nn.Module, views: Views, match: Match) -> tuple[Tensor, Tensor]:
+    r"""A's and B's activations at the held-out states, observed as they were for this comparison."""
+    return match.probed_a(pair, views.held_out_a).values, match.probed_b(pair, views.held_out_b).values
+
+
+def true_errors(match: Match, values_a: Tensor, values_b: Tensor) -> dict[str, float]:
+    r"""Errors of T and of its inverse at fresh states, where both sides' activations are known."""
+    transformation = match.result.transformation
+
+    return {
+        "true_error_a_to_b": relative_error(mapped(transformation, values_a), values_b),
+        "true_error_b_to_a": relative_error(mapped(transformation.inverse, values_b), values_a),
+    }
+
+
+@torch.no_grad()
+def mapped(transformation: nn.Module, values: Tensor) -> Tensor | None:
+    r"""T of the values; None in a direction in which there is no map."""
+    try:
+        return transformation(values)
+    except ValueError:
+        return None
+
+
+def relative_error(predicted: Tensor | None, true: Tensor) -> float:
+    r"""RMS error over the RMS spread of the target; NaN without a prediction."""
+    if predicted is None:
+        return math.nan
+
+    error = (predicted - true).double().square().sum(dim=1).mean()
+    spread = (true - true.mean(dim=0)).double().square().sum(dim=1).mean()
+
+    return (error / spread).sqrt().item()
