@@ -12,7 +12,7 @@ from torch import Tensor
 
 Network = Callable[[Tensor], Tensor]
 
-__all__ = ["FAMILIES", "Pair", "draw", "observe"]
+__all__ = ["FAMILIES", "Draw", "Network", "Pair", "draw", "observe"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Pair:
         return Pair(self.b, self.a, self.sample, self.backward, self.forward)
 
 
-class _Draw:
+class Draw:
     r"""Random numbers, networks and dimensions of one pair."""
 
     def __init__(self, seed: int) -> None:
@@ -112,7 +112,7 @@ def _circle(angle: Tensor) -> Tensor:
     return torch.cat([angle.cos(), angle.sin()], dim=-1)
 
 
-def _smooth_change(draw: _Draw, m: int) -> Network:
+def _smooth_change(draw: Draw, m: int) -> Network:
     r"""x + f(x) with a Lipschitz constant of f below 0.6: a diffeomorphism."""
     inner, outer, shift = draw.normal(12, m), draw.normal(m, 12), draw.normal(12)
     norm = torch.linalg.matrix_norm(inner, 2) * torch.linalg.matrix_norm(outer, 2)
@@ -121,20 +121,20 @@ def _smooth_change(draw: _Draw, m: int) -> Network:
     return lambda x: x + strength * torch.tanh(2 * x @ inner.T + shift) @ outer.T / 2
 
 
-def diffeomorphism(draw: _Draw) -> Pair:
+def diffeomorphism(draw: Draw) -> Pair:
     m = draw.integer(1, 4)
     change, linear = _smooth_change(draw, m), draw.normal(m, m) + 2 * torch.eye(m, dtype=torch.float64)
 
     return Pair(lambda x: x @ linear.T, change, _cube(m), True, True)
 
 
-def embedding(draw: _Draw) -> Pair:
+def embedding(draw: Draw) -> Pair:
     m = draw.integer(1, 4)
 
     return Pair(draw.embedding(m), draw.embedding(m), _cube(m), True, True)
 
 
-def projection(draw: _Draw) -> Pair:
+def projection(draw: Draw) -> Pair:
     m = draw.integer(2, 4)
     kept = draw.integer(1, m - 1)
     b = draw.embedding(kept)
@@ -142,9 +142,9 @@ def projection(draw: _Draw) -> Pair:
     return Pair(draw.embedding(m), lambda x: b(x[..., :kept]), _cube(m), True, False)
 
 
-def fold(draw: _Draw) -> Pair:
+def fold(draw: Draw) -> Pair:
     m = draw.integer(1, 4)
-    a, crease = draw.embedding(m), draw.uniform(-0.5, 0.5)
+    a, crease = draw.embedding(m), draw.uniform(-0.8, 0.8)
 
     def folded(x: Tensor) -> Tensor:
         return a(torch.cat([(x[..., :1] - crease).square(), x[..., 1:]], dim=-1))
@@ -152,7 +152,7 @@ def fold(draw: _Draw) -> Pair:
     return Pair(folded, draw.embedding(m), _cube(m), False, True)
 
 
-def double_cover(draw: _Draw) -> Pair:
+def double_cover(draw: Draw) -> Pair:
     a, b = draw.embedding(2), draw.embedding(2)
 
     def angles(n: int, g: torch.Generator) -> Tensor:
@@ -161,13 +161,13 @@ def double_cover(draw: _Draw) -> Pair:
     return Pair(lambda x: a(_circle(x)), lambda x: b(_circle(2 * x)), angles, True, False)
 
 
-def squaring(draw: _Draw) -> Pair:
+def squaring(draw: Draw) -> Pair:
     a, b = draw.embedding(2), draw.embedding(2)
 
     return Pair(a, lambda x: b(_square(x)), _annulus, True, False)
 
 
-def swirl(draw: _Draw) -> Pair:
+def swirl(draw: Draw) -> Pair:
     turn, a, b = draw.uniform(0.5, 2.5), draw.embedding(2), draw.embedding(2)
 
     def swirled(x: Tensor) -> Tensor:
@@ -178,7 +178,7 @@ def swirl(draw: _Draw) -> Pair:
     return Pair(a, lambda x: b(swirled(x)), _cube(2), True, True)
 
 
-def rescaled(draw: _Draw) -> Pair:
+def rescaled(draw: Draw) -> Pair:
     m = draw.integer(1, 4)
     d = draw.width(1)
     a = draw.network(m, d)
@@ -188,7 +188,7 @@ def rescaled(draw: _Draw) -> Pair:
     return Pair(a, lambda x: a(x)[..., order] * scale + shift, _cube(m), True, True)
 
 
-def bottleneck(draw: _Draw) -> Pair:
+def bottleneck(draw: Draw) -> Pair:
     m = draw.integer(2, 4)
     k = draw.integer(1, m - 1)
     a, squeeze = draw.embedding(k), draw.normal(k, m) / math.sqrt(m)
@@ -196,7 +196,7 @@ def bottleneck(draw: _Draw) -> Pair:
     return Pair(lambda x: a(x @ squeeze.T), draw.embedding(m), _cube(m), False, True)
 
 
-def leak(draw: _Draw) -> Pair:
+def leak(draw: Draw) -> Pair:
     r"""B = g(x') + a leak of x_m; A sees x' alone."""
     m = draw.integer(2, 4)
     size = math.exp(draw.uniform(math.log(0.001), math.log(0.3)))
@@ -213,7 +213,7 @@ def leak(draw: _Draw) -> Pair:
     return Pair(lambda x: a(x[..., :-1]), leaking, _cube(m), None, True)
 
 
-def output(draw: _Draw) -> Pair:
+def output(draw: Draw) -> Pair:
     r"""A hidden layer against a scalar output computed from it."""
     m = draw.integer(1, 4)
     hidden = draw.embedding(m)
@@ -232,7 +232,7 @@ def output(draw: _Draw) -> Pair:
     return Pair(hidden, out, _cube(m), True, False)
 
 
-def unrelated(draw: _Draw) -> Pair:
+def unrelated(draw: Draw) -> Pair:
     m = draw.integer(2, 4)
     k = draw.integer(1, m - 1)
     a, b = draw.embedding(k), draw.embedding(m - k)
@@ -251,7 +251,7 @@ FAMILIES = {
 
 def draw(family: str, seed: int) -> Pair:
     r"""A pair of the family, its sides exchanged for odd seeds."""
-    pair = FAMILIES[family](_Draw(1000 * seed + list(FAMILIES).index(family)))
+    pair = FAMILIES[family](Draw(1000 * seed + list(FAMILIES).index(family)))
 
     return pair.exchanged if seed % 2 else pair
 

@@ -1,7 +1,8 @@
-r"""Verdicts of paired comparisons against pairs whose relation is known.
+r"""Verdicts on pairs whose relation is known, drawn at random from `families.py` and `geometries.py`.
 
-    python benchmarks/verdicts.py run --pairs 40 --samples 1500 --seconds 150
-    python benchmarks/verdicts.py report
+    python benchmarks/verdicts.py run --pairs 40 --samples 1500 --seconds 450
+    python benchmarks/verdicts.py run --unpaired --pairs 20 --samples 1500 --seconds 450
+    python benchmarks/verdicts.py report        # benchmarks/results/verdicts.md and verdicts.json
 
 `run` takes up where the results on disk end, so that many short runs make one long one.
 """
@@ -9,40 +10,42 @@ r"""Verdicts of paired comparisons against pairs whose relation is known.
 from __future__ import annotations
 
 import argparse
-import collections
+import itertools
 import json
-import statistics
+import math
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
 from families import FAMILIES, Pair, draw, observe
+from geometries import GEOMETRIES, Geometry, draw_geometry
+from torch import Tensor
+from verdict_tables import TOLERANCE, line, outcome, tables
 
+from equiv import baselines
 from equiv.comparison import Comparison
 from equiv.observations import Observations
 from equiv.paired import compare_paired
+from equiv.unpaired import compare_unpaired
 
-TOLERANCE = 0.05
-RESULTS = Path(__file__).parent / "results" / "verdicts_paired.jsonl"
-SIDES = {
-    ("yes", "yes"): "equivalent",
-    ("yes", "no"): "a_determines_b",
-    ("no", "yes"): "b_determines_a",
-    ("no", "no"): "not_equivalent",
-}
+RESULTS = Path(__file__).parent / "results"
+PEERS = ("linear_cka", "rbf_cka", "svcca", "pwcca", "procrustes", "rsa", "mutual_knn")
+PEER_SAMPLES = 500
+UNPAIRED_FRESH = 5000
 
 
-def true_errors(pair: Pair, result: Comparison, fresh: int) -> tuple[float, float]:
+def relative(found: Tensor, true: Tensor) -> float:
+    r"""RMS error over the RMS spread of the truth."""
+    return ((found - true).norm() / (true - true.mean(dim=0)).norm()).item()
+
+
+def true_errors(pair: Pair, result: Comparison, fresh: int) -> list[float]:
     r"""RMS error over RMS spread of both maps on inputs that were never used."""
     inputs = pair.sample(fresh, torch.Generator().manual_seed(10**6))
     a, b = pair.a(inputs), pair.b(inputs)
 
-    def error(found: torch.Tensor, target: torch.Tensor) -> float:
-        spread = (target - target.mean(dim=0)).square().sum()
-        return ((found - target).square().sum() / spread).sqrt().item()
-
-    return error(result.transformation(a), b), error(result.transformation.inverse(b), a)
+    return [relative(result.transformation(a), b), relative(result.transformation.inverse(b), a)]
 
 
 def judged(expected: bool | None, error: float) -> str:
@@ -60,7 +63,7 @@ def judged(expected: bool | None, error: float) -> str:
 
 
 def measured(family: str, seed: int, samples: int, fresh: int, frames: bool) -> dict[str, Any]:
-    r"""One pair's truth beside the verdict on it."""
+    r"""A paired comparison beside the truth, and beside what the usual measures say."""
     pair = draw(family, seed)
     # Samples of their own: errors of pairs that share their inputs' gaps would not be independent.
     inputs = pair.sample(samples, torch.Generator().manual_seed(1000 * seed + list(FAMILIES).index(family)))
@@ -77,89 +80,99 @@ def measured(family: str, seed: int, samples: int, fresh: int, frames: bool) -> 
         seconds = time.process_time() - start
         errors = true_errors(pair, result, fresh)
 
-    truths = [judged(*both) for both in zip((pair.forward, pair.backward), errors, strict=True)]
+    some = slice(0, PEER_SAMPLES)
 
     return {
         "family": family,
         "seed": seed,
         "samples": samples,
-        "frames": frames,
+        "kind": "paired" if frames else "values",
         "shape": [inputs.shape[1], a.shape[1], b.shape[1]],
         "verdict": str(result.verdict),
-        "truths": truths,
-        "related": [pair.forward, pair.backward],
+        "truths": [judged(*both) for both in zip((pair.forward, pair.backward), errors, strict=True)],
+        "fresh": fresh,
         "errors": errors,
         "bounds": [list(result.a_to_b.error), list(result.b_to_a.error)],
         "seconds": seconds,
-        "diagnostics": {key: value for key, value in result.diagnostics.items() if key != "paired"},
+        "peers": {name: getattr(baselines, name)(a[some], b[some]) for name in PEERS},
+        "sentence": result.sentence,
+        "diagnostics": {
+            key: result.diagnostics[key]
+            for key in ("leak_a_to_b", "fold_a_to_b", "leak_b_to_a", "fold_b_to_a")
+            if key in result.diagnostics
+        },
     }
 
 
-def outcome(record: dict[str, Any]) -> str:
-    r"""right, inconclusive, wrong, FALSE EQUIVALENT; "apart" first where a true error is near the tolerance."""
-    truths, verdict = tuple(record["truths"]), record["verdict"]
-    false = verdict == "equivalent" and ("no" in truths or max(record["errors"]) > TOLERANCE * 1.5)
+def nearest_error(geometry: Geometry, result: Comparison, back: bool) -> float:
+    r"""True error on fresh inputs, to the nearest of the isometries that are equally good."""
+    source, target = geometry.exchanged.networks if back else geometry.networks
+    space = geometry.spaces[0]
+    T = result.transformation.inverse if back else result.transformation
+    x = space.sample(UNPAIRED_FRESH, torch.Generator().manual_seed(10**6))
+    found = T(source(x))
 
-    if false:
-        return "FALSE EQUIVALENT"
+    if geometry.anchors:
+        return relative(found, target(x))
 
-    if "apart" in truths:
-        return f"apart: {verdict}"
+    from scipy.optimize import minimize
 
-    # A map that exists but was not learned: only "inconclusive" is not wrong.
-    right = SIDES.get(truths, "inconclusive")
+    best, few = math.inf, slice(0, 300)
 
-    if verdict == right:
-        return "right" if "hard" not in truths else "hard: inconclusive"
+    for matrix in space.matrices:
 
-    return "inconclusive" if verdict == "inconclusive" else "wrong"
+        def error(parameters: Any, some: slice = few, matrix: Tensor = matrix) -> float:
+            image = space.moved(x[some], matrix, [float(p) for p in parameters])
+            return relative(found[some], target(image))
 
+        steps = {0: 1, 1: 40, 2: 24}[space.freedoms]
+        grid = itertools.product(*[[k / steps for k in range(steps)]] * space.freedoms)
+        start = min(grid, key=error)
 
-def covered(record: dict[str, Any]) -> list[bool]:
-    pairs = zip(record["bounds"], record["errors"], strict=True)
+        if space.freedoms:
+            options = {"xatol": 1e-7, "fatol": 1e-7, "initial_simplex": _simplex(start, 0.5 / steps)}
+            start = minimize(error, start, method="Nelder-Mead", options=options).x
 
-    return [low <= error <= high for (_, low, high), error in pairs]
+        best = min(best, error(start, slice(None)))
 
-
-def line(record: dict[str, Any]) -> str:
-    both = [
-        f"{100 * estimate:.3g} % ({100 * low:.3g} to {100 * high:.3g}) true {100 * error:.3g}"
-        for (estimate, low, high), error in zip(record["bounds"], record["errors"], strict=True)
-    ]
-
-    return (
-        f"{record['family']} {record['seed']} {record['shape']}: {outcome(record)}, {record['verdict']}, "
-        f"truth {record['truths']} | {' | '.join(both)} | {record['seconds']:.1f} s"
-    )
+    return best
 
 
-def report(records: list[dict[str, Any]]) -> None:
-    r"""The tables that the verdict must show."""
-    for samples, frames in sorted({(r["samples"], r["frames"]) for r in records}):
-        chosen = [r for r in records if (r["samples"], r["frames"]) == (samples, frames)]
-        print(f"\n{len(chosen)} pairs, n = {samples}, {'with' if frames else 'without'} frames")
-        count = collections.Counter(map(outcome, chosen))
-        clear = [r for r in chosen if not outcome(r).startswith("apart")]
-        print("  " + ", ".join(f"{name} {number}" for name, number in count.most_common()))
-        print(
-            f"  right {100 * count['right'] / max(len(clear), 1):.1f} % of {len(clear)} not near the tolerance"
-        )
-        hits = [hit for r in chosen for hit in covered(r)]
-        widths = [(b[2] - b[1]) / max(b[0], 1e-300) for r in chosen for b in r["bounds"]]
-        print(
-            f"  bounds cover {100 * sum(hits) / len(hits):.1f} %, median width {statistics.median(widths):.2f}"
-        )
-        above = sum(e > b[2] for r in chosen for b, e in zip(r["bounds"], r["errors"], strict=True))
-        print(f"  true error above the bounds in {above}, below in {len(hits) - sum(hits) - above}")
-        print(f"  CPU seconds: median {statistics.median(r['seconds'] for r in chosen):.1f}")
+def _simplex(start: tuple[float, ...], step: float) -> list[list[float]]:
+    return [list(start)] + [[p + step * (k == i) for k, p in enumerate(start)] for i in range(len(start))]
 
-        for family in FAMILIES:
-            rows = collections.Counter(outcome(r) for r in chosen if r["family"] == family)
-            print(f"    {family:16} " + ", ".join(f"{name} {number}" for name, number in rows.most_common()))
 
-        for r in chosen:
-            if outcome(r) in ("wrong", "inconclusive", "FALSE EQUIVALENT", "hard: inconclusive"):
-                print("   ", line(r))
+def measured_unpaired(family: str, seed: int, samples: int) -> dict[str, Any]:
+    r"""An unpaired comparison beside the truth."""
+    geometry = draw_geometry(family, seed)
+    a, b, anchors = geometry.observed(samples, torch.Generator().manual_seed(seed))
+    start = time.process_time()
+
+    with torch.no_grad():
+        result = compare_unpaired(a, b, anchors, tolerance=TOLERANCE)
+        seconds = time.process_time() - start
+        errors: list[float | None] = [None, None]
+
+        if geometry.relation == "equivalent" and str(result.diagnostics["relation"]) == "isometric":
+            errors = [nearest_error(geometry, result, back) for back in (False, True)]
+
+    return {
+        "family": family,
+        "seed": seed,
+        "samples": samples,
+        "kind": "unpaired",
+        "shape": [geometry.spaces[0].dimension, a.values.shape[1], b.values.shape[1]],
+        "verdict": str(result.verdict),
+        "relation": geometry.relation,
+        "anchors": geometry.anchors,
+        "symmetries": str(result.symmetries),
+        "errors": errors,
+        "bounds": [
+            [None if math.isnan(x) else x for x in side.error] for side in (result.a_to_b, result.b_to_a)
+        ],
+        "seconds": seconds,
+        "sentence": result.sentence,
+    }
 
 
 def main() -> None:
@@ -171,36 +184,46 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="first seed")
     parser.add_argument("--samples", type=int, default=1500)
     parser.add_argument("--fresh", type=int, default=100_000)
-    parser.add_argument("--families", default=",".join(FAMILIES))
+    parser.add_argument("--families", default=None, help="names with commas; all without")
+    parser.add_argument("--unpaired", action="store_true")
     parser.add_argument("--values-only", action="store_true")
-    parser.add_argument("--seconds", type=float, default=150)
-    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--seconds", type=float, default=450)
+    parser.add_argument("--records", type=Path, default=RESULTS / "verdicts.jsonl")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    records = (
-        [json.loads(text) for text in options.results.read_text().splitlines()]
-        if options.results.exists()
-        else []
-    )
+    texts = options.records.read_text().splitlines() if options.records.exists() else []
+    records = [json.loads(text) for text in texts]
 
     if options.action == "report":
-        report(records)
+        table, figures = tables(records)
+        print(table)
+        (RESULTS / "verdicts.md").write_text(table + "\n")
+        (RESULTS / "verdicts.json").write_text(json.dumps(figures, indent=1) + "\n")
+
+        for record in records:
+            if outcome(record) in ("wrong", "inconclusive", "FALSE EQUIVALENT", "hard: inconclusive"):
+                print(line(record))
+
         return
 
-    known = {(r["family"], r["seed"], r["samples"], r["frames"]) for r in records}
-    start, frames = time.monotonic(), not options.values_only
+    kind = "unpaired" if options.unpaired else "values" if options.values_only else "paired"
+    known = {(r["family"], r["seed"], r["samples"], r["kind"]) for r in records}
+    names = options.families.split(",") if options.families else GEOMETRIES if options.unpaired else FAMILIES
+    start = time.monotonic()
 
-    for seed in range(options.first, options.first + options.pairs):
-        for family in options.families.split(","):
-            if (family, seed, options.samples, frames) in known or time.monotonic() - start > options.seconds:
-                continue
+    for seed, family in itertools.product(range(options.first, options.first + options.pairs), names):
+        if (family, seed, options.samples, kind) in known or time.monotonic() - start > options.seconds:
+            continue
 
-            record = measured(family, seed, options.samples, options.fresh, frames)
+        if options.unpaired:
+            record = measured_unpaired(family, seed, options.samples)
+        else:
+            record = measured(family, seed, options.samples, options.fresh, kind == "paired")
 
-            with options.results.open("a") as file:
-                file.write(json.dumps(record) + "\n")
+        with options.records.open("a") as file:
+            file.write(json.dumps(record) + "\n")
 
-            print(line(record), flush=True)
+        print(line(record), flush=True)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,9 @@ COMPONENTS = 32  # of the target, while settings are searched
 LINEAR = 1.0  # prior variance of the affine part, in units of the target's
 RESOLVED = 1e-6  # relative errors of kernel maps below this are rounding and extrapolation
 EXACT = 1e-6  # a relative error below which an affine map is final
+MANY = 600  # samples below which all are taken
+HOPELESS = 0.2  # relative errors above this are not worth all samples
+FALL = 0.1  # where doubling the samples lowers the mean square by less than this share
 MIN_RIDGE = 1e-10  # below, rounding rules
 RIDGES = (1e-9, 1e-6, 1e-3, 0.3)  # candidates, in units of the target's variance
 
@@ -150,6 +153,8 @@ def search(data: PairData, order: Tensor) -> Settings:
         best = _best(few, slopes, _around(best.ridge), found)[1]
 
     lengths = [replace(best, length=h * best.length) for h in (0.7, 1.0, 1.4)]
+    # Whitened and with derivatives the other kernel may be the better one after all.
+    lengths += [replace(best, kind=kind, length=1.4 * best.length) for kind in PROFILES if kind != best.kind]
     found = _best(more, lengths, (best.ridge,), (torch.inf, best))
 
     return _best(more, [found[1]], _around(best.ridge)[::2], found)[1]
@@ -187,9 +192,15 @@ def _final(data: PairData, settings: Settings, order: Tensor) -> Fit | None:
     r = 0 if settings.slope == torch.inf else data.directions.shape[1]
     r = min(r, max(1, MAX_ROWS // len(data) - 1)) if r else 0
     n = min(len(data), MAX_ROWS // (1 + r))
-    part = data.subset(order[:n], r)
-    _, half = _solve(part.subset(torch.arange(n // 2, device=order.device), r), settings, (settings.ridge,))
+    half = _loo(data.subset(order[: n // 2], r), settings)
+    quarter = _loo(data.subset(order[: n // 4], r), settings) if n >= MANY else None
     solution = None
+
+    if half is not None and quarter is not None and _settled(half, quarter):
+        # Twice the samples would cost eight times as much and leave the error where it is.
+        n, solution, half = n // 2, half, quarter
+
+    part = data.subset(order[:n], r)
 
     for factor in (1.0, 10.0, 100.0, 1000.0):
         if solution is None:
@@ -222,6 +233,17 @@ def _final(data: PairData, settings: Settings, order: Tensor) -> Fit | None:
         f"{settings.ridge:.0e}, slope noise {settings.slope:g}, {n * (1 + r)} equations",
         RESOLVED,
     )
+
+
+def _loo(data: PairData, settings: Settings) -> Solution | None:
+    return _solve(data, settings, (settings.ridge,))[1]
+
+
+def _settled(half: Solution, quarter: Solution) -> bool:
+    r"""Whether the error is large and hardly fell when the samples were doubled."""
+    late, early = (solution.errors.square().sum(dim=1).mean().item() for solution in (half, quarter))
+
+    return late > HOPELESS**2 and late > (1 - FALL) * early
 
 
 def _map(data: PairData, settings: Settings, solution: Solution) -> KernelMap:

@@ -141,7 +141,7 @@ class Fit:
     Attributes:
         map: The map.
         squared: Squared held-out errors over the target's mean square spread, `(n,)`.
-        half: The same of the map learned from half of the samples, `(n / 2,)`.
+        half: The same of the map learned from half as many samples, at these.
         description: What was chosen, in words.
         resolved: RMS errors below this are not told from rounding and extrapolation.
     """
