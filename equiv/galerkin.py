@@ -42,7 +42,8 @@ class GalerkinMaps:
     unweighted, the operator is :math:`-p^{-1} \nabla \cdot (p \nabla u)` with p the sampling density: give
     one over the density where sampling is not uniform (`equiv.density_weights` finds it, and takes away most
     of the noise of uniform random samples as well). Sums over samples are all that is kept, so that they
-    stream (`partial_fit`) and add across processes (`sums_`, `merge`).
+    stream (`partial_fit`) and add across processes (`sums_`, `merge`; `equiv.processes`
+    does so).
 
     The functions are the constant and Gaussians at farthest-point centres (`equiv.gaussian_basis`), at most
     `n_basis` and a third of the samples. Their width, and with it how many of them the samples resolve, is
@@ -124,9 +125,7 @@ class GalerkinMaps:
         weight = None if weights is None else self._checked_weights(weights, obs)
 
         if not hasattr(self, "basis_"):
-            self.basis_, self._chosen = choose_basis(
-                obs.values, frames, weight, self.n_coordinates, self.n_basis
-            )
+            self.choose(obs, weight)
 
         if obs.values.shape[1] != len(self.basis_.mean):
             raise ValueError(
@@ -135,6 +134,17 @@ class GalerkinMaps:
             )
 
         return self.merge(self.basis_.sums(obs.values, frames, weight))
+
+    def choose(self, observations: Observations, weights: Any = None) -> GalerkinMaps:
+        r"""Fixes the functions by these samples, and adds nothing to the sums.
+
+        Arguments, result and errors as in `fit`.
+        """
+        obs, frames = self._checked(observations)
+        weight = None if weights is None else self._checked_weights(weights, obs)
+        self.basis_, self._chosen = choose_basis(obs.values, frames, weight, self.n_coordinates, self.n_basis)
+
+        return self
 
     def merge(self, sums: Tensor) -> GalerkinMaps:
         r"""Adds sums over other samples, of another process with the same `basis_`, say; returns itself.
