@@ -68,6 +68,7 @@ class Registration:
         overlap_a: Share of A's samples that lie in B's support.
         overlap_b: Share of B's samples that lie in A's support.
         alignment: How the outlines fit, where they decided.
+        slack: RMS displacement in the target that leaves the fit as good, where extents decided, in input units.
     """
 
     relation: Relation
@@ -79,6 +80,7 @@ class Registration:
     overlap_a: float = math.nan
     overlap_b: float = math.nan
     alignment: Alignment | None = None
+    slack: float = 0.0
 
 
 def overlaps(source: Domain, target: Domain, motion: Motion) -> tuple[float, float]:

@@ -101,7 +101,9 @@ def _left_out(
     kept[list(found.rejected)] = False
     pairs = anchors[kept].to(values.device)
     k, m = len(pairs), target.domain.dimension
-    turns = m * (m - 1) // 2 if target.domain.periods is None else 0
+    assert source.domain is not None
+    lost = source.domain.dimension - m
+    turns = m * (m - 1) // 2 + lost * m if target.domain.periods is None else 0
     freedom = k * m - m - turns
 
     if freedom <= 0:
@@ -113,7 +115,10 @@ def _left_out(
 
 
 def _looseness(target: Side, found: Registration) -> float:
-    r"""RMS error in the activations, over their spread, of a motion that outlines fixed."""
+    r"""RMS error in the activations, over their spread, of a motion that outlines or extents fixed."""
+    if found.slack > 0:
+        return found.slack * target.stretch / target.spread
+
     if found.alignment is None or target.domain is None or target.chart is None:
         return 0.0
 

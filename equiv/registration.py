@@ -13,12 +13,12 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from equiv.anchors import AnchorFit, Motion, anchor_rank, fit_projection, fit_rigid, fit_shift
+from equiv.anchors import AnchorFit, Motion, anchor_rank, fit_rigid, fit_shift
 from equiv.domains import Domain, Registration, Relation, overlaps
 from equiv.lattice import lattice_embeddings
 from equiv.symmetry import align, equally_good
 
-__all__ = ["register", "register_projection"]
+__all__ = ["CONTRADICTION", "OUTLIER_SHARE", "register"]
 
 # No anchor that is off by less than this share of the spread is called wrong.
 OUTLIER_SHARE = 0.01
@@ -54,40 +54,6 @@ def register(a: Domain, b: Domain, anchors: Tensor | None, tolerance: float) -> 
         return found
 
     return replace(found, relation=relation, reason=reason)
-
-
-def register_projection(source: Domain, target: Domain, anchors: Tensor | None) -> Registration:
-    r"""Finds the projection of a domain onto one of fewer dimensions, from at least m_source + 1 anchors.
-
-    Returns:
-        A registration from `source` to `target`, with relation A_ONTO_B for A the source; UNDECIDED where
-        anchors are too few, NONE where no projection fits them.
-    """
-    if anchors is None or len(anchors) <= source.dimension:
-        needed = source.dimension + 1
-
-        return Registration(
-            Relation.UNDECIDED, f"a projection between the spaces takes {needed} anchors to find"
-        )
-
-    ends = source.coordinates[anchors[:, 0]], target.coordinates[anchors[:, 1]]
-    fit = fit_projection(*ends, OUTLIER_SHARE * target.spread)
-
-    if fit.cost > max(CONTRADICTION * math.hypot(source.accuracy, target.accuracy), 0.02 * target.spread):
-        return Registration(Relation.NONE, "no projection of the one space fits the anchors in the other")
-
-    overlap_a, overlap_b = overlaps(source, target, fit.motion)
-
-    return Registration(
-        Relation.A_ONTO_B,
-        "the frames of the one lose rank, and the other's space projects onto its",
-        fit.motion,
-        fit.residuals,
-        tuple(fit.wrong.nonzero().flatten().tolist()),
-        symmetries=1,
-        overlap_a=overlap_a,
-        overlap_b=overlap_b,
-    )
 
 
 def _linear_parts(a: Domain, b: Domain, tolerance: float) -> tuple[Relation, list[Tensor] | None, str]:

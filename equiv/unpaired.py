@@ -21,7 +21,8 @@ from equiv.domains import Registration, Relation
 from equiv.error_bounds import estimate_error
 from equiv.lattice import wrap
 from equiv.observations import Observations
-from equiv.registration import register, register_projection
+from equiv.projection import register_projection
+from equiv.registration import register
 from equiv.spectra import spectral_distance
 from equiv.transformation import ChartMap, NoMap, Transformation
 from equiv.verdict import Interval, decide
@@ -129,7 +130,7 @@ def _registered(a: Side, b: Side, anchors: Tensor | None, tolerance: float) -> R
         return Registration(Relation.NONE, dimensions)
 
     exchanged = anchors.flip(1) if anchors is not None and larger is second else anchors
-    found = register_projection(larger, smaller, exchanged)
+    found = register_projection(larger, smaller, exchanged, tolerance / 2)
 
     if found.motion is None or larger is first:
         return replace(found, reason=f"{dimensions}, and {found.reason}")

@@ -1,0 +1,81 @@
+r"""Projections onto spaces of fewer dimensions: by extents alone, by few anchors, round periods."""
+
+import math
+
+import pytest
+import torch
+from manifolds import DOMAINS, observe, rotate_frames
+
+import equiv
+from equiv import Observations
+from equiv.domains import Domain, Relation
+from equiv.projection import register_projection
+from equiv.shadows import project
+
+ALONG = torch.tensor([[1.0, 0.0]], dtype=torch.float64)
+OBLIQUE = torch.tensor([[0.8, 0.6]], dtype=torch.float64)
+
+
+def test_extents_of_a_square_leave_its_four_symmetries():
+    square = DOMAINS["square"]
+    good, count = project(square.sample(500, seed=1), square.sample(400, seed=2) @ ALONG.T)
+    assert count == 4
+    # The outermost of n samples lies 1 / n inside, and each sample's angle follows from the corners': sqrt(1 / n).
+    best = min((found.motion.matrix.abs() - ALONG).abs().max() for found in good)
+    assert best < 1 / math.sqrt(400)
+
+
+def test_a_disc_may_be_turned_at_will():
+    disc = DOMAINS["disc"]
+    assert project(disc.sample(500, seed=1), disc.sample(400, seed=2) @ ALONG.T)[1] == math.inf
+
+
+def test_a_longer_shadow_than_any_does_not_agree():
+    square = DOMAINS["square"]
+    good, _ = project(square.sample(500, seed=1), 2 * square.sample(400, seed=2) @ ALONG.T)
+    assert not good[0].agrees
+
+
+@pytest.mark.parametrize("anchors", [2, 3])
+def test_few_anchors_fix_the_projection(anchors):
+    square = DOMAINS["square"]
+    known = square.sample(anchors, seed=5)
+    good, _ = project(
+        square.sample(500, seed=1), square.sample(400, seed=2) @ OBLIQUE.T, (known, known @ OBLIQUE.T), 1e-6
+    )
+    assert min((found.motion.matrix - OBLIQUE).abs().max() for found in good) < 1e-5  # ten times the accuracy
+
+
+def test_a_network_that_sees_one_of_two_inputs_is_determined_and_does_not_determine():
+    square, interval = DOMAINS["square"], DOMAINS["interval"]
+    known, fresh = square.sample(2, seed=99), square.sample(300, seed=8)
+    a = observe(square, torch.cat([square.sample(400, seed=1), known]), 6, seed=1)
+    hidden = torch.cat([square.sample(300, seed=2), known])
+    seen = observe(interval, hidden[:, :1], 4, seed=5)
+    frames = torch.cat([seen.frames, torch.zeros_like(seen.frames)], dim=2)
+    b = Observations(seen.values, rotate_frames(frames, seed=4))
+    anchors = torch.tensor([[400, 300], [401, 301]])
+    goal = observe(interval, fresh[:, :1], 4, seed=5).values
+
+    result = equiv.compare(a, b, paired=False, anchors=anchors)
+    found = result.transformation(observe(square, fresh, 6, seed=1).values)
+    assert result.verdict == "a_determines_b"
+    assert (found - goal).norm() < 2e-3 * (goal - goal.mean(dim=0)).norm()
+
+    mirrored = equiv.compare(b, a, paired=False, anchors=anchors.flip(1))
+    assert mirrored.verdict == "b_determines_a"
+    with pytest.raises(ValueError, match="There is no transformation"):
+        result.transformation.inverse(goal)
+
+
+def test_a_torus_projects_onto_the_circle_of_its_second_period():
+    hidden = DOMAINS["torus"].sample(400, seed=0)
+    torus = Domain(hidden, torch.tensor([[1.5, 0.0], [0.0, 2.0]], dtype=torch.float64), 1e-4)
+    circle = Domain(hidden[:, 1:] + 0.3, torch.tensor([[2.0]], dtype=torch.float64), 1e-4)
+    anchors = torch.tensor([[3, 3], [50, 50]])
+    found = register_projection(torus, circle, anchors, 0.02)
+    assert found.relation is Relation.A_ONTO_B and found.symmetries == 1
+    assert torch.allclose(found.motion.matrix, torch.tensor([[0.0, 1.0]], dtype=torch.float64), atol=1e-9)
+    assert register_projection(torus, circle, None, 0.02).symmetries == math.inf
+    other = Domain(circle.coordinates, torch.tensor([[2.3]], dtype=torch.float64), 1e-4)
+    assert register_projection(torus, other, None, 0.02).relation is Relation.NONE
