@@ -25,6 +25,7 @@ MAX_DIMENSION = 6  # of an input space whose coordinates are integrated
 MIN_SAMPLES = 10
 MAX_EVIDENCE = 5000  # samples whose neighbours are looked at
 MAX_INTEGRATED = 20_000  # samples whose coordinates are integrated
+MAX_RANKED = 100  # samples whose frames are decomposed to tell their rank
 PLOTTED = 3  # canonical variables where no frame tells the dimension
 SPARSE = 0.4  # resolution above which the samples do not show what happens at small scale
 
@@ -199,8 +200,10 @@ def _blocking(a: Observations, b: Observations) -> list[str]:
 
 
 def _rank(obs: Observations) -> int | None:
-    r"""The rank that most frames have."""
-    return None if obs.rank is None else int(obs.rank.median().item())
+    r"""The median rank of frames, of some of them."""
+    some = obs.subset(torch.arange(min(len(obs), MAX_RANKED), device=obs.device)).rank
+
+    return None if some is None else int(some.median().item())
 
 
 def _shared_frames(a: Observations, b: Observations) -> tuple[Tensor | None, Tensor | None]:

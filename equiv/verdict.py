@@ -112,7 +112,8 @@ def decide(
             ("A to B", forward, a_to_b, doubts_a_to_b),
             ("B to A", backward, b_to_a, doubts_b_to_a),
         ):
-            if found is None:
+            # What forbids a conclusion is why the error is unknown, too.
+            if found is None and not (blocking and math.isnan(error.estimate)):
                 reasons.append(f"from {name}, {_hesitation(error, tolerance, doubts)}")
 
         return Verdict.INCONCLUSIVE, f"Inconclusive: {'; '.join(reasons)} ({errors})."
