@@ -1,58 +1,58 @@
 r"""Trains two networks, compares them, writes what was found: `python run.py experiment=NAME [overrides]`."""
 
 import logging
+import math
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from omegaconf import DictConfig
+from typing import Any
 
 started = time.perf_counter()
-log = logging.getLogger("run")
 
 
-def run(settings: "DictConfig") -> None:
-    r"""Builds, trains (the callback compares), evaluates, writes. Heavy imports wait until there is a run."""
+def run(settings: Any) -> float:
+    r"""Builds, trains (the callback compares), evaluates, writes; returns what a sweep minimises."""
     global started
     from hydra.core.hydra_config import HydraConfig
-    from hydra.errors import InstantiationException
     from hydra.utils import instantiate
 
     from callbacks.progress import Display
     from lightning_modules.batches import InMemory
     from lightning_modules.pair import build_pair, resume_from
-    from lightning_modules.results import Results, Stopwatch, close, plain
+    from lightning_modules.results import Results, Stopwatch, plain
+    from lightning_modules.tracking import close, loggers
+    from sweeps.jobs import job, objective
 
     logging.captureWarnings(True)  # into run.log, with all else that is logged
     folder, config, clock = Path(HydraConfig.get().runtime.output_dir), plain(settings), Stopwatch(started)
     try:
-        with Display() as display:
+        with job(folder, config) as start, Display(quiet=start.sweeping) as display:
+            if start.metrics is not None:  # finished before the sweep was stopped
+                return objective(start.metrics, settings.objective)
+            if settings.gather:
+                return instantiate(settings.gather)(folder)
             with clock("data"):
                 views = instantiate(settings.dataset).prepare(display)
             pair = build_pair(config)
-            data = InMemory(views.a.samples, views.b.samples, config["optimizer"]["batch_size"], settings.seed)
-            matching = instantiate(settings.matching, _partial_=True)(views)
+            samples = views.a.samples, views.b.samples
+            matching = instantiate(settings.matching, _partial_=True)(views, progress=display)
             trainer = instantiate(settings.trainer, _partial_=True)(
                 callbacks=[*(instantiate(each) for each in settings.callbacks.values()), matching, display],
-                logger=[instantiate(each) for each in settings.logger.values()],
+                logger=loggers(settings),
             )
-            checkpoint = resume_from(settings.resume, config) if settings.resume else None
+            checkpoint = resume_from(settings.resume or start.resume, config)
             with clock("training"):
+                data = InMemory(*samples, config["optimizer"]["batch_size"], settings.seed)
                 trainer.fit(pair, datamodule=data, ckpt_path=checkpoint, weights_only=True)
             clock.move("training", "matching", matching.seconds)
-            if trainer.is_global_zero:
-                display(0, 1, "figures and report")
-                finding = instantiate(settings.evaluation)(pair.cpu(), views, matching)
-                results = Results(matching.last.result, finding, settings.matching.anchors)
-                results.write(folder, clock, trainer.loggers, config)
-                display(1, 1, "figures and report")
-                display.say(f"Written to {folder}\n\n{results}")
-    except (InstantiationException, TypeError, ValueError) as error:
-        log.info("the run failed", exc_info=True)  # for run.log; the terminal gets the sentence
-        sentence = error.__cause__ if isinstance(error, InstantiationException) else error
-        raise SystemExit(f"error: {sentence}") from None
+            if not trainer.is_global_zero:
+                return math.nan
+            display(0, 1, "figures and report")
+            finding = instantiate(settings.evaluation)(pair.cpu(), views, matching)
+            results = Results(matching.last.result, finding, settings.matching.anchors)
+            results.write(folder, clock, trainer.loggers, config)
+            display.say(f"Written to {folder}\n\n{results}")
+            return objective(results.metrics, settings.objective)
     finally:
         close()
         started = time.perf_counter()  # of the next job of a sweep

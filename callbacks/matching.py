@@ -1,7 +1,7 @@
 r"""When to probe the two networks and to compare them, and what to log of it."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 import equiv
 from callbacks.probed import Probed
+from equiv.processes import gathered, part
 
 __all__ = ["Match", "Matching", "rotated"]
 
@@ -62,7 +63,8 @@ class Matching(pl.Callback):
 
     The two sides come shuffled, each by itself, and every frame is rotated at random before it is handed
     over: neither the order nor the orientation can tell which samples belong together. Nothing that trains is
-    touched: no parameter, no mode, no random state.
+    touched: no parameter, no mode, no random state. Processes that train together each probe their part of
+    the inputs; the first one compares.
 
     Arguments:
         sides: The probe inputs with what gives their frames, and the anchors.
@@ -79,9 +81,11 @@ class Matching(pl.Callback):
         every_n_epochs: Compare after every so many epochs; 0 for the end alone.
         epochs: Compare after these numbers of epochs too; 0 is before training.
         seed: Of the frames' rotations and of the comparison.
+        progress: Called as `progress(done, total, label)` as the matching goes on.
 
     Attributes:
-        matches: Every comparison, by epochs trained.
+        matches: Every comparison, by epochs trained; of the first process alone.
+        epoch: How many epochs were trained when it compared last; None before.
         seconds: Time spent in here.
 
     Raises:
@@ -104,6 +108,7 @@ class Matching(pl.Callback):
         every_n_epochs: int = 0,
         epochs: Sequence[int] = (),
         seed: int = 0,
+        progress: Callable[[int, int, str], None] = lambda done, total, label: None,
     ) -> None:
         if not 0 <= anchors <= len(sides.anchors):
             raise ValueError(
@@ -117,6 +122,7 @@ class Matching(pl.Callback):
         self.probed_a = Probed(module_a, layers_a, neurons_a)
         self.probed_b = Probed(module_b, layers_b, neurons_b)
         self.every_n_epochs, self.epochs, self.seed = every_n_epochs, set(epochs), seed
+        self.progress = progress
         self.settings: dict[str, Any] = {
             "method": method,
             "tolerance": tolerance,
@@ -124,34 +130,60 @@ class Matching(pl.Callback):
             "seed": seed,
         }
         self.matches: dict[int, Match] = {}
+        self.epoch: int | None = None
         self.seconds = 0.0
 
     @property
     def last(self) -> Match:
-        r"""The last comparison."""
+        r"""The last comparison.
+
+        Raises:
+            ValueError: If there is none in this process, for others did the training.
+        """
+        if not self.matches:
+            raise ValueError(
+                "'trainer.strategy' should let this process be the first of those that train, for spawned and "
+                "forked ones hand nothing back; use trainer.strategy=ddp."
+            )
+
         return self.matches[max(self.matches)]
 
+    def due(self, epoch: int) -> bool:
+        r"""Whether to compare after so many epochs, the last ones apart."""
+        return epoch in self.epochs or bool(
+            self.every_n_epochs and epoch and epoch % self.every_n_epochs == 0
+        )
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if 0 in self.epochs and trainer.current_epoch == 0:
+        if trainer.current_epoch == 0 and self.due(0):
             self.match(trainer, pl_module, 0)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        epoch = trainer.current_epoch + 1
-
-        if epoch in self.epochs or (self.every_n_epochs and epoch % self.every_n_epochs == 0):
-            self.match(trainer, pl_module, epoch)
+        if self.due(trainer.current_epoch + 1):
+            self.match(trainer, pl_module, trainer.current_epoch + 1)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if trainer.current_epoch not in self.matches:
+        if trainer.current_epoch != self.epoch:
             self.match(trainer, pl_module, trainer.current_epoch)
 
     def match(self, trainer: pl.Trainer, pair: pl.LightningModule, epoch: int) -> None:
         r"""Compares the two networks as they are after so many epochs, and logs what was found."""
+        start, before, last = time.perf_counter(), len(self.matches), trainer.max_epochs or epoch
+        steps = 2 * max(before + 1, sum(self.due(k) or k == last for k in range(last + 1)))
+        self.progress(2 * before, steps, "matching")
+        self.epoch = epoch
+        parts = [part(len(side.probe)) for side in (self.sides.a, self.sides.b)]
+        observed = [
+            (probed, gathered(observations))
+            for probed, observations in self._observed(pair, self.probed_a, self.probed_b, parts)
+        ]
+
         if not trainer.is_global_zero:
             return
 
-        start = time.perf_counter()
-        self.matches[epoch] = self.compared(pair, self.probed_a, self.probed_b)
+        self.progress(2 * before + 1, steps, "matching")
+        self.matches[epoch] = self._match(pair, observed, self.anchors)
+        self.progress(2 * before + 2, steps, "matching")
         self.seconds += time.perf_counter() - start
         numbers = _numbers(self.matches[epoch].result)
 
@@ -161,7 +193,7 @@ class Matching(pl.Callback):
     def compared(
         self, pair: nn.Module, probed_a: Probed, probed_b: Probed, anchors: int | None = None
     ) -> Match:
-        r"""What comes of observing these activations of the two networks as they are.
+        r"""What comes of observing these activations of the two networks as they are, in this process alone.
 
         Arguments:
             pair: The module that holds both networks.
@@ -169,13 +201,29 @@ class Matching(pl.Callback):
             probed_b: What to observe of B.
             anchors: How many anchors to use; None: as many as ever.
         """
-        probed_a = probed_a.chosen(pair, self.sides.a.probe, self.sides.a.frames)
-        probed_b = probed_b.chosen(pair, self.sides.b.probe, self.sides.b.frames)
-        observations = (
-            rotated(probed_a(pair, self.sides.a.probe, **self.sides.a.frames), 2 * self.seed),
-            rotated(probed_b(pair, self.sides.b.probe, **self.sides.b.frames), 2 * self.seed + 1),
-        )
-        known = self.sides.anchors[: self.anchors if anchors is None else anchors]
+        observed = self._observed(pair, probed_a, probed_b, [slice(None)] * 2)
+
+        return self._match(pair, observed, self.anchors if anchors is None else anchors)
+
+    def _observed(
+        self, pair: nn.Module, probed_a: Probed, probed_b: Probed, rows: Sequence[slice]
+    ) -> list[tuple[Probed, equiv.Observations]]:
+        r"""What is observed of A and of B at these rows of their inputs, with the neurons chosen."""
+        observed = []
+
+        for probed, side, some in zip((probed_a, probed_b), (self.sides.a, self.sides.b), rows, strict=True):
+            chosen = probed.chosen(pair, side.probe, side.frames)
+            frames = {name: x[some] if isinstance(x, Tensor) else x for name, x in side.frames.items()}
+            observed.append((chosen, chosen(pair, side.probe[some], **frames)))
+
+        return observed
+
+    def _match(
+        self, pair: nn.Module, observed: Sequence[tuple[Probed, equiv.Observations]], anchors: int
+    ) -> Match:
+        (probed_a, a), (probed_b, b) = observed
+        observations = rotated(a, 2 * self.seed), rotated(b, 2 * self.seed + 1)
+        known = self.sides.anchors[:anchors]
         result = equiv.compare(
             *observations, paired=False, anchors=known if len(known) else None, **self.settings
         )

@@ -25,6 +25,9 @@ class Settings:
     evaluation: dict[str, Any] = field(default_factory=dict)
     callbacks: dict[str, Any] = field(default_factory=dict)
     logger: dict[str, Any] = field(default_factory=dict)
+    objective: str = "true_error_a_to_b"
+    folder: str | None = None
+    gather: dict[str, Any] = field(default_factory=dict)
 
 
 def register() -> None:

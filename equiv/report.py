@@ -6,12 +6,9 @@ table, works with keyboard, touch and screen reader, on paper, and in light and 
 
 from __future__ import annotations
 
-import importlib.metadata
 import math
 import os
-import platform
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +17,7 @@ from equiv.drawing import as_array
 from equiv.linked_charts import linked_charts
 from equiv.links import linked_pair
 from equiv.markup import escape, flattened, in_words, number, percent, table
+from equiv.page import page, versions
 from equiv.sections import PictureStrip, Section, section_html, strip_html
 from equiv.svg import bounds_figure, spectrum_figure
 from equiv.verdict import Interval, determines
@@ -84,43 +82,20 @@ def write_report(
     parts += [("Determinacy", _determinacy(result)), ("All diagnostics", _diagnostics(result))]
     parts += [("Settings and versions", _settings(settings or {}))]
 
-    contents = "".join(
-        f'<li><a href="#s{k}">{escape(heading)}</a></li>' for k, (heading, _) in enumerate(parts)
-    )
-    body = "".join(
-        f'<section class="card" id="s{k}" aria-labelledby="h{k}">'
-        f'<h2 id="h{k}">{escape(heading)}</h2>{content}</section>'
-        for k, (heading, content) in enumerate(parts)
-    )
-    page = (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:; '
-        "style-src 'unsafe-inline'; script-src 'unsafe-inline'\">"
-        f"<title>{escape(name)}: {escape(str(result.verdict).replace('_', ' '))}</title>"
-        f"<style>{_asset('report.css')}</style></head><body>"
-        '<a class="skip" href="#s0">Skip to the evidence</a>'
-        f"<main>{_verdict(result, name)}"
-        f'<nav aria-label="Contents"><ul>{contents}</ul></nav>{body}</main>'
-        f"<script>{_asset('report.js')}</script></body></html>\n"
-    )
-    Path(path).write_text(page, encoding="utf-8")
+    verdict = str(result.verdict).replace("_", " ")
+    html = page(name, f"{name}: {verdict}", _verdict(result), parts)
+    Path(path).write_text(html, encoding="utf-8")
 
     return Path(path)
 
 
-def _asset(name: str) -> str:
-    return resources.files("equiv").joinpath(name).read_text(encoding="utf-8")
-
-
-def _verdict(result: Comparison, name: str) -> str:
+def _verdict(result: Comparison) -> str:
     errors = (("A to B", "a", result.a_to_b.error), ("B to A", "b", result.b_to_a.error))
     facts = "".join(
         f"<div><dt>{escape(term)}</dt><dd>{escape(value)}</dd></div>" for term, value in _facts(result)
     )
 
     return (
-        f'<header><p class="kicker">{escape(name)}</p></header>'
         f'<section class="card verdict {escape(result.verdict)}" aria-label="Verdict">'
         f"<h1>{escape(HEADLINES[str(result.verdict)])}</h1>"
         f'<p class="lead">{escape(result.sentence)}</p>'
@@ -256,18 +231,10 @@ def _alone(result: Comparison, name: str) -> bool:
 
 
 def _settings(settings: Mapping[str, Any]) -> str:
-    versions: list[list[object]] = [["Python", platform.python_version()]]
-
-    for package in ("equiv", "torch", "numpy", "scipy", "safetensors"):
-        try:
-            versions.append([package, importlib.metadata.version(package)])
-        except importlib.metadata.PackageNotFoundError:
-            continue  # used from a checkout that was not installed
-
     told = [[name, "none" if value is None else value] for name, value in flattened(settings)]
     block = table("Settings", ["Name", "Value"], told) if told else ""
 
     if len(told) > MOST_SETTINGS:
         block = f"<details><summary>All {len(told)} settings</summary>{block}</details>"
 
-    return f"{block}{table('Versions', ['Package', 'Version'], versions)}"
+    return block + versions()

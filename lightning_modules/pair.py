@@ -163,12 +163,15 @@ def load_pair(path: str | Path) -> NetworkPair:
     return pair.eval()
 
 
-def resume_from(folder: str | Path, config: dict[str, Any]) -> Path:
-    r"""The checkpoint in a run's folder, for a run with these settings to go on from.
+def resume_from(folder: str | Path | None, config: dict[str, Any]) -> Path | None:
+    r"""The checkpoint in a run's folder, for a run with these settings to go on from; None without a folder.
 
     Raises:
         ValueError: If the folder holds no checkpoint, or one of other data, architecture, optimizer or seed.
     """
+    if folder is None:
+        return None
+
     path = Path(folder) / "checkpoints" / "last.ckpt"
     before, now = (_trained_by(each) for each in (_read(path)["config"], config))
 

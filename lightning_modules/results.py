@@ -2,22 +2,23 @@ r"""What a run leaves in its folder."""
 
 import json
 import math
-import sys
 import textwrap
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
+from pytorch_lightning.loggers import Logger
 
 import equiv
 from equiv.comparison import jsonable
 from equiv.report import Section, write_report
 from lightning_modules.evaluations.finding import Finding
+from lightning_modules.tracking import log_results
 
-__all__ = ["Results", "Stopwatch", "close", "plain"]
+__all__ = ["Results", "Stopwatch", "plain"]
 
 
 class Stopwatch:
@@ -72,11 +73,15 @@ class Results:
         }
 
     def __str__(self) -> str:
-        own = (f"{name} {value:.4g}" for name, value in self.finding.metrics.items() if value == value)
+        own = (
+            f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+            for name, value in self.finding.metrics.items()
+            if value == value and not isinstance(value, dict)  # a table is for the report
+        )
 
         return f"{textwrap.fill(', '.join(own), 100)}\n\n{self.result.summary()}"
 
-    def write(self, folder: Path, clock: Stopwatch, loggers: Sequence[Any], config: dict[str, Any]) -> None:
+    def write(self, folder: Path, clock: Stopwatch, loggers: list[Logger], config: dict[str, Any]) -> None:
         r"""Writes comparison, figures, report and, last, `metrics.json`; logs figures, report, numbers."""
         self.result.save(folder / "comparison")
         (folder / "figures").mkdir(exist_ok=True)
@@ -97,34 +102,12 @@ class Results:
             settings=config,
         )
         self.metrics |= {f"seconds_{part}": value for part, value in clock.seconds.items()}
-        _log(loggers, self.metrics, pictures, folder)
+        log_results(loggers, self.metrics, pictures, folder)
         self.metrics["seconds_total"] = clock.total
         text = json.dumps(jsonable(self.metrics), indent=2, allow_nan=False)
         (folder / "metrics.json").write_text(text + "\n")
 
 
-def _log(loggers: Sequence[Any], metrics: dict[str, Any], pictures: dict[str, Path], folder: Path) -> None:
-    r"""Hands the numbers to every logger, and figures and report to those of Weights & Biases."""
-    numbers = {f"final/{name}": float(x) for name, x in metrics.items() if isinstance(x, int | float)}
-
-    for logger in loggers:
-        logger.log_metrics(numbers)
-
-        if type(logger).__name__ == "WandbLogger":
-            import wandb
-
-            images = {f"figures/{name}": wandb.Image(str(path)) for name, path in pictures.items()}
-            logger.experiment.log(images)
-            logger.experiment.log({"report": wandb.Html(str(folder / "report.html"), inject=False)})
-            logger.experiment.summary["verdict"] = metrics["verdict"]
-
-
 def plain(settings: Any) -> dict[str, Any]:
     r"""Settings as a plain dictionary with everything in it resolved."""
     return OmegaConf.to_container(settings, resolve=True, throw_on_missing=True)  # type: ignore[return-value]
-
-
-def close() -> None:
-    r"""Ends the run of Weights & Biases, if any: the next job of a sweep would go on in it."""
-    if "wandb" in sys.modules:
-        sys.modules["wandb"].finish()

@@ -58,6 +58,11 @@ def own_values(tree: dict, path: tuple[str, ...] = ()) -> list[tuple[str, object
 def test_every_experiment_is_built_from_its_settings(name: str, tmp_path: Path) -> None:
     settings = composed(tmp_path, f"experiment={name}", "logger=none")
     OmegaConf.to_container(settings, resolve=True, throw_on_missing=True)
+
+    if settings.gather:  # reads what others left
+        assert callable(instantiate(settings.gather))
+        return
+
     instantiate(settings.dataset)
 
     for node in settings.architecture.values():
@@ -118,6 +123,10 @@ def test_every_argument_of_the_trainer_is_set_without_a_plus() -> None:
         "callbacks.checkpoint.every_n_epochs=2",
         "logger=wandb",
         "logger=none",
+        "logger=tensorboard",
+        "logger=trackio",
+        "objective=error_b_to_a",
+        "launcher=null",
         "hydra.run.dir=elsewhere",
     ],
 )

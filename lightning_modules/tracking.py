@@ -1,0 +1,113 @@
+r"""Where the numbers of a run go while it runs, and its figures, tables and report at the end."""
+
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from pytorch_lightning.loggers import Logger
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+__all__ = ["close", "log_results", "loggers", "run_id", "wandb_run"]
+
+
+def loggers(settings: DictConfig) -> list[Logger]:
+    r"""The loggers of the settings; none in any process but the first."""
+    return [] if rank_zero_only.rank else [instantiate(each) for each in settings.logger.values()]
+
+
+def run_id(folder: str | None) -> str | None:
+    r"""The identifier of the run of Weights & Biases in a run's folder; None without a folder or a run."""
+    found = [] if folder is None else sorted(Path(folder).glob("wandb/*run-*-*"), key=lambda path: path.name)
+    names = (re.fullmatch(r"(?:offline-)?run-\d+_\d+-(.+)", path.name) for path in reversed(found))
+
+    return next((name[1] for name in names if name), None)
+
+
+def wandb_run(resume: str | None, mode: str, **settings: Any) -> Any:
+    r"""A run of Weights & Biases, the same one where a run is resumed; arguments as of `wandb.init`.
+
+    Arguments:
+        resume: Folder of the run that this one goes on with, or None.
+        mode: "offline" or "online".
+    """
+    import wandb
+
+    identifier = run_id(resume)
+    # Offline there is nothing to ask whether a run may go on: the identifier alone makes it one when it is synced.
+    again = {"resume": "allow"} if identifier and mode == "online" else {}
+
+    return wandb.init(id=identifier, mode=mode, **again, **settings)
+
+
+def log_results(
+    loggers: list[Logger], metrics: Mapping[str, Any], pictures: Mapping[str, Path], folder: Path
+) -> None:
+    r"""Hands the final numbers to every logger, and what else there is to those that can show it.
+
+    Arguments:
+        loggers: Of the run.
+        metrics: The numbers and words of `metrics.json`.
+        pictures: Files of figures, by name.
+        folder: Of the run, with `report.html` and `comparison/`.
+    """
+    numbers = {f"final/{name}": float(x) for name, x in metrics.items() if isinstance(x, int | float)}
+
+    for logger in loggers:
+        logger.log_metrics(numbers)
+
+        if (show := SHOWN_BY.get(type(logger).__name__)) is not None:
+            show(logger.experiment, metrics, pictures, folder)
+
+
+def _to_wandb(run: Any, metrics: Mapping[str, Any], pictures: Mapping[str, Path], folder: Path) -> None:
+    import wandb
+
+    rows = [[name, str(value)] for name, value in metrics.items()]
+    run.log({f"figures/{name}": wandb.Image(str(path)) for name, path in pictures.items()})
+    run.log({"results": wandb.Table(columns=["name", "value"], data=rows)})
+    run.log({"report": wandb.Html(str(folder / "report.html"), inject=False)})
+    run.summary["verdict"] = metrics["verdict"]
+    comparison = wandb.Artifact(f"comparison-{run.id}", type="comparison")
+
+    for path in sorted((folder / "comparison").iterdir()):
+        comparison.add_file(str(path))  # add_dir would talk on the terminal
+
+    run.log_artifact(comparison)
+
+
+def _to_trackio(run: Any, metrics: Mapping[str, Any], pictures: Mapping[str, Path], folder: Path) -> None:
+    import trackio
+
+    rows = [[name, str(value)] for name, value in metrics.items()]
+    run.log({f"figures/{name}": trackio.Image(str(path)) for name, path in pictures.items()})
+    run.log({"results": trackio.Table(columns=["name", "value"], data=rows)})
+    run.log({"summary": trackio.Markdown(f"**{metrics['verdict']}**, report: `{folder / 'report.html'}`")})
+
+
+def _to_tensorboard(
+    writer: Any, metrics: Mapping[str, Any], pictures: Mapping[str, Path], folder: Path
+) -> None:
+    from matplotlib.image import imread
+
+    for name, path in pictures.items():
+        writer.add_image(f"figures/{name}", imread(path)[..., :3], dataformats="HWC")
+
+    rows = "\n".join(f"| {name} | {value} |" for name, value in metrics.items())
+    writer.add_text("results", f"| name | value |\n|---|---|\n{rows}")
+
+
+SHOWN_BY = {
+    "TensorBoardLogger": _to_tensorboard,
+    "TrackioLogger": _to_trackio,
+    "WandbLogger": _to_wandb,
+}
+
+
+def close() -> None:
+    r"""Ends the run of Weights & Biases, if any: the next job of a sweep would go on in it."""
+    if "wandb" in sys.modules:
+        sys.modules["wandb"].finish()

@@ -1,0 +1,183 @@
+r"""The jobs of a sweep gathered: one table, plots and a report."""
+
+import csv
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from equiv.markup import escape, in_words, table
+from equiv.page import page, versions
+from equiv.sections import Section, section_html
+from sweeps.jobs import Job, objective, read_jobs
+
+__all__ = ["SweepReport"]
+
+VERDICTS = ("equivalent", "a_determines_b", "b_determines_a", "not_equivalent", "inconclusive")
+MARKERS = dict(zip(VERDICTS, "o><sX", strict=True))
+COLORS = dict(zip(VERDICTS, ("#00694f", "#0068a3", "#5f4bb6", "#a8350b", "#8a6d00"), strict=True))
+
+
+class SweepReport:
+    r"""Writes `table.csv`, `figures/` and `report.html` of a sweep, also while it still runs.
+
+    Arguments:
+        folder: Of the sweep.
+        y: The numbers of `metrics.json` that are plotted, and shown first in the report's table.
+        x: The setting to plot them against; None: each one that differs among the jobs.
+    """
+
+    def __init__(self, folder: str | None, y: Sequence[str], x: str | None = None) -> None:
+        if not folder:
+            raise ValueError(
+                "'folder' should be the folder of a sweep, got none; add folder=multirun/EXPERIMENT/DATE."
+            )
+
+        self.folder, self.y, self.x = Path(folder), list(y), x
+
+    def __call__(self, output: Path) -> float:
+        r"""Reads the jobs, writes into `output`, and returns how many jobs have not finished."""
+        jobs = read_jobs(self.folder)
+        varied = [key for key in jobs[0].overrides if len({job.overrides.get(key) for job in jobs}) > 1]
+        rows = [_row(job, varied) for job in jobs]
+        columns = list(dict.fromkeys(name for row in rows for name in row))
+
+        with (output / "table.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, columns)
+            writer.writeheader()
+            writer.writerows(rows)
+
+        sections = []
+        (output / "figures").mkdir(exist_ok=True)
+
+        for key in [self.x] if self.x else varied:
+            if (figure := self._figure(jobs, key)) is not None:
+                path = output / "figures" / f"{key}.png"
+                figure.savefig(path, dpi=120)
+                told = f"Each number against {key}, a mark for each job that finished"
+                sections.append(Section(f"By {key}", figure=path.read_bytes(), alt=told, text=f"{told}."))
+
+        (output / "report.html").write_text(self._page(jobs, rows, varied, sections), encoding="utf-8")
+        print(f"Written to {output}\n\n{_headline(jobs)}")
+
+        return float(sum(job.status != "finished" for job in jobs))
+
+    def _page(
+        self,
+        jobs: Sequence[Job],
+        rows: Sequence[dict[str, Any]],
+        varied: Sequence[str],
+        sections: Sequence[Section],
+    ) -> str:
+        shown = [name for name in self.y if any(name in row for row in rows)]
+        columns = ["job", "status", *varied, "verdict", *shown]
+        verdicts = Counter(str(row["verdict"]) for row in rows if "verdict" in row)
+        common = {key: value for key, value in jobs[0].overrides.items() if key not in varied}
+        failed = [[job.folder.name, job.error] for job in jobs if job.error]
+        parts = [
+            (
+                "All jobs",
+                table("Jobs", [in_words(c) for c in columns], [[r.get(c) for c in columns] for r in rows]),
+            )
+        ]
+
+        if failed:
+            parts.insert(0, ("Failed jobs", table("What went wrong", ["Job", "Error"], failed)))
+
+        parts += [(section.title, section_html(section)) for section in sections]
+        settings = (
+            table("Settings that all jobs share", ["Name", "Value"], list(common.items())) if common else ""
+        )
+        parts.append(("Settings and versions", settings + versions()))
+        counted = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in verdicts.most_common())
+        lead = f"Verdicts: {counted}." if counted else "No job has finished yet."
+        tone = "equivalent" if not failed else "not_equivalent"
+        head = (
+            f'<section class="card verdict {tone}" aria-label="Summary"><h1>{escape(_headline(jobs))}</h1>'
+            f'<p class="lead">{escape(lead)}</p></section>'
+        )
+
+        return page(f"Sweep {self.folder}", f"Sweep: {_headline(jobs)}", head, parts)
+
+    def _figure(self, jobs: Sequence[Job], key: str) -> Any:
+        r"""The numbers against one setting; None where there are none."""
+        from matplotlib.figure import Figure
+
+        done = [(job.overrides[key], job.metrics) for job in jobs if job.metrics and key in job.overrides]
+        names = [
+            name for name in self.y if any(objective(metrics, name) < float("inf") for _, metrics in done)
+        ]
+
+        if not names:
+            return None
+
+        places, labels = _places([value for value, _ in done])
+        figure = Figure(figsize=(4.2 * min(len(names), 3), 3.1 * -(-len(names) // 3)), layout="constrained")
+        axes = figure.subplots(-(-len(names) // 3), min(len(names), 3), squeeze=False).flat
+
+        for axis, name in zip(axes, names, strict=False):
+            values = [objective(metrics, name) for _, metrics in done]
+
+            for verdict in VERDICTS:
+                at = [k for k, (_, metrics) in enumerate(done) if metrics["verdict"] == verdict]
+                axis.scatter(
+                    [places[k] for k in at],
+                    [values[k] for k in at],
+                    marker=MARKERS[verdict],
+                    color=COLORS[verdict],
+                    label=verdict.replace("_", " ") if at else None,
+                )
+
+            if labels:
+                axis.set_xticks(range(len(labels)), labels, rotation=30 if max(map(len, labels)) > 6 else 0)
+
+            if name.startswith(("error", "true_error")) and min(values) > 0:
+                axis.set_yscale("log")
+
+            axis.set(xlabel=key, title=in_words(name))
+
+        for axis in list(axes)[len(names) :]:
+            axis.remove()
+
+        figure.legend(*_legend(figure), loc="outside lower center", ncols=3, frameon=False)
+
+        return figure
+
+
+def _legend(figure: Any) -> tuple[list[Any], list[str]]:
+    r"""Each verdict once, whichever of the plots shows it."""
+    pairs = zip(*figure.axes[0].get_legend_handles_labels(), strict=True)
+    named = {label: handle for handle, label in pairs}
+
+    return list(named.values()), list(named)
+
+
+def _places(values: Sequence[str]) -> tuple[list[float], list[str]]:
+    r"""Where settings stand on an axis: numbers at themselves, anything else in order, with its names."""
+    try:
+        return [float(value) for value in values], []
+    except ValueError:
+        names = list(dict.fromkeys(values))
+
+        return [float(names.index(value)) for value in values], names
+
+
+def _row(job: Job, varied: Sequence[str]) -> dict[str, Any]:
+    numbers = {
+        name: value for name, value in (job.metrics or {}).items() if not isinstance(value, dict | list)
+    }
+    told = {"error": job.error} if job.error else {}
+
+    return (
+        {"job": job.folder.name, "status": job.status, **{key: job.overrides.get(key, "") for key in varied}}
+        | numbers
+        | told
+    )
+
+
+def _headline(jobs: Sequence[Job]) -> str:
+    counts = Counter(job.status for job in jobs)
+
+    return f"{len(jobs)} jobs: " + ", ".join(
+        f"{counts[name]} {name}" for name in ("finished", "failed", "unfinished") if counts[name]
+    )
