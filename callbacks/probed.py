@@ -27,7 +27,7 @@ class Probed:
         layers: Names of layers in it, as in `equiv.probe`; None for its output.
         neurons: How many neurons of each layer to observe, the first ones; or a list of indices for each
             layer; or None for all; or "fewest": the last of the layers whole, and of the others the fewest
-            neurons that are enough, see `fewest`.
+            neurons that are enough, see `fewest`. The layers are then by default the module's children.
     """
 
     module: str
@@ -35,10 +35,10 @@ class Probed:
     neurons: int | str | Sequence[Sequence[int]] | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.neurons, str) and (self.neurons != FEWEST or not self.layers):
+        if isinstance(self.neurons, str) and self.neurons != FEWEST:
             raise ValueError(
-                f"'neurons' should be a number, lists of indices, null or {FEWEST!r} with named layers, got "
-                f"{self.neurons!r} with layers {self.layers}; name the layers to choose from, the output last."
+                f"'neurons' should be a number, a list of indices for each layer, null or {FEWEST!r}, got "
+                f"{self.neurons!r}."
             )
 
     def __call__(self, pair: nn.Module, inputs: Tensor, **frames: Any) -> equiv.Observations:
@@ -66,14 +66,14 @@ class Probed:
         if self.neurons != FEWEST:
             return self
 
-        assert self.layers is not None
-        every = [replace(self, layers=[layer], neurons=None)(pair, inputs, **frames) for layer in self.layers]
+        layers = self.layers or [name for name, _ in pair.get_submodule(self.module).named_children()]
+        every = [replace(self, layers=[layer], neurons=None)(pair, inputs, **frames) for layer in layers]
         *inner, output = every
         taken = fewest(_joined(inner), output).tolist()
         starts = torch.tensor([0, *(each.values.shape[1] for each in inner)]).cumsum(0).tolist()
         neurons = [[k - low for k in taken if low <= k < high] for low, high in pairwise(starts)]
         neurons.append(list(range(output.values.shape[1])))
-        kept = [(layer, some) for layer, some in zip(self.layers, neurons, strict=True) if some]
+        kept = [(layer, some) for layer, some in zip(layers, neurons, strict=True) if some]
 
         return replace(self, layers=[layer for layer, _ in kept], neurons=[some for _, some in kept])
 
@@ -84,7 +84,7 @@ def fewest(inner: equiv.Observations, output: equiv.Observations, tolerance: flo
     Enough is what embeds the network's input space: all inner neurons follow from what is observed within
     `tolerance` of their spread (where two inputs look alike they do not), and its frames integrate to a chart.
     Neurons are added in the order of `equiv.select_neurons`, none to begin with, up to the 2 m + 1 of Whitney's
-    theorem. Nothing but this one network is looked at.
+    theorem, and dropped again where the others are enough. Nothing but this one network is looked at.
 
     Arguments:
         inner: The neurons to choose from, with frames.
@@ -95,20 +95,27 @@ def fewest(inner: equiv.Observations, output: equiv.Observations, tolerance: flo
     most = min(2 * inner.frames.shape[2] + 1, inner.values.shape[1])
     ranked = equiv.select_neurons(inner, most)
 
-    for count in range(most):
+    for count in range(most + 1):
         taken = ranked[:count].sort().values
 
-        if _enough(_joined([_part(inner, taken), output]), inner, tolerance):
-            return taken
+        if count == most or _enough(inner, taken, output, tolerance):
+            break
 
-    return ranked.sort().values
+    for each in taken.tolist() if len(taken) > 1 else []:  # which later ones may have made superfluous
+        rest = taken[taken != each]
+
+        if _enough(inner, rest, output, tolerance):
+            taken = rest
+
+    return taken
 
 
-def _enough(observed: equiv.Observations, rest: equiv.Observations, tolerance: float) -> bool:
-    some = torch.arange(min(len(rest), TEST_SAMPLES))
-    few, all_of_it = observed.subset(some), rest.subset(some)
-    assert few.frames is not None and all_of_it.frames is not None
-    follows = equiv.reconstruct(few.values, all_of_it.values, frames=(few.frames, all_of_it.frames))
+def _enough(inner: equiv.Observations, taken: Tensor, output: equiv.Observations, tolerance: float) -> bool:
+    observed = _joined([_part(inner, taken), output]) if len(taken) else output
+    some = torch.arange(min(len(inner), TEST_SAMPLES))
+    few, rest = observed.subset(some), inner.subset(some)
+    assert few.frames is not None and rest.frames is not None
+    follows = equiv.reconstruct(few.values, rest.values, frames=(few.frames, rest.frames))
 
     return follows.error.high < tolerance and equiv.IsometricMaps().fit(observed).accepted_
 

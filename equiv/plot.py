@@ -24,12 +24,25 @@ from equiv.drawing import (
     chart_positions,
     common_periods,
 )
+from equiv.function_figures import folded_figure, function_figure
+from equiv.map_figures import map_figure
 from equiv.panels import blank_figure, chart_axes, draw_spectrum, scatter, style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["angle_scatter", "charts", "cross_view", "error_map", "horse_figure", "registration", "spectrum"]
+__all__ = [
+    "angle_scatter",
+    "charts",
+    "cross_view",
+    "error_map",
+    "folded_figure",
+    "function_figure",
+    "horse_figure",
+    "map_figure",
+    "registration",
+    "spectrum",
+]
 
 
 def spectrum(eigenvalues_a: object, eigenvalues_b: object, exact: object = None) -> Figure:

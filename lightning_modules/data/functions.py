@@ -122,7 +122,6 @@ class FunctionViews:
     def prepare(self, _progress: Progress | None = None) -> Views:
         r"""The samples of both sides."""
         train_a, train_b = self._states(self.a.n_train, 0), self._states(self.b.n_train, 1)
-        # Anchors near the boundary hold a rotation better than anchors in the middle.
         anchors, held_out = self._states(self.n_anchors, 2), self._uniform(self.n_held_out)
         a = _view(self.a, train_a, anchors, 1.0)
         b = _view(self.b, train_b, anchors, RELATIONS[self.relation])
@@ -134,6 +133,7 @@ class FunctionViews:
             self.a.sees(held_out),
             self.b.sees(held_out),
             Hidden(train_a, train_b, torch.cat([train_a, anchors]), torch.cat([train_b, anchors]), held_out),
+            lambda states: (self.a.sees(states), self.b.sees(states)),
         )
 
         return views.shuffled(self.seed)

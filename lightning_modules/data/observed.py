@@ -5,7 +5,17 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-__all__ = ["bent", "itself", "monotone", "spiral_arms", "tangents", "tilted_well", "van_der_pol", "wave"]
+__all__ = [
+    "bent",
+    "in_coordinates",
+    "itself",
+    "monotone",
+    "spiral_arms",
+    "tangents",
+    "tilted_well",
+    "van_der_pol",
+    "wave",
+]
 
 #: A function of hidden states, `(n, m)` to `(n, d)`.
 Observable = Callable[[Tensor], Tensor]
@@ -50,6 +60,11 @@ def van_der_pol(x: Tensor, damping: float = 0.3) -> Tensor:
     return torch.stack([q, damping * (1 - p.square()) * q - p], dim=1)
 
 
+def in_coordinates(x: Tensor, field: Observable, coordinates: Observable) -> Tensor:
+    r"""A vector field in other coordinates c: its components are :math:`Dc(x) f(x)`."""
+    return (tangents(coordinates, x) @ field(x)[:, :, None]).squeeze(2)
+
+
 def spiral_arms(x: Tensor, arms: int = 3, twist: float = 4.0) -> Tensor:
     r"""Labels 0 to `arms` - 1 of the arms of a spiral around the origin of the plane, shape `(n,)`, int64."""
     turn = torch.atan2(x[:, 1], x[:, 0]) + twist * x.norm(dim=1)
@@ -59,4 +74,11 @@ def spiral_arms(x: Tensor, arms: int = 3, twist: float = 4.0) -> Tensor:
 
 def tangents(observable: Observable, x: Tensor) -> Tensor:
     r"""How what is seen moves with each hidden variable: the Jacobian at each state, `(n, m)` to `(n, d, m)`."""
-    return torch.func.vmap(torch.func.jacfwd(lambda state: observable(state[None])[0]))(x)
+    states = x.detach().requires_grad_()
+
+    with torch.enable_grad():
+        seen = observable(states)
+
+    rows = [torch.autograd.grad(each.sum(), states, retain_graph=True)[0] for each in seen.unbind(dim=1)]
+
+    return torch.stack(rows, dim=1)

@@ -1,5 +1,6 @@
 """What two networks see of the same hidden states, and what only the evaluation may know."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self
 
@@ -98,6 +99,8 @@ class Views:
         anchors: Rows of `a.probe` and of `b.probe` that show exactly the same hidden state, `(k, 2)`.
         held_out_a, held_out_b: Inputs at the same fresh states, shape `(q, ...)`, for evaluation only.
         hidden: For evaluation only.
+        inputs_at: A's and B's inputs at hidden states of one's choice, where they can be chosen, for
+            evaluation only; None where not.
     """
 
     a: Side
@@ -106,6 +109,7 @@ class Views:
     held_out_a: Tensor
     held_out_b: Tensor
     hidden: Hidden
+    inputs_at: Callable[[Tensor], tuple[Tensor, Tensor]] | None = None
 
     def shuffled(self, seed: int) -> "Views":
         """The same with each side's probe set in a random order of its own: order would leak the pairing."""

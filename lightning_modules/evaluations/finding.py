@@ -9,10 +9,21 @@ import torch
 from torch import Tensor, nn
 
 import equiv
+from equiv import plot
 from equiv.report import PictureStrip
 from lightning_modules.data.views import Views
 
-__all__ = ["Finding", "Match", "Matched", "fresh", "mapped", "relative_error", "true_errors"]
+__all__ = [
+    "Finding",
+    "Match",
+    "Matched",
+    "charts",
+    "fresh",
+    "mapped",
+    "point_errors",
+    "relative_error",
+    "true_errors",
+]
 
 
 class Probing(Protocol):
@@ -73,6 +84,19 @@ class Finding:
     strips: list[PictureStrip] = field(default_factory=list)
 
 
+def charts(match: Match, views: Views) -> dict[str, Any]:
+    r"""The figure of both charts, coloured by the first hidden variable; none where a chart failed."""
+    result = match.result
+    hidden_a, hidden_b = (
+        each.reshape(len(each), -1)[:, 0] for each in (views.hidden.probe_a, views.hidden.probe_b)
+    )
+
+    if not (result.coordinates_a.shape[1] and result.coordinates_b.shape[1]):
+        return {}
+
+    return {"charts": plot.charts(result.coordinates_a, result.coordinates_b, hidden_a, hidden_b)}
+
+
 def fresh(pair: nn.Module, views: Views, match: Match) -> tuple[Tensor, Tensor]:
     r"""A's and B's activations at the held-out states, observed as they were for this comparison."""
     return match.probed_a(pair, views.held_out_a).values, match.probed_b(pair, views.held_out_b).values
@@ -97,12 +121,18 @@ def mapped(transformation: nn.Module, values: Tensor) -> Tensor | None:
         return None
 
 
+def point_errors(predicted: Tensor | None, true: Tensor) -> Tensor | None:
+    r"""Size of the error at each sample over the RMS spread of the target, shape `(q,)`."""
+    if predicted is None:
+        return None
+
+    spread = (true - true.mean(dim=0)).double().square().sum(dim=1).mean().sqrt()
+
+    return (predicted - true).double().norm(dim=1) / spread
+
+
 def relative_error(predicted: Tensor | None, true: Tensor) -> float:
     r"""RMS error over the RMS spread of the target; NaN without a prediction."""
-    if predicted is None:
-        return math.nan
+    errors = point_errors(predicted, true)
 
-    error = (predicted - true).double().square().sum(dim=1).mean()
-    spread = (true - true.mean(dim=0)).double().square().sum(dim=1).mean()
-
-    return (error / spread).sqrt().item()
+    return math.nan if errors is None else errors.square().mean().sqrt().item()

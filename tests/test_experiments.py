@@ -1,0 +1,79 @@
+r"""Every experiment on few hidden variables, tiny: it runs, and its own numbers and figures are there."""
+
+import json
+from pathlib import Path
+
+import pytest
+from test_conf import composed
+
+import run
+
+TINY = (
+    "trainer.accelerator=cpu",
+    "trainer.max_epochs=2",
+    "dataset.a.n_train=160",
+    "dataset.b.n_train=150",
+    "dataset.n_held_out=120",
+    "logger=none",
+)
+OUTPUTS = {"verdict_outputs_only", "verdict_outputs_only_unpaired", "neurons_used_a", "neurons_used_b"}
+
+
+def metrics_of(folder: Path, experiment: str, *overrides: str) -> dict:
+    r"""What a tiny run of the program leaves in `metrics.json`."""
+    run.run(composed(folder, f"experiment={experiment}", *TINY, *overrides))
+
+    return json.loads((folder / "metrics.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("experiment", "own", "figures"),
+    [
+        ("scalar_monotone", OUTPUTS, {"functions", "charts"}),
+        pytest.param("scalar_nonmonotone", OUTPUTS, {"functions", "charts"}, marks=pytest.mark.slow),
+        pytest.param("vector_field", OUTPUTS, {"maps", "charts"}, marks=pytest.mark.slow),
+    ],
+)
+def test_a_run_leaves_its_own_numbers_and_figures(
+    tmp_path: Path, experiment: str, own: set[str], figures: set[str]
+) -> None:
+    metrics = metrics_of(tmp_path, experiment)
+    assert own <= set(metrics)
+    assert {file.stem for file in (tmp_path / "figures").glob("*.png")} == figures
+    assert metrics["verdict"] == "equivalent"
+    # 150 points of a smooth curve or surface: the error of the chart is of the fourth order in their distance.
+    assert max(metrics["true_error_a_to_b"], metrics["true_error_b_to_a"]) < 0.01
+
+
+@pytest.mark.parametrize(
+    "experiment", ["scalar_monotone", pytest.param("vector_field", marks=pytest.mark.slow)]
+)
+def test_a_stretched_space_is_another(tmp_path: Path, experiment: str) -> None:
+    assert metrics_of(tmp_path, experiment, "relation=stretched")["verdict"] == "not_equivalent"
+
+
+@pytest.mark.slow
+def test_outputs_that_fold_are_not_enough_and_the_run_adds_neurons(tmp_path: Path) -> None:
+    metrics = metrics_of(tmp_path, "scalar_nonmonotone", "trainer.max_epochs=60")
+    assert metrics["verdict_outputs_only"] == "not_equivalent"
+    assert metrics["verdict_outputs_only_unpaired"] != "equivalent"
+    assert metrics["verdict"] == "equivalent"
+    assert 2 <= metrics["neurons_used_a"] <= 3
+    assert 2 <= metrics["neurons_used_b"] <= 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "override",
+    [
+        "architecture.network_a.activation._target_=torch.nn.GELU",
+        "architecture.network_b.hidden=[64]",
+        "architecture.network_a.hidden=[24,24,24]",
+        "dataset.high=[1.5]",
+        "seed=11",
+    ],
+)
+def test_other_networks_and_spaces_do_as_well(tmp_path: Path, override: str) -> None:
+    metrics = metrics_of(tmp_path, "scalar_monotone", override)
+    assert metrics["verdict"] == "equivalent"
+    assert metrics["true_error_a_to_b"] < 0.01
