@@ -11,7 +11,7 @@ __all__ = ["relative_rms"]
 
 TRIM = 2  # largest errors that the lower bound leaves out
 TAIL = 3  # errors of the size of the largest that the upper bound adds
-BETWEEN = (0.93, 1.2)  # what errors between the samples may be, over those left out one by one, low and high
+BETWEEN = (0.93, 1.05)  # what errors between the samples may be, over those left out one by one, low and high
 CAUTION = 2.5  # standard errors of the log mean square count this many times in the upper bound
 
 
@@ -35,7 +35,7 @@ def relative_rms(
         s^2 = \frac{1}{n^2} \sum_i (\epsilon_i^2 / \bar{\epsilon^2} - 1)^2,
 
     z the normal quantile: where few errors make up the mean, s says how few. Fresh inputs lie between the
-    samples and beyond the outermost, which no resampling shows: 0.93 and 1.2 times the bounds allow for it. The
+    samples and beyond the outermost, which no resampling shows: 0.93 and 1.05 times the bounds allow for it. The
     factors are calibrated on random pairs of the families of `benchmarks/verdicts.py`.
 
     Arguments:
