@@ -12,7 +12,6 @@ started = time.perf_counter()
 
 def run(settings: Any) -> float:
     r"""Builds, trains (the callback compares), evaluates, writes; returns what a sweep minimises."""
-    global started
     from hydra.core.hydra_config import HydraConfig
     from hydra.utils import instantiate
 
@@ -24,9 +23,10 @@ def run(settings: Any) -> float:
     from sweeps.jobs import job, objective
 
     logging.captureWarnings(True)  # into run.log, with all else that is logged
-    folder, config, clock = Path(HydraConfig.get().runtime.output_dir), plain(settings), Stopwatch(started)
+    folder, config = Path(HydraConfig.get().runtime.output_dir), plain(settings)
     try:
         with job(folder, config) as start, Display(quiet=start.sweeping) as display:
+            clock = Stopwatch(time.perf_counter() if start.sweeping else started)
             if start.metrics is not None:  # finished before the sweep was stopped
                 return objective(start.metrics, settings.objective)
             if settings.gather:
@@ -55,7 +55,6 @@ def run(settings: Any) -> float:
             return objective(results.metrics, settings.objective)
     finally:
         close()
-        started = time.perf_counter()  # of the next job of a sweep
 
 
 def listing() -> str:

@@ -42,7 +42,7 @@ class Display(pl.Callback):
             TextColumn("left"),
             TimeRemainingColumn(),
             console=console,
-            disable=quiet or not console.is_terminal or bool(rank_zero_only.rank),
+            disable=quiet or not console.is_terminal or getattr(rank_zero_only, "rank", 0) > 0,
         )
         self._tasks: dict[str, TaskID] = {}
 

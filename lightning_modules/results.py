@@ -4,13 +4,12 @@ import json
 import math
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
-from pytorch_lightning.loggers import Logger
 
 import equiv
 from equiv.comparison import jsonable
@@ -81,7 +80,7 @@ class Results:
 
         return f"{textwrap.fill(', '.join(own), 100)}\n\n{self.result.summary()}"
 
-    def write(self, folder: Path, clock: Stopwatch, loggers: list[Logger], config: dict[str, Any]) -> None:
+    def write(self, folder: Path, clock: Stopwatch, loggers: Sequence[Any], config: dict[str, Any]) -> None:
         r"""Writes comparison, figures, report and, last, `metrics.json`; logs figures, report, numbers."""
         self.result.save(folder / "comparison")
         (folder / "figures").mkdir(exist_ok=True)

@@ -2,9 +2,9 @@ r"""Where the numbers of a run go while it runs, and its figures, tables and rep
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig
@@ -16,7 +16,7 @@ __all__ = ["close", "log_results", "loggers", "run_id", "wandb_run"]
 
 def loggers(settings: DictConfig) -> list[Logger]:
     r"""The loggers of the settings; none in any process but the first."""
-    return [] if rank_zero_only.rank else [instantiate(each) for each in settings.logger.values()]
+    return [] if getattr(rank_zero_only, "rank", 0) else [instantiate(each) for each in settings.logger.values()]
 
 
 def run_id(folder: str | None) -> str | None:
@@ -27,7 +27,7 @@ def run_id(folder: str | None) -> str | None:
     return next((name[1] for name in names if name), None)
 
 
-def wandb_run(resume: str | None, mode: str, **settings: Any) -> Any:
+def wandb_run(resume: str | None, mode: Literal["offline", "online"], **settings: Any) -> Any:
     r"""A run of Weights & Biases, the same one where a run is resumed; arguments as of `wandb.init`.
 
     Arguments:
@@ -38,13 +38,13 @@ def wandb_run(resume: str | None, mode: str, **settings: Any) -> Any:
 
     identifier = run_id(resume)
     # Offline there is nothing to ask whether a run may go on: the identifier alone makes it one when it is synced.
-    again = {"resume": "allow"} if identifier and mode == "online" else {}
+    again: dict[str, Any] = {"resume": "allow"} if identifier and mode == "online" else {}
 
     return wandb.init(id=identifier, mode=mode, **again, **settings)
 
 
 def log_results(
-    loggers: list[Logger], metrics: Mapping[str, Any], pictures: Mapping[str, Path], folder: Path
+    loggers: Sequence[Any], metrics: Mapping[str, Any], pictures: Mapping[str, Path], folder: Path
 ) -> None:
     r"""Hands the final numbers to every logger, and what else there is to those that can show it.
 

@@ -78,7 +78,7 @@ def job(folder: Path, config: Mapping[str, Any]) -> Iterator[Start]:
         folder: Of the job.
         config: Its resolved settings.
     """
-    if rank_zero_only.rank:  # the first of several processes that train together tells for all
+    if getattr(rank_zero_only, "rank", 0):  # the first of several processes that train together tells for all
         yield Start(False)
         return
 
@@ -91,7 +91,10 @@ def job(folder: Path, config: Mapping[str, Any]) -> Iterator[Start]:
         if start.metrics is None:
             (folder / METRICS).unlink(missing_ok=True)
         else:
-            (folder / METRICS).touch()
+            (folder / METRICS).touch()  # it ended in this sweep too: sweeps/watch.py goes by the time
+
+        if sweeping and start.resume is None:
+            (folder / CHECKPOINT).unlink(missing_ok=True)  # of other settings, and not to be resumed later
 
         (folder / SETTINGS).write_text(json.dumps(config, indent=1))
         yield start
