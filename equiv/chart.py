@@ -3,8 +3,9 @@ r"""A chart of an observed manifold: from values to coordinates (`restrict`) and
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from equiv.double_precision import DoublePrecision
 from equiv.integration import Integration
 from equiv.smooth_fit import SmoothBasis, wrap
 
@@ -27,7 +28,7 @@ _TENSORS = (
 )
 
 
-class Chart(nn.Module):
+class Chart(DoublePrecision):
     r"""Coordinates :math:`u \in R^m` of values :math:`y = F(u)`, and F itself.
 
     F is a sum of Gaussians and an affine part. `restrict` starts from the linear map of the nearest anchors

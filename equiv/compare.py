@@ -65,7 +65,10 @@ def compare(
         tolerance: Largest error that still counts as determined, a share of the target's RMS spread, in (0,
             1).
         confidence: Level of the error bounds, in (0, 1).
-        method: Coordinates: "auto", "isometric", "diffusion_maps" or "galerkin".
+        method: Coordinates of an unpaired comparison: "isometric" (a flat chart); "galerkin" or
+            "diffusion_maps" (eigenfunctions, registered, and refined until T carries the one metric to the
+            other: for curved spaces, and less accurate where there is a chart); "auto": a flat chart, and
+            eigenfunctions where neither side has one.
         seed: Seeds whatever is drawn at random; the global random state is left alone.
 
     Returns:
@@ -102,15 +105,11 @@ def compare(
                 f"(frames_{name}='jacobian', tangents or bursts), or say paired=True for samples in pairs."
             )
 
-    if method not in ("auto", "isometric"):
-        raise ValueError(
-            f"'method' should be 'auto' or 'isometric' in an unpaired comparison, got {method!r}; eigenfunctions are "
-            "defined up to their symmetries and flatten at boundaries, so that only a chart of the metric gives a map."
-        )
-
     known = None if anchors is None else _checked_anchors(anchors, len(observed_a), len(observed_b))
 
-    return compare_unpaired(observed_a, observed_b, known, tolerance=tolerance, confidence=confidence)
+    return compare_unpaired(
+        observed_a, observed_b, known, method=method, tolerance=tolerance, confidence=confidence, seed=seed
+    )
 
 
 def _check_method(method: str) -> None:

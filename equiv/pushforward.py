@@ -6,6 +6,7 @@ splits by itself.
 """
 
 import warnings
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -13,7 +14,7 @@ from torch.autograd import forward_ad
 
 from equiv.hooks import Inputs, Reader, input_tensors, with_tensors
 
-__all__ = ["pushforward"]
+__all__ = ["derivatives_along", "pushforward"]
 
 
 def pushforward(
@@ -94,6 +95,27 @@ def _dual(x: Tensor, tangent: Tensor) -> Tensor:
         warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", DeprecationWarning)
 
         return forward_ad.make_dual(x, tangent)
+
+
+def derivatives_along(function: Callable[[Tensor], Tensor], points: Tensor, frames: Tensor) -> Tensor:
+    r"""Derivatives of a function of single points along frames, in forward mode.
+
+    Arguments:
+        function: `(n, d)` to `(n, k)`, row by row.
+        points: Shape `(n, d)`.
+        frames: Shape `(n, d, m)`.
+
+    Returns:
+        :math:`Df\, J`, shape `(n, k, m)`.
+    """
+    columns = []
+
+    for direction in frames.unbind(dim=2):
+        with torch.no_grad(), forward_ad.dual_level():
+            value, tangent = forward_ad.unpack_dual(function(_dual(points, direction.contiguous())))
+            columns.append(torch.zeros_like(value) if tangent is None else tangent.clone())
+
+    return torch.stack(columns, dim=2)
 
 
 def _forward(read: Reader, inputs: Inputs, tangents: list[Tensor] | None, m: int, width: int) -> Tensor:

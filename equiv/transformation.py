@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from equiv.chart import Chart
+from equiv.double_precision import DoublePrecision
 from equiv.lattice import wrap
 
 __all__ = ["MAPS", "ChartMap", "Map", "NoMap", "Transformation", "build", "describe", "savable"]
@@ -63,7 +64,7 @@ def part(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
     return {key[len(name) + 1 :]: value for key, value in tensors.items() if key.startswith(f"{name}.")}
 
 
-class Map(nn.Module):
+class Map(DoublePrecision):
     r"""What a map between activations offers beside `forward`."""
 
     def extrapolates(self, values: Tensor) -> Tensor:
@@ -105,7 +106,22 @@ class ChartMap(Map):
         self.register_buffer("offset", offset.detach().clone())
 
     def forward(self, values: Tensor) -> Tensor:
-        r"""Activations `(q, d_source)` to activations `(q, d_target)`, in the dtype given."""
+        r"""Activations `(q, d_source)` to activations `(q, d_target)`, in the dtype given.
+
+        Values off the image of A's chart are taken to the nearest point on it: there T of A to A is a projection,
+        and the identity on the image.
+
+        Raises:
+            ValueError: If `values` has another shape.
+        """
+        neurons = len(self.source.get_buffer("weights"))
+
+        if values.ndim != 2 or values.shape[1] != neurons:
+            raise ValueError(
+                f"'values' should have shape (q, {neurons}), the neurons that the transformation was built on, got "
+                f"{tuple(values.shape)}; observe the same ones, and add an axis to a single sample."
+            )
+
         coordinates = self.source.restrict(values)
         moved = coordinates @ self.matrix.T.to(coordinates) + self.offset.to(coordinates)
 

@@ -24,13 +24,17 @@ from equiv.observations import Observations
 from equiv.projection import register_projection
 from equiv.registration import register
 from equiv.spectra import spectral_distance
+from equiv.spectral import compare_spectral
 from equiv.transformation import ChartMap, NoMap, Transformation
-from equiv.verdict import Interval, decide
+from equiv.verdict import Interval, Verdict, decide
 
 __all__ = ["compare_unpaired"]
 
 # Below this share of common support a verdict is at best inconclusive.
 MIN_OVERLAP = 0.9
+# Charts that miss no more than this share exclude an isometry by what differs this many times more.
+ROUGH = 0.05
+MARGIN = 4.0
 # Where a direction is excluded no map is returned, and the error is that of always predicting the mean.
 NO_MAP = Interval(1.0, 1.0, 1.0)
 UNKNOWN = Interval(math.nan, math.nan, math.nan)
@@ -41,8 +45,10 @@ def compare_unpaired(
     b: Observations,
     anchors: Tensor | None = None,
     *,
+    method: str = "auto",
     tolerance: float = 0.05,
     confidence: float = 0.95,
+    seed: int = 0,
 ) -> Comparison:
     r"""Compares two unrelated sets of samples by the geometry of their frames.
 
@@ -50,8 +56,11 @@ def compare_unpaired(
         a: Observations of A with frames.
         b: Observations of B with frames.
         anchors: Pairs of sample indices known to show the same hidden state, shape `(k, 2)`; None for none.
+        method: Coordinates: "isometric", "galerkin", "diffusion_maps", or "auto": isometric, and where neither
+            side has a flat chart, but a curved space, "galerkin".
         tolerance: Largest error that still counts as determined, a share of the target's spread.
         confidence: Level of the bounds.
+        seed: Of starts drawn at random.
 
     Returns:
         The comparison, a mirror image of that of B and A.
@@ -61,9 +70,35 @@ def compare_unpaired(
         # matter.
         exchanged = None if anchors is None else anchors.flip(1)
 
-        return _compared(b, a, exchanged, tolerance, confidence).mirrored
+        return _by_method(b, a, exchanged, method, tolerance, confidence, seed).mirrored
 
-    return _compared(a, b, anchors, tolerance, confidence)
+    return _by_method(a, b, anchors, method, tolerance, confidence, seed)
+
+
+def _by_method(
+    a: Observations,
+    b: Observations,
+    anchors: Tensor | None,
+    method: str,
+    tolerance: float,
+    confidence: float,
+    seed: int,
+) -> Comparison:
+    options: dict[str, Any] = {"tolerance": tolerance, "confidence": confidence, "seed": seed}
+
+    if method in ("galerkin", "diffusion_maps"):
+        return compare_spectral(a, b, anchors, method=method, **options)
+
+    sides = chart_side(a, tolerance), chart_side(b, tolerance)
+
+    if method == "auto" and all(side.objections for side in sides):
+        # No flat chart of either: a curved space, or neurons that do not tell all inputs apart.
+        curved = compare_spectral(a, b, anchors, method="galerkin", **options)
+
+        if curved.verdict != Verdict.INCONCLUSIVE:
+            return curved
+
+    return _compared(*sides, anchors, tolerance, confidence)
 
 
 def _order(obs: Observations) -> tuple[float, ...]:
@@ -73,14 +108,17 @@ def _order(obs: Observations) -> tuple[float, ...]:
 
 
 def _compared(
-    a: Observations, b: Observations, anchors: Tensor | None, tolerance: float, confidence: float
+    side_a: Side, side_b: Side, anchors: Tensor | None, tolerance: float, confidence: float
 ) -> Comparison:
-    side_a, side_b = chart_side(a, tolerance), chart_side(b, tolerance)
     known = None if anchors is None else anchors.cpu()
     registration = _registered(side_a, side_b, known, tolerance)
     transformation = _transformation(side_a, side_b, registration)
     a_to_b, b_to_a = _errors(side_a, side_b, registration, transformation, known, confidence)
     blocking = _blocking(side_a, side_b, registration)
+
+    if blocking and registration.relation is Relation.NONE:
+        a_to_b = b_to_a = UNKNOWN
+
     verdict, sentence = decide(a_to_b, b_to_a, tolerance, confidence=confidence, blocking=blocking)
 
     if registration.relation in (Relation.NONE, Relation.A_ONTO_B, Relation.B_ONTO_A):
@@ -101,8 +139,8 @@ def _compared(
         b_to_a=Direction(b_to_a),
         transformation=transformation,
         symmetries=registration.symmetries,
-        coordinates_a=moved.to(a.values),
-        coordinates_b=resting.to(b.values),
+        coordinates_a=moved.to(side_a.observations.values),
+        coordinates_b=resting.to(side_b.observations.values),
         diagnostics=_diagnostics(side_a, side_b, registration, anchors),
         sentence=sentence,
         tolerance=tolerance,
@@ -117,6 +155,11 @@ def _registered(a: Side, b: Side, anchors: Tensor | None, tolerance: float) -> R
 
     if first is None or second is None:
         return Registration(Relation.UNDECIDED, "a chart is missing")
+
+    if a.objections or b.objections:
+        # What rough charts exclude must differ by far more than their roughness.
+        rough = [side.roughness for side in (a, b) if side.roughness <= ROUGH]
+        tolerance = max(tolerance, 2 * MARGIN * max(rough, default=0.0))
 
     if first.dimension == second.dimension:
         return register(first, second, anchors, tolerance / 2)
@@ -221,11 +264,14 @@ def _errors(
 
 def _blocking(a: Side, b: Side, found: Registration) -> list[str]:
     r"""Reasons that forbid a conclusion."""
-    reasons = [
-        f"{name} has no chart to be trusted: {why}"
-        for name, side in (("A", a), ("B", b))
-        for why in side.objections
-    ]
+    reasons = []
+
+    for name, side in (("A", a), ("B", b)):
+        # Charts that are rough but not folded serve to exclude.
+        if side.objections and not (found.relation is Relation.NONE and side.roughness <= ROUGH):
+            more = len(side.objections) - 1
+            others = f" (and {more} more: objections_{name.lower()} in the diagnostics)" if more else ""
+            reasons.append(f"{name} has no chart to be trusted: {side.objections[0]}{others}")
 
     if found.relation is Relation.UNDECIDED:
         reasons.append(found.reason)
@@ -248,6 +294,10 @@ def _diagnostics(a: Side, b: Side, found: Registration, anchors: Tensor | None) 
         "overlap_a": found.overlap_a,
         "overlap_b": found.overlap_b,
         "spectral_distance": spectral_distance(a.numbers["eigenvalues"], b.numbers["eigenvalues"]),
+    }
+
+    numbers |= {
+        f"objections_{letter}": side.objections for letter, side in (("a", a), ("b", b)) if side.objections
     }
 
     if found.residuals is not None:

@@ -112,11 +112,3 @@ def test_a_disconnected_cloud_is_inconclusive():
     assert all(map(math.isnan, result.a_to_b.error))
     assert "connected" in result.sentence
     assert result.to_dict()["a_to_b"]["error"]["estimate"] is None
-
-
-def test_methods_without_a_chart_are_refused():
-    obs = observe(DOMAINS["circle"], DOMAINS["circle"].sample(60, seed=0), 3, seed=1)
-    with pytest.raises(
-        ValueError, match="'method' should be 'auto' or 'isometric' in an unpaired comparison"
-    ):
-        equiv.compare(obs, obs, paired=False, method="galerkin")

@@ -1,5 +1,6 @@
 r"""The transformation as a module: exact maps both ways, saving, export, directions that do not exist."""
 
+import copy
 import math
 
 import pytest
@@ -70,6 +71,22 @@ def test_keeps_dtype(circle_pair):
     single = result.transformation(values_a.float())
     assert single.dtype == torch.float32
     assert torch.allclose(single.double(), result.transformation(values_a), atol=1e-4 * values_b.std())
+
+
+def test_moved_to_another_dtype_it_computes_as_before(circle_pair):
+    result, values_a, _ = circle_pair
+    moved = copy.deepcopy(result.transformation).to(torch.float32)
+    # Rounding of the values alone: of the coefficients, which nearly cancel, it would be percents.
+    assert moved(values_a.float()).dtype == torch.float32
+    assert torch.equal(moved(values_a), result.transformation(values_a))
+    assert copy.deepcopy(moved).to("meta")(values_a.to("meta")).shape == result.transformation(values_a).shape
+
+
+def test_values_of_another_shape_are_refused(circle_pair):
+    result, values_a, _ = circle_pair
+    for wrong in (values_a[0], values_a[:, :2]):
+        with pytest.raises(ValueError, match=r"'values' should have shape \(q, 5\)"):
+            result.transformation(wrong)
 
 
 def test_exports(circle_pair):
