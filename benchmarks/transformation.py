@@ -1,7 +1,7 @@
 r"""True errors of unpaired transformations between random networks, beside their estimates.
 
     python benchmarks/transformation.py run --seconds 450     # goes on where the results on disk end
-    python benchmarks/transformation.py report                # benchmarks/results/transformation.md and .json
+    python benchmarks/transformation.py report                # benchmarks/results/transformation.md
 
 Two random networks see two unrelated samples of one input space; a few anchors are known to correspond. The true
 error is the RMS of |T(y_A) - y_B| over the RMS spread of y_B, over 2,000 fresh hidden inputs that neither side has
@@ -152,7 +152,6 @@ def report(records: list[dict[str, Any]]) -> None:
     )
     print(text)
     (RESULTS / "transformation.md").write_text(text + "\n")
-    (RESULTS / "transformation.json").write_text(json.dumps(records, indent=None) + "\n")
 
 
 def remarkable(record: dict[str, Any]) -> bool:

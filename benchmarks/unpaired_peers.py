@@ -1,7 +1,7 @@
 r"""The same unpaired points given to the methods that others would take, beside `equiv`.
 
     python benchmarks/unpaired_peers.py run --seconds 450     # goes on where the results on disk end
-    python benchmarks/unpaired_peers.py report                # benchmarks/results/unpaired_peers.md and .json
+    python benchmarks/unpaired_peers.py report                # benchmarks/results/unpaired_peers.md
 
 Pairs of random networks on the square (`unpaired_cases.py`), the same samples and the same four anchors for all:
 
@@ -256,7 +256,6 @@ def report(records: list[dict[str, Any]]) -> None:
 
     print("\n".join(lines))
     (RESULTS / "unpaired_peers.md").write_text("\n".join(lines) + "\n")
-    (RESULTS / "unpaired_peers.json").write_text(json.dumps(records) + "\n")
 
 
 def main() -> None:
