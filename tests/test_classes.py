@@ -72,3 +72,19 @@ def test_bad_arguments(inputs: Tensor) -> None:
 
     with pytest.raises(ValueError, match="'layers'"):
         equivalence_classes([obs, obs], layers=[["a"]])
+
+
+def test_graph_of_a_chain_and_of_one_apart() -> None:
+    pytest.importorskip("matplotlib")
+    from equiv.class_figures import class_graph
+
+    # Classes {p, q} > {r} > {s} and {t}: arrows only between neighbours in the chain.
+    determines = torch.tensor(
+        [[1, 1, 1, 1, 0], [1, 1, 1, 1, 0], [0, 0, 1, 1, 0], [0, 0, 0, 1, 0], [0, 0, 0, 0, 1]]
+    ).bool()
+    figure = class_graph(torch.tensor([0, 0, 1, 2, 3]), determines, list("pqrst"))
+    texts = {text.get_text(): text.get_position() for text in figure.axes[0].texts if text.get_text()}
+
+    assert {name: height for name, (_, height) in texts.items()} == {"p, q": 2, "r": 1, "s": 0, "t": 0}
+    assert sum(not text.get_text() for text in figure.axes[0].texts) == 2
+    assert "p determines s" in figure.get_label() and "t determines" not in figure.get_label()
