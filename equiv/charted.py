@@ -3,6 +3,7 @@ r"""One side of an unpaired comparison: its samples with a flat chart, and how a
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,6 +19,10 @@ from equiv.strain import Strain, measure_strain
 
 __all__ = ["Side", "chart_side"]
 
+FOLDED = (
+    1 / 300
+)  # share of pairs of neighbours that contradict the coordinates, above which these may be folded
+
 
 @dataclass(frozen=True)
 class Side:
@@ -29,6 +34,8 @@ class Side:
         chart: The chart, likewise.
         strain: How far the chart is from isometric, likewise.
         objections: Sentences, without full stop: why the chart is not to be trusted; empty when it is.
+        roughness: The largest of what the chart misses: of its pairs of neighbours, of the smooth fit, and of its
+            last correction, as shares; infinite where it may be folded or there is none.
         numbers: Diagnostics by name, without the side's letter.
     """
 
@@ -37,6 +44,7 @@ class Side:
     chart: Chart | None = None
     strain: Strain | None = None
     objections: list[str] = field(default_factory=list)
+    roughness: float = math.inf
     numbers: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -109,6 +117,20 @@ def chart_side(obs: Observations, tolerance: float = 0.0) -> Side:
 
     strain = measure_strain(maps.chart_, obs, coordinates, periods)
     numbers |= {"strain": strain.size, "residual": float(maps.residual_)} | evidence
-    side = Side(obs, Domain(coordinates, periods), maps.chart_, strain, reasons, numbers)
+    rough = _roughness(maps.diagnostics_)
+    side = Side(obs, Domain(coordinates, periods), maps.chart_, strain, reasons, rough, numbers)
 
     return replace(side, domain=Domain(coordinates, periods, side.error / side.stretch))
+
+
+def _roughness(found: Mapping[str, Any]) -> float:
+    if (
+        found["crossings"] > 0
+        or found["rejected_pairs"] + found["frustrated_pairs"] > FOLDED * found["pairs"]
+    ):
+        return math.inf
+
+    if found["dimension"] == 1:
+        return float(found["fit_error"])
+
+    return float(max(found["residual"], found["fit_error"], found["refinement"]))
