@@ -45,7 +45,7 @@ def develop(equations: PairEquations, graph: NeighborGraph, root: int) -> Soluti
         nodes = order[:size]
         part = equations.induced(nodes)
         mismatch = part.mismatch(coordinates[nodes], rotations[nodes]).norm(dim=1)
-        solution = part.subset(mismatch < 3 * part.squared.sqrt()).solve(
+        solution = part.subset(mismatch < 3 * part.lengths).solve(
             coordinates[nodes], rotations[nodes], steps=3, tolerance=1e-3
         )
         coordinates[nodes], rotations[nodes] = solution.coordinates, solution.rotations
@@ -61,7 +61,7 @@ def _solve_disc(equations: PairEquations, nodes: Tensor) -> Solution | None:
         return None
 
     solution = part.solve(landmark_scaling(graph, part.m, 50), tolerance=1e-3)
-    share = solution.residual.norm(dim=1) / part.squared.sqrt()
+    share = solution.residual.norm(dim=1) / part.lengths
 
     return solution if float(share.quantile(0.99)) < 0.3 else None
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from equiv.ends import NEAR_ENDS
+
 __all__ = ["Limits", "objections"]
 
 
@@ -34,7 +36,7 @@ def objections(found: Mapping[str, Any], limits: Limits) -> list[str]:
 
     Arguments:
         found: `IsometricMaps.diagnostics_`: dimension, noise, pairs, rejected_pairs, frustrated_pairs,
-            residual, fit_error, refinement, crossings.
+            residual, fit_error, refinement, crossings, nearest_ends.
         limits: What is allowed where frames are exact; noise adds to it.
     """
     reasons = []
@@ -72,6 +74,12 @@ def objections(found: Mapping[str, Any], limits: Limits) -> list[str]:
         reasons.append(
             f"The image of the coordinates crosses itself (found from {found['crossings']} pairs of samples): "
             "the neurons do not tell all inputs apart."
+        )
+
+    if found["nearest_ends"] <= NEAR_ENDS:
+        reasons.append(
+            f"Two ends of the curve are as near as {found['nearest_ends']:.1f} times the usual distance of "
+            "neighbours there: it may go on, in a bend that too few samples show."
         )
 
     return reasons

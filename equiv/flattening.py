@@ -37,7 +37,7 @@ class Flattening:
 
 def misfit(solution: Solution, equations: PairEquations) -> Tensor:
     r"""Residual of each edge over its length, `(E,)`."""
-    return solution.residual.norm(dim=1) / equations.squared.sqrt().clamp_min(1e-300)
+    return solution.residual.norm(dim=1) / equations.lengths
 
 
 def flatten(equations: PairEquations, graph: NeighborGraph, level: float) -> Flattening:
@@ -157,7 +157,7 @@ def _solve_closed(
         periods = solution.periods
         bare = equations.mismatch(solution.coordinates, solution.rotations)
         windings = -(bare @ torch.linalg.pinv(periods)).round()
-        residual = (bare + windings @ periods).norm(dim=1) / graph.squared.sqrt()
+        residual = (bare + windings @ periods).norm(dim=1) / equations.lengths
         good = residual <= _largest(residual[kept])
         if bool((good == kept).all()):
             break

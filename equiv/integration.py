@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from equiv.ends import NEAR_ENDS, nearest_ends
 from equiv.flattening import Flattening, flatten, misfit
 from equiv.neighbors import NeighborGraph, neighbor_graph
 from equiv.orientation import orient
@@ -14,8 +15,9 @@ from equiv.synchronization import PairEquations, Solution
 __all__ = ["Cloud", "Integration", "fit_error", "integrate", "integrate_from"]
 
 # Deferred corrections: at most so many, until the coordinates move by less than this share of their spread.
-ROUNDS = 4
-SETTLED = 1e-5
+# Those of curves, and of all else.
+ROUNDS = (8, 4)
+SETTLED = (1e-6, 1e-5)
 # The fit gets twice as many functions while it misses the values by more than this share of their spread.
 RESOLVED = 1e-5
 MOST_FUNCTIONS = 1000
@@ -77,6 +79,7 @@ class Integration:
         rejected: Number of other edges that do not fit.
         residual: Root mean square misfit of the edges kept. Dimensionless.
         refinement: Root mean square move of the last correction over the spread. Dimensionless.
+        ends: How near ends of a curve come to each other, by `equiv.ends`; infinite elsewhere.
     """
 
     solution: Solution
@@ -87,20 +90,40 @@ class Integration:
     rejected: int
     residual: float
     refinement: float
+    ends: float
+
+
+@dataclass(frozen=True)
+class _Oriented:
+    r"""The graph without frustrated edges, where these are few, and oriented frames.
+
+    Attributes:
+        edges: Number of edges with those left out.
+        frustrated: How many edges are frustrated.
+        ends: As in `Integration`.
+    """
+
+    graph: NeighborGraph
+    frames: Tensor
+    edges: int
+    frustrated: int
+    ends: float
 
 
 def integrate(cloud: Cloud) -> Integration:
     r"""Coordinates from scratch."""
-    graph, frames, frustrated, edges = _oriented(cloud)
-    found = flatten(PairEquations(cloud.values, frames, graph.i, graph.j, graph.squared), graph, cloud.level)
+    oriented = _orient(cloud)
+    graph = oriented.graph
+    equations = PairEquations(cloud.values, oriented.frames, graph.i, graph.j, graph.squared)
 
-    return _correct(cloud, frames, found, edges, frustrated)
+    return _correct(cloud, oriented, flatten(equations, graph, cloud.level))
 
 
 def integrate_from(cloud: Cloud, start: Tensor, periods: Tensor | None) -> Integration:
     r"""Coordinates from nearly right ones, `(n, m)`, such as a chart of a part of the samples gives."""
-    graph, frames, frustrated, edges = _oriented(cloud)
-    equations = PairEquations(cloud.values, frames, graph.i, graph.j, graph.squared)
+    oriented = _orient(cloud)
+    graph = oriented.graph
+    equations = PairEquations(cloud.values, oriented.frames, graph.i, graph.j, graph.squared)
     rotations = equations.rotations(start, periods)
     mismatch = equations.mismatch(start, rotations)
     windings = None
@@ -109,7 +132,7 @@ def integrate_from(cloud: Cloud, start: Tensor, periods: Tensor | None) -> Integ
         windings = -(mismatch @ torch.linalg.pinv(periods)).round()
         mismatch = mismatch + windings @ periods
 
-    good = mismatch.norm(dim=1) <= 0.3 * graph.squared.sqrt()
+    good = mismatch.norm(dim=1) <= 0.3 * equations.lengths
     if graph.subset(good).components()[0] > 1:
         good = torch.ones_like(good)
     windings = None if windings is None else windings[good]
@@ -117,30 +140,40 @@ def integrate_from(cloud: Cloud, start: Tensor, periods: Tensor | None) -> Integ
     solution = kept.solve(start, rotations, windings=windings, periods=periods, steps=3, tolerance=1e-4)
     found = Flattening(solution, kept, windings, int((~good).sum()))
 
-    return _correct(cloud, frames, found, edges, frustrated)
+    return _correct(cloud, oriented, found)
 
 
-def _oriented(cloud: Cloud) -> tuple[NeighborGraph, Tensor, int, int]:
-    r"""The graph without frustrated edges, where these are few, and the oriented frames."""
+def _neighbours(cloud: Cloud) -> tuple[NeighborGraph, float]:
+    r"""A graph that hangs together, and how near ends of a curve come to each other in it."""
+    first = None
+
     # Rough or thinly sampled clouds need more neighbours, and less strictly tangent ones, to hang together.
-    for more, max_sine, max_normal in ((1, 0.75, 0.5), (2, 0.75, 0.5), (2, 0.9, 0.75)):
+    for more, max_sine, max_normal in ((1, 0.75, 0.5), (2, 0.75, 0.5), (1, 0.9, 0.75), (2, 0.9, 0.75)):
         k = min(more * cloud.neighbors, len(cloud) - 1)
         graph = neighbor_graph(
             cloud.values, cloud.basis, cloud.scale, k, max_sine=max_sine, max_normal=max_normal
         )
         count, labels = graph.components()
-        if count == 1:
-            break
+        if count > 1:
+            continue
+        ends = nearest_ends(cloud.values, cloud.basis[:, :, 0], graph) if cloud.dimension == 1 else torch.inf
+        if ends > NEAR_ENDS:
+            return graph, ends
+        first = first or (graph, ends)
 
+    if first is not None:
+        return first
+
+    sizes = labels.bincount().sort(descending=True).values.tolist()
+    raise ValueError(
+        f"'obs' should be one connected cloud, got {count} that no chain of neighbours joins (of "
+        f"{', '.join(map(str, sizes[:5]))} samples); fit each alone or probe more densely."
+    )
+
+
+def _orient(cloud: Cloud) -> _Oriented:
+    graph, ends = _neighbours(cloud)
     edges = len(graph.i)
-
-    if count > 1:
-        sizes = labels.bincount().sort(descending=True).values.tolist()
-        raise ValueError(
-            f"'obs' should be one connected cloud, got {count} that no chain of neighbours joins (of "
-            f"{', '.join(map(str, sizes[:5]))} samples); fit each alone or probe more densely."
-        )
-
     signs, agree = orient(cloud.basis, graph)
     frustrated = int((~agree).sum())
     if frustrated < 0.01 * edges and graph.subset(agree).components()[0] == 1:
@@ -149,10 +182,10 @@ def _oriented(cloud: Cloud) -> tuple[NeighborGraph, Tensor, int, int]:
     frames = cloud.basis * cloud.scale[:, None]
     frames[:, :, 0] *= signs[:, None]
 
-    return graph, frames, frustrated, edges
+    return _Oriented(graph, frames, edges, frustrated, ends)
 
 
-def _correct(cloud: Cloud, frames: Tensor, found: Flattening, edges: int, frustrated: int) -> Integration:
+def _correct(cloud: Cloud, oriented: _Oriented, found: Flattening) -> Integration:
     r"""Deferred correction: subtracts what the trapezoid rule misses of F, and solves again."""
     solution, equations = found.solution, found.equations
     count = 40 if cloud.rough else 150 if cloud.dimension < 3 else 300
@@ -160,7 +193,9 @@ def _correct(cloud: Cloud, frames: Tensor, found: Flattening, edges: int, frustr
     finer = None
     refinement = torch.inf
 
-    for _ in range(1 if cloud.rough else ROUNDS):
+    beyond = int(cloud.dimension > 1)
+
+    for _ in range(1 if cloud.rough else ROUNDS[beyond]):
         last = solution.coordinates
         defect = _trapezoid_defect(fit, equations, solution, found.windings)
         solution = equations.solve(
@@ -180,18 +215,19 @@ def _correct(cloud: Cloud, frames: Tensor, found: Flattening, edges: int, frustr
                 finer = min(2 * len(fit.basis.centers), MOST_FUNCTIONS)
         spread = solution.coordinates.square().mean().sqrt()
         refinement = float((solution.coordinates - last).square().mean().sqrt() / spread)
-        if refinement < SETTLED:
+        if refinement < SETTLED[beyond]:
             break
 
     return Integration(
         solution=solution,
-        frames=frames @ solution.rotations,
+        frames=oriented.frames @ solution.rotations,
         fit=fit,
-        edges=edges,
-        frustrated=frustrated,
+        edges=oriented.edges,
+        frustrated=oriented.frustrated,
         rejected=found.rejected,
         residual=float(misfit(solution, equations).square().mean().sqrt()),
         refinement=refinement,
+        ends=oriented.ends,
     )
 
 

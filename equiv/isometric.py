@@ -79,6 +79,10 @@ class IsometricMaps:
         # Worked off in an order of their own: that in which the samples come changes nothing.
         order = torch.from_numpy(np.lexsort(obs.values.cpu().numpy().T[::-1]))
         obs = obs.subset(order)
+        # Copies of a sample would be each other's only neighbours.
+        fresh = distinct_rows(obs)
+        place = (fresh.cumsum(dim=0) - 1)[order.argsort()]
+        obs = obs.subset(fresh.nonzero().flatten())
         values = obs.values.detach().double().cpu()
         weights = neuron_weights(values)
         cloud = self._cloud(obs, values, weights)
@@ -95,7 +99,7 @@ class IsometricMaps:
             found = integrate_from(cloud, start, coarse.solution.periods)
 
         self.chart_ = build_chart(found, cloud.values, values, weights).to(obs.device)
-        self.coordinates_ = found.solution.coordinates[order.argsort()].to(obs.values)
+        self.coordinates_ = found.solution.coordinates[place].to(obs.values)
         periods = found.solution.periods
         self.periods_ = None if periods is None else periods.to(obs.values)
         self.residual_ = found.residual
@@ -160,10 +164,25 @@ class IsometricMaps:
             "pairs": found.edges,
             "crossings": crossings,
             "smallest_gap": gap,
+            "nearest_ends": found.ends,
             "converged": solution.converged,
         }
 
         return numbers | {"reasons": objections(numbers, Limits())}
+
+
+def distinct_rows(obs: Observations) -> Tensor:
+    r"""Which samples, sorted, are no copies of the one before: other values, or another :math:`J J^\top`, `(n,)`."""
+    same = (obs.values[1:] == obs.values[:-1]).all(dim=1).cpu()
+    later = same.nonzero().flatten() + 1
+
+    if obs.frames is not None and len(later):
+        one, other = (obs.frames.double().cpu()[k] for k in (later, later - 1))
+        own, others = (one.mT @ one).square().sum(dim=(1, 2)), (other.mT @ other).square().sum(dim=(1, 2))
+        apart = own + others - 2 * (one.mT @ other).square().sum(dim=(1, 2))  # |C - C'|^2
+        same[later - 1] = apart <= 1e-12 * (own + others)
+
+    return torch.cat([torch.ones(1, dtype=torch.bool), ~same])
 
 
 def neuron_weights(values: Tensor) -> Tensor:

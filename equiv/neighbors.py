@@ -6,6 +6,7 @@ tangent spaces that differ too much, do not count at all.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,8 +19,8 @@ LARGEST_DENSE = 2500
 BLOCK = 2_000_000
 # A normal part of a tenth of the difference doubles the score.
 NORMAL_PENALTY = 100.0
-# Longest edge in terms of the distance to the third neighbour at either end.
-FARTHEST = 20.0
+# Longest edge in terms of the distance to the sixth neighbour, at either end or of most samples.
+FARTHEST = 10.0
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ def neighbor_graph(
     .. math:: d_{ij}^2 = \tfrac12 (|L_i^\top (y_j - y_i)|^2 + |L_j^\top (y_j - y_i)|^2), \quad L = U S^{-1}.
 
     Neighbours are ranked by :math:`d_{ij}^2 (1 + 100 \nu^2)`, with :math:`\nu` the larger of the shares of
-    :math:`y_j - y_i` that are normal to the tangent spaces at i and j.
+    :math:`y_j - y_i` that are normal to the tangent spaces at i and j. Along a curve half of them are taken
+    on each side, for random samples leave gaps wider than the `k` nearest reach.
 
     Arguments:
         values: Observed values, `(n, d)`, float64.
@@ -87,15 +89,23 @@ def neighbor_graph(
     key = torch.unique(low * n + high)
     i, j = key // n, key % n
     squared = pairs.squared_distances(i, j)
-    # Longer by far than all else at both ends: another cloud.
-    nearest = torch.full((n,), torch.inf, dtype=values.dtype)
-    third = near[:, min(2, near.shape[1] - 1)]
-    listed = third >= 0
-    nearest[listed] = pairs.squared_distances(torch.arange(n)[listed], third[listed])
-    nearest = nearest.clamp_min(1e-4 * float(nearest.median()))  # samples may coincide
-    near_enough = squared <= FARTHEST**2 * torch.minimum(nearest[i], nearest[j])
+    # Longer by far than what is usual at its ends and elsewhere: another cloud. Random samples have clusters
+    # of a few, closer together by far than usual; these alone prove nothing.
+    listed = pairs.squared_distances(source.reshape(-1), near.clamp_min(0).reshape(-1)).reshape(near.shape)
+    listed = listed.masked_fill(~kept, torch.inf)
+    usual = listed.kthvalue(min(6, near.shape[1]), dim=1).values
+    usual = usual.clamp_min(float(usual.median()))
+    near_enough = squared <= FARTHEST**2 * torch.minimum(usual[i], usual[j])
 
     return NeighborGraph(i[near_enough], j[near_enough], squared[near_enough], n)
+
+
+class _Judged(NamedTuple):
+    r"""What is said of pairs, `(r, c)` each: scores, whether they do not count, and the side of a curve."""
+
+    score: Tensor
+    bad: Tensor
+    ahead: Tensor | None
 
 
 class _Pairs:
@@ -115,16 +125,19 @@ class _Pairs:
 
         return 0.5 * (seen_i.square().sum(dim=1) + seen_j.square().sum(dim=1))
 
-    def block(self, rows: slice) -> tuple[Tensor, Tensor]:
-        r"""Scores of some rows with all samples, `(r, n)`, and which pairs do not count."""
+    def block(self, rows: slice) -> _Judged:
+        r"""Some rows with all samples, `(r, n)`."""
         values, m = self.values, self.m
         mine = values[rows]
         distance = torch.zeros(len(mine), self.n, dtype=values.dtype)
         tangent_i, tangent_j, cosine = (torch.zeros_like(distance) for _ in range(3))
+        ahead = None
 
         for a in range(m):
             own, other = self.whitening[rows, :, a], self.whitening[:, :, a]
-            distance += (own @ values.T - (own * mine).sum(dim=1, keepdim=True)).square_()
+            along = own @ values.T - (own * mine).sum(dim=1, keepdim=True)
+            ahead = along > 0 if m == 1 else None
+            distance += along.square_()
             distance += (mine @ other.T - (other * values).sum(dim=1)).square_()
             if self.d > m:
                 own, other = self.basis[rows, :, a], self.basis[:, :, a]
@@ -144,18 +157,21 @@ class _Pairs:
         index = torch.arange(self.n)[rows]
         score[index - index[0], index] = torch.inf
 
-        return score, bad
+        return _Judged(score, bad, ahead)
 
-    def listed(self, rows: slice, others: Tensor) -> tuple[Tensor, Tensor]:
-        r"""Scores of some rows with the samples listed for each, `(r, c)`, and which pairs do not count."""
+    def listed(self, rows: slice, others: Tensor) -> _Judged:
+        r"""Some rows with the samples listed for each, `(r, c)`."""
         mine = self.values[rows]
         difference = self.values[others] - mine[:, None]  # (r, c, d)
         whole = difference.square().sum(dim=2)
         distance, tangent_i, tangent_j, cosine = (torch.zeros_like(whole) for _ in range(4))
+        ahead = None
 
         # Column by column, so that nothing of shape (r, c, d, m) is gathered.
         for a in range(self.m):
-            distance += torch.einsum("rcd,rd->rc", difference, self.whitening[rows, :, a]).square_()
+            along = torch.einsum("rcd,rd->rc", difference, self.whitening[rows, :, a])
+            ahead = along > 0 if self.m == 1 else None
+            distance += along.square_()
             distance += (difference * self.whitening[:, :, a][others]).sum(dim=2).square_()
             if self.d > self.m:
                 other = self.basis[:, :, a][others]
@@ -165,7 +181,7 @@ class _Pairs:
 
         normal = torch.where(whole > 0, 1 - torch.minimum(tangent_i, tangent_j) / whole, torch.zeros(()))
 
-        return self._judge(distance, normal, cosine)
+        return _Judged(*self._judge(distance, normal, cosine), ahead)
 
     def _judge(self, distance: Tensor, normal: Tensor, cosine: Tensor) -> tuple[Tensor, Tensor]:
         if self.d == self.m:
@@ -177,26 +193,36 @@ class _Pairs:
         return score, bad
 
 
-def _best(score: Tensor, bad: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    r"""Columns and scores of the `k` best that count, or the three best at all where fewer than two do.
+def _best(judged: _Judged, k: int) -> Tensor:
+    r"""Columns of the `k` best that count, half of them on each side of a curve, `(r, k)`; -1 where there are fewer.
 
-    The columns are -1 where there are fewer.
+    Where fewer than two count, the best at all: three, or two on each side.
     """
+    score, bad, ahead = judged
     few = (~bad & score.isfinite()).sum(dim=1) < 2
     strict = torch.where(bad, torch.inf, score)
     strict[few] = score[few]
-    best, columns = strict.topk(min(k, score.shape[1]), dim=1, largest=False)
-    kept = best.isfinite()
-    kept[few, 3:] = False
+    sides = (
+        [strict]
+        if ahead is None
+        else [strict.masked_fill(ahead, torch.inf), strict.masked_fill(~ahead, torch.inf)]
+    )
+    found = []
 
-    return torch.where(kept, columns, -1), best
+    for side in sides:
+        best, columns = side.topk(min(-(-k // len(sides)), side.shape[1]), dim=1, largest=False)
+        kept = best.isfinite()
+        kept[few, 4 - len(sides) :] = False
+        found.append(torch.where(kept, columns, -1))
+
+    return torch.cat(found, dim=1)
 
 
 def _all_pairs(pairs: _Pairs, k: int) -> Tensor:
     rows = max(1, BLOCK // pairs.n)
     blocks = [pairs.block(slice(start, min(start + rows, pairs.n))) for start in range(0, pairs.n, rows)]
 
-    return torch.cat([_best(score, bad, k)[0] for score, bad in blocks])
+    return torch.cat([_best(judged, k) for judged in blocks])
 
 
 def _neighbours_of_neighbours(pairs: _Pairs, k: int) -> Tensor:
@@ -211,14 +237,14 @@ def _neighbours_of_neighbours(pairs: _Pairs, k: int) -> Tensor:
     points = pairs.values.numpy()
     found = KDTree(points).query(points, k=2 * k + 1)[1]
     candidates = torch.from_numpy(found).long()
-    near = torch.full((pairs.n, k), -1, dtype=torch.int64)
+    last = torch.empty(0, dtype=torch.int64)
 
     for _ in range(6):
-        last = near
         near = _best_listed(pairs, candidates, k)
-        share = (near.sort(dim=1).values != last.sort(dim=1).values).double().mean()
-        if share < 1e-3:
+        settled = near.sort(dim=1).values
+        if len(last) and (settled != last).double().mean() < 1e-3:
             break
+        last = settled
         second = near.clamp_min(0)[near.clamp_min(0)].reshape(pairs.n, -1)
         candidates = torch.cat([near, second], dim=1)
 
@@ -236,9 +262,8 @@ def _best_listed(pairs: _Pairs, candidates: Tensor, k: int) -> Tensor:
         repeated = torch.zeros_like(listed, dtype=torch.bool)
         repeated[:, 1:] = listed[:, 1:] == listed[:, :-1]
         repeated |= (listed == own) | (listed < 0)
-        score, bad = pairs.listed(block, listed.clamp_min(0))
-        score = score.masked_fill(repeated, torch.inf)
-        columns, _ = _best(score, bad, k)
+        judged = pairs.listed(block, listed.clamp_min(0))
+        columns = _best(judged._replace(score=judged.score.masked_fill(repeated, torch.inf)), k)
         near.append(torch.where(columns >= 0, listed.gather(1, columns.clamp_min(0)), -1))
 
     return torch.cat(near)

@@ -52,13 +52,15 @@ class PairEquations:
         self.left = torch.einsum("eda,ed->ea", frames[i], difference)
         self.right = torch.einsum("eda,ed->ea", frames[j], difference)
         self.weights = 1 / (squared + 1e-3 * squared.median())
+        # What misfits are measured by: those of samples that nearly coincide are their rounding.
+        self.lengths = (squared + 1e-4 * squared.median()).sqrt()
         self.pattern = BlockPattern(self.n, i, j)
 
     def subset(self, kept: Tensor) -> "PairEquations":
         r"""The same equations on some of the edges."""
         other = object.__new__(PairEquations)
         other.__dict__.update(self.__dict__)
-        for name in ("i", "j", "squared", "cross", "left", "right", "weights"):
+        for name in ("i", "j", "squared", "cross", "left", "right", "weights", "lengths"):
             setattr(other, name, getattr(self, name)[kept])
         other.pattern = BlockPattern(other.n, other.i, other.j)
 

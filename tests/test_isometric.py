@@ -58,6 +58,39 @@ def test_circle_has_its_period() -> None:
     assert alignment > 1 - 1e-8  # half the squared angle error
 
 
+def test_a_wide_gap_does_not_cut_a_circle() -> None:
+    """The twelve nearest of every sample lie on its own side of the gap."""
+    generator = torch.Generator().manual_seed(0)
+    x = 2 * math.pi * torch.rand(500, 1, generator=generator, dtype=torch.float64)
+    beside = torch.linspace(-0.02, 0.02, 30, dtype=torch.float64)[:, None]
+    x = torch.cat([x[(x[:, 0] - 1).abs() > 0.07], 0.95 + beside, 1.05 + beside])
+    x = x[(x[:, 0] - 1).abs() > 0.03]
+    flat = IsometricMaps().fit(observe(DOMAINS["circle"], x, 5, seed=2))
+    assert flat.accepted_ and flat.periods_ is not None
+    assert flat.periods_.abs().item() == pytest.approx(2 * math.pi, rel=1e-4)
+
+
+def test_a_cluster_of_few_samples_is_no_other_cloud() -> None:
+    x = torch.linspace(0, 2 * math.pi, 201, dtype=torch.float64)[:-1, None]
+    x = torch.cat([x, x[7] + 1e-9 * torch.arange(1, 5, dtype=torch.float64)[:, None]])
+    flat = IsometricMaps().fit(observe(DOMAINS["circle"], x, 5, seed=2))
+    assert flat.accepted_ and flat.periods_ is not None
+
+
+def test_a_bend_too_sharp_for_the_samples_is_no_end() -> None:
+    """A drop: the samples on either side of its cusp face each other, and no edge joins them."""
+    x = torch.linspace(0.1, 2 * math.pi - 0.1, 400, dtype=torch.float64)[:, None]
+
+    def drop(x: Tensor) -> Tensor:
+        return torch.cat([x.cos(), x.sin() * (x / 2).sin() ** 3])
+
+    tangent = pushed_forward(drop, x)
+    values = torch.func.vmap(drop)(x)
+    flat = IsometricMaps().fit(Observations(values, tangent / tangent.norm(dim=1, keepdim=True)))
+    assert not flat.accepted_
+    assert any("it may go on" in sentence for sentence in flat.diagnostics_["reasons"])
+
+
 def test_a_hole_is_no_period() -> None:
     x = DOMAINS["thin_annulus"].sample(500, seed=1)
     flat = IsometricMaps().fit(observe(DOMAINS["thin_annulus"], x, 5, seed=1))
@@ -105,6 +138,19 @@ def test_only_the_metric_counts(square: tuple[Tensor, Observations], fitted: Iso
         expected = fitted.coordinates_[order] if name == "points permuted" else fitted.coordinates_
         # The corrections stop at moves of 1e-5 of the spread, and do so alike.
         assert rigid_error(flat.coordinates_, expected) < 1e-6, name
+
+
+@pytest.mark.parametrize("copies", [2, 13])
+def test_copies_of_samples_change_nothing(
+    square: tuple[Tensor, Observations], fitted: IsometricMaps, copies: int
+) -> None:
+    values, frames = square[1].values, square[1].frames
+    assert frames is not None
+    flat = IsometricMaps().fit(
+        Observations(values.repeat(copies, 1), rotate_frames(frames.repeat(copies, 1, 1)))
+    )
+    assert flat.accepted_
+    assert rigid_error(flat.coordinates_, fitted.coordinates_.repeat(copies, 1)) < 1e-6
 
 
 def test_the_same_input_gives_the_same_result(
