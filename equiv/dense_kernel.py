@@ -73,29 +73,27 @@ def nearest_others(distances: Tensor) -> Tensor:
 def components(kernel: Tensor, threshold: float) -> Tensor:
     r"""Labels of the connected components of a dense kernel's graph, shape `(n,)`, int64.
 
-    Two samples are joined where the kernel is above `threshold`. Every row is read once.
+    Two samples are joined where the kernel is above `threshold`. Rows are read only while samples are missing,
+    those found last first: a few hundred where the cloud is connected.
     """
-    n = len(kernel)
-    labels = torch.full((n,), -1, device=kernel.device)
+    labels = torch.full((len(kernel),), -1, device=kernel.device)
     label = 0
 
     while True:
-        rest = (labels < 0).nonzero().flatten()
+        found = (labels < 0).nonzero()[:1, 0]
 
-        if len(rest) == 0:
+        if len(found) == 0:
             return labels
 
-        frontier = rest[:1]
-        labels[frontier] = label
+        labels[found] = label
 
-        while len(frontier):
-            near = torch.zeros(n, dtype=torch.bool, device=kernel.device)
-
-            for rows in frontier.split(256):
-                near |= kernel[rows].amax(dim=0) > threshold
-
-            frontier = (near & (labels < 0)).nonzero().flatten()
-            labels[frontier] = label
+        while len(found):
+            rows, found = found[-64:], found[:-64]
+            near = kernel[rows].amax(dim=0) > threshold
+            fresh = (near & (labels < 0)).nonzero().flatten()
+            labels[fresh] = label
+            # Nobody is left to find.
+            found = torch.cat([found, fresh]) if bool((labels < 0).any()) else found[:0]
 
         label += 1
 
@@ -116,6 +114,7 @@ def dense_preconditioner(kernel: Tensor, conjugate: Tensor) -> Operator:
     while True:
         factor = kernel.float().mul_(-w).mul_(w[:, None])
         factor.diagonal().add_(1 + shift)
+        factor = factor.T  # the order of LAPACK: it is factorised in place
         torch.linalg.cholesky_ex(factor, out=(factor, info))
 
         if info.item() == 0:
@@ -126,6 +125,6 @@ def dense_preconditioner(kernel: Tensor, conjugate: Tensor) -> Operator:
     def solve(vectors: Tensor) -> Tensor:
         half = torch.linalg.solve_triangular(factor, vectors.T.float(), upper=False)
 
-        return torch.linalg.solve_triangular(factor.T, half, upper=True).T.double()
+        return torch.linalg.solve_triangular(factor.T, half, upper=True).T.to(vectors)
 
     return solve

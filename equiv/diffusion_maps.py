@@ -17,7 +17,7 @@ from torch import Tensor
 from equiv.checks import as_floating, check_finite, check_integer, check_number
 from equiv.dense_kernel import DenseKernel
 from equiv.eigenpairs import leading_eigenpairs
-from equiv.kernel import normalise
+from equiv.kernel import heat_kernel, normalise
 from equiv.mahalanobis import MAX_NORMAL, pair_distances, tiles
 from equiv.metric_points import MetricPoints, metric_points
 from equiv.observations import Observations
@@ -243,7 +243,7 @@ class DiffusionMaps:
 
         for columns in tiles(len(self._points), COLUMNS):
             distances = pair_distances(query, self._points.subset(columns), MAX_NORMAL)
-            weights = torch.where(distances < self._reach, (distances * (-0.25 / self.epsilon_)).exp(), 0.0)
+            weights = torch.where(distances < self._reach, heat_kernel(distances, self.epsilon_), 0.0)
             weights = weights * self._normalisation.density[columns]
             total = total + weights.sum(dim=1, keepdim=True)
             sums = sums + weights @ self._functions[columns]

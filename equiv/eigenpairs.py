@@ -2,10 +2,13 @@ r"""Leading eigenpairs of a symmetric operator whose top eigenvalues crowd below
 
 Kernel matrices have :math:`\mu_k = e^{-\epsilon \lambda_k}`: the wanted ones differ by little, and Lanczos
 needs hundreds of products that each read the whole matrix. Seen through :math:`(1 + \delta - S)^{-1}` they
-lie far apart, and a rough inverse suffices: block Davidson iteration corrects it by a Rayleigh-Ritz step in
-the operator's own precision. Vectors are rows throughout: blocks of them stay contiguous.
+lie far apart, and a rough inverse suffices: block Lanczos iteration with it gives a start, and block Davidson
+iteration corrects that by Rayleigh-Ritz steps in the operator's own precision. Vectors are rows throughout:
+blocks of them stay contiguous.
 
 References:
+    | The block Lanczos method for computing eigenvalues (Golub and Underwood, 1977)
+
     | The iterative calculation of a few of the lowest eigenvalues and corresponding eigenvectors of large
     | real-symmetric matrices (Davidson, 1975), https://doi.org/10.1016/0021-9991(75)90065-0
 """
@@ -19,8 +22,8 @@ __all__ = ["Operator", "leading_eigenpairs"]
 
 Operator = Callable[[Tensor], Tensor]
 
-# Rounds of inverse iteration before the first product: solves are cheaper than products.
-WARM_UP = 6
+# Blocks of the start's Krylov space: solves are cheaper than products.
+KRYLOV_BLOCKS = 7
 
 
 def leading_eigenpairs(
@@ -37,7 +40,7 @@ def leading_eigenpairs(
     Arguments:
         apply: The operator S on rows, `(b, n) -> (b, n)`, in float64.
         precondition: Roughly :math:`(1 + \delta - S)^{-1}` with a small :math:`\delta > 0`, `(b, n) -> (b,
-            n)`.
+            n)`, in the precision of its argument or less.
         known: The eigenvector of eigenvalue 1, shape `(n,)`, unit norm.
         count: How many pairs, that one included.
         tolerance: Bound on the residual norms :math:`|S u - \mu u|`, as a share of :math:`1 - \mu` (beside
@@ -58,11 +61,7 @@ def leading_eigenpairs(
     projected = known.new_zeros(capacity, capacity)
     generator = torch.Generator(known.device).manual_seed(seed)
     start = torch.randn(block, n, dtype=known.dtype, device=known.device, generator=generator)
-
-    for _ in range(WARM_UP):
-        start = _orthonormal(known[None], precondition(start))
-
-    fresh = torch.cat([known[None], start])[:n]
+    fresh = torch.cat([known[None], _inverse_krylov(precondition, known, start)])
     size, worst = 0, torch.inf
 
     for _ in range(max_steps):
@@ -93,6 +92,30 @@ def leading_eigenpairs(
         f"The kernel's eigenvectors should converge, got residuals of {worst:.1e} after {max_steps} steps; "
         "ask for fewer coordinates, or give another 'epsilon'."
     )
+
+
+def _inverse_krylov(precondition: Operator, known: Tensor, start: Tensor) -> Tensor:
+    r"""Leading Ritz vectors of the rough inverse in its Krylov space: as many as `start` has rows, or n - 1.
+
+    In single precision, as rough as the inverse itself; orthonormal with `known` in double precision.
+    """
+    n, block = len(known), len(start)
+    capacity = min(1 + KRYLOV_BLOCKS * block, n)
+    basis, image = (known.new_zeros(capacity, n, dtype=torch.float32) for _ in range(2))
+    basis[0] = known
+    size, fresh = 1, start.float()
+
+    while size < capacity:
+        fresh = _orthonormal(basis[:size], fresh)[: capacity - size]
+        rows = slice(size, size + len(fresh))
+        basis[rows] = fresh
+        image[rows] = fresh = precondition(fresh)
+        size += len(fresh)
+
+    projected = (basis[1:] @ image[1:].T).double()
+    vectors = torch.linalg.eigh(projected + projected.T).eigenvectors[:, -block:]
+
+    return _orthonormal(known[None], (vectors.T.flip(0).float() @ basis[1:]).double())
 
 
 def _orthonormal(basis: Tensor, vectors: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ from equiv.observations import Observations
 __all__ = ["MAX_NORMAL", "all_distances", "mahalanobis", "normal_share", "pair_distances", "tiles"]
 
 # Pairs are worked off in square tiles of this side: the few buffers of a tile stay in the cache.
-TILE = 256
+TILE = 340
 # Largest share of a squared difference that may be normal to the tangent space at either end of a trusted
 # pair.
 MAX_NORMAL = 0.5
@@ -48,22 +48,27 @@ def pair_distances(a: MetricPoints, b: MetricPoints, max_normal: float | None = 
         return _euclidean(a, b)
 
     total = a.values.new_zeros(len(a), len(b))
-    bound = (
-        None if max_normal is None else _euclidean(a, b).detach().mul_(1 - max_normal).sub_(_rounding(a, b))
-    )
+    tangent = None
 
     for points, others, turned in ((a, b, False), (b, a, True)):
-        tangent = torch.zeros_like(total)
+        own = torch.zeros_like(total)
 
         for part, weight in _squares(points, others, turned):
             total.add_(part)
 
-            if bound is not None:
-                tangent.addcmul_(part.detach(), weight)
+            if max_normal is not None:
+                own.addcmul_(part.detach(), weight)
 
-        if bound is not None:
-            normal = (tangent < bound).logical_and_(_tested(points, turned))
-            total.masked_fill_(normal, torch.inf)
+        if max_normal is not None:
+            assert points.frames is not None
+            if not bool(points.frames.tested.all()):
+                tested = points.frames.tested if turned else points.frames.tested[:, None]
+                own.masked_fill_(~tested, torch.inf)
+            tangent = own if tangent is None else torch.minimum(tangent, own)
+
+    if max_normal is not None and tangent is not None:
+        bound = _euclidean(a, b).detach().mul_(1 - max_normal).sub_(_rounding(a, b))
+        total.masked_fill_(tangent < bound, torch.inf)
 
     return total.mul_(0.5)
 
@@ -107,8 +112,10 @@ def _squares(points: MetricPoints, others: MetricPoints, turned: bool) -> Iterat
 
 
 def tiles(n: int, side: int = TILE) -> list[slice]:
-    r"""Consecutive slices that cover `range(n)`."""
-    return [slice(start, min(start + side, n)) for start in range(0, n, side)]
+    r"""Consecutive slices that cover `range(n)`, of nearly equal length, at most `side`."""
+    count = -(-n // side)
+
+    return [slice(k * n // count, (k + 1) * n // count) for k in range(count)]
 
 
 def all_distances(points: MetricPoints, max_normal: float | None = None) -> Tensor:
@@ -118,15 +125,15 @@ def all_distances(points: MetricPoints, max_normal: float | None = None) -> Tens
     """
     out = points.values.new_empty(len(points), len(points))
 
-    for rows in tiles(len(points)):
-        for columns in tiles(len(points)):
-            if columns.start < rows.start:
-                continue
+    blocks = [(rows, points.subset(rows)) for rows in tiles(len(points))]
 
-            tile = pair_distances(points.subset(rows), points.subset(columns), max_normal)
+    for k, (rows, some) in enumerate(blocks):
+        for columns, others in blocks[k:]:
+            tile = pair_distances(some, others, max_normal)
 
             if rows == columns:  # the order of the sums must not show
-                tile = tile.triu(1) + tile.triu(1).T
+                tile = tile.triu(1)
+                tile = tile + tile.T
 
             out[rows, columns] = tile
             out[columns, rows] = tile.T
