@@ -26,8 +26,8 @@ def class_graph(labels: object, determines: object, names: Sequence[str] | None 
         determines: Whether network i determines network j, shape `(N, N)`, bool.
         names: Of the networks; None: their indices.
     """
-    label = as_array(labels).astype(int)
-    order = as_array(determines).astype(bool)
+    label = as_array(labels, "labels", 1).astype(int)
+    order = as_array(determines, "determines", 2).astype(bool)
     names = [str(i) for i in range(len(label))] if names is None else list(names)
     members = [[i for i, of in enumerate(label) if of == c] for c in range(label.max() + 1)]
     below = [
