@@ -35,7 +35,7 @@ def draw_curve(axes: Axes, first: Array, second: Array, x: Array, names: tuple[s
     order = np.argsort(x)
     axes.scatter(first[order], second[order], c=chart_colours(x[order, None]), s=9, lw=0)
     axes.set(xlabel=names[0], ylabel=names[1])
-    ends = {"textcoords": "offset points", "fontsize": 8, "color": "#444444"}
+    ends: dict[str, Any] = {"textcoords": "offset points", "fontsize": 8, "color": "#444444"}
 
     for row in (order[0], order[-1]):
         axes.annotate(f"x = {x[row]:.1f}", (first[row], second[row]), xytext=(5, 4), **ends)

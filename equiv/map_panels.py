@@ -35,7 +35,8 @@ def draw_error_field(
 
     order = np.argsort(errors)
     shown = np.clip(errors[order], *scale)
-    drawn = axes.scatter(*states[order].T, c=shown, s=13, lw=0, cmap="cividis", norm=LogNorm(*scale))
+    x, y = states[order].T
+    drawn = axes.scatter(x, y, c=shown, s=13, lw=0, cmap="cividis", norm=LogNorm(*scale))
     figure.colorbar(drawn, ax=axes, shrink=0.82, label="error of T / spread of the target")
     axes.set_aspect("equal")
     axes.set(xlabel="x₁", ylabel="x₂")

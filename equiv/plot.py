@@ -14,6 +14,7 @@ import numpy as np
 
 from equiv.camera_figures import angle_scatter, cross_view, horse_figure
 from equiv.captions import said_of_spectra
+from equiv.class_figures import class_graph
 from equiv.drawing import (
     BLUE,
     GREY,
@@ -27,6 +28,13 @@ from equiv.drawing import (
 from equiv.function_figures import folded_figure, function_figure
 from equiv.map_figures import map_figure
 from equiv.panels import blank_figure, chart_axes, draw_spectrum, scatter, style
+from equiv.reconstruction_figures import (
+    reconstructed_grids,
+    reconstructed_pictures,
+    reconstruction_errors,
+)
+from equiv.training_figures import training_figure
+from equiv.transfer_figures import transfer_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,14 +42,20 @@ if TYPE_CHECKING:
 __all__ = [
     "angle_scatter",
     "charts",
+    "class_graph",
     "cross_view",
     "error_map",
     "folded_figure",
     "function_figure",
     "horse_figure",
     "map_figure",
+    "reconstructed_grids",
+    "reconstructed_pictures",
+    "reconstruction_errors",
     "registration",
     "spectrum",
+    "training_figure",
+    "transfer_figure",
 ]
 
 

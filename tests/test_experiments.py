@@ -7,6 +7,7 @@ import pytest
 from test_conf import composed
 
 import run
+from lightning_modules.evaluations.training import first_equivalent
 
 TINY = (
     "trainer.accelerator=cpu",
@@ -17,6 +18,12 @@ TINY = (
     "logger=none",
 )
 OUTPUTS = {"verdict_outputs_only", "verdict_outputs_only_unpaired", "neurons_used_a", "neurons_used_b"}
+RECONSTRUCTED = {"neurons_used", "input_error", "output_error", "error_by_neuron_count"}
+BY_COUNT = ("accuracy_by_anchors", "accuracy_by_labels")
+SMALLER = {
+    "reconstruction": ("evaluation.counts=[1,2,5]", "evaluation.shown=[1,5]", "evaluation.choices=2"),
+    "transfer": ("evaluation.anchors=[0,4]", "evaluation.labels=[4,32]", "evaluation.draws=2"),
+}
 
 
 def metrics_of(folder: Path, experiment: str, *overrides: str) -> dict:
@@ -32,12 +39,14 @@ def metrics_of(folder: Path, experiment: str, *overrides: str) -> dict:
         ("scalar_monotone", OUTPUTS, {"functions", "charts"}),
         pytest.param("scalar_nonmonotone", OUTPUTS, {"functions", "charts"}, marks=pytest.mark.slow),
         pytest.param("vector_field", OUTPUTS, {"maps", "charts"}, marks=pytest.mark.slow),
+        pytest.param("reconstruction", RECONSTRUCTED, {"errors", "inputs", "charts"}, marks=pytest.mark.slow),
+        pytest.param("transfer", {"accuracy_a", *BY_COUNT}, {"transfer", "charts"}, marks=pytest.mark.slow),
     ],
 )
 def test_a_run_leaves_its_own_numbers_and_figures(
     tmp_path: Path, experiment: str, own: set[str], figures: set[str]
 ) -> None:
-    metrics = metrics_of(tmp_path, experiment)
+    metrics = metrics_of(tmp_path, experiment, *SMALLER.get(experiment, ()))
     assert own <= set(metrics)
     assert {file.stem for file in (tmp_path / "figures").glob("*.png")} == figures
     assert metrics["verdict"] == "equivalent"
@@ -60,6 +69,28 @@ def test_outputs_that_fold_are_not_enough_and_the_run_adds_neurons(tmp_path: Pat
     assert metrics["verdict"] == "equivalent"
     assert 2 <= metrics["neurons_used_a"] <= 3
     assert 2 <= metrics["neurons_used_b"] <= 3
+
+
+@pytest.mark.slow
+def test_equivalence_is_followed_from_the_beginning_of_training(tmp_path: Path) -> None:
+    metrics = metrics_of(tmp_path, "training", "matching.epochs=[0,1]")
+    verdicts = metrics["verdict_by_epoch"]
+    assert list(verdicts) == ["0", "1", "2"]
+    assert metrics["first_equivalent_epoch"] == first_equivalent({int(k): v for k, v in verdicts.items()})
+    assert {file.stem for file in (tmp_path / "figures").glob("*.png")} >= {"training"}
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "first"),
+    [
+        (["equivalent"] * 3, 0),
+        (["equivalent", "inconclusive", "equivalent"], 2),
+        (["inconclusive", "equivalent", "equivalent"], 1),
+        (["equivalent", "equivalent", "not_equivalent"], None),
+    ],
+)
+def test_equivalent_from_then_on(verdicts: list[str], first: int | None) -> None:
+    assert first_equivalent(dict(enumerate(verdicts))) == first
 
 
 @pytest.mark.slow

@@ -134,6 +134,7 @@ class FunctionViews:
             self.b.sees(held_out),
             Hidden(train_a, train_b, torch.cat([train_a, anchors]), torch.cat([train_b, anchors]), held_out),
             lambda states: (self.a.sees(states), self.b.sees(states)),
+            lambda states: (self.a.learns(states), self.b.learns(states)),
         )
 
         return views.shuffled(self.seed)

@@ -101,6 +101,7 @@ class Views:
         hidden: For evaluation only.
         inputs_at: A's and B's inputs at hidden states of one's choice, where they can be chosen, for
             evaluation only; None where not.
+        targets_at: What A and B should answer there, likewise.
     """
 
     a: Side
@@ -110,6 +111,7 @@ class Views:
     held_out_b: Tensor
     hidden: Hidden
     inputs_at: Callable[[Tensor], tuple[Tensor, Tensor]] | None = None
+    targets_at: Callable[[Tensor], tuple[Tensor, Tensor]] | None = None
 
     def shuffled(self, seed: int) -> "Views":
         """The same with each side's probe set in a random order of its own: order would leak the pairing."""

@@ -21,7 +21,7 @@ from lightning_modules.evaluations.finding import (
 from lightning_modules.evaluations.outputs_only import OutputsOnly
 from lightning_modules.pair import NetworkPair
 
-__all__ = ["PlaneFunctions", "map_picture"]
+__all__ = ["PlaneFunctions", "grid_of", "map_picture"]
 
 CAPTIONS = {
     "maps": "A grid of hidden states in both networks, carried from each to the other, and the error of that",
@@ -59,7 +59,7 @@ def map_picture(pair: NetworkPair, views: Views, match: Match, lines: int, point
     r"""The figure of one comparison: a grid of hidden states carried from each network to the other."""
     assert views.inputs_at is not None
     hidden = views.hidden.held_out
-    grid = _grid(hidden.amin(dim=0), hidden.amax(dim=0), lines, points)
+    grid = grid_of(hidden, lines, points)
     inputs_a, inputs_b = views.inputs_at(grid)
     along_a, along_b = match.probed_a(pair, inputs_a).values, match.probed_b(pair, inputs_b).values
     values_a, values_b = fresh(pair, views, match)
@@ -84,9 +84,9 @@ def map_picture(pair: NetworkPair, views: Views, match: Match, lines: int, point
     )
 
 
-def _grid(low: Tensor, high: Tensor, lines: int, points: int) -> Tensor:
-    r"""Points along the lines of a grid on a rectangle, `(2 lines points, 2)`, line after line."""
-    across, along = torch.linspace(0, 1, lines), torch.linspace(0, 1, points)
-    upright = torch.cartesian_prod(across, along)
+def grid_of(states: Tensor, lines: int, points: int) -> Tensor:
+    r"""Points along the lines of a grid on the rectangle that holds the states, `(2 lines points, 2)`."""
+    low, high = states.amin(dim=0), states.amax(dim=0)
+    upright = torch.cartesian_prod(torch.linspace(0, 1, lines), torch.linspace(0, 1, points))
 
     return low + (high - low) * torch.cat([upright, upright.flip(1)])

@@ -1,0 +1,108 @@
+r"""All that there is of a network at given inputs: inputs, outputs and the neurons to choose from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import equiv
+from lightning_modules.evaluations.finding import relative_error
+
+__all__ = ["Everything"]
+
+
+@dataclass(frozen=True)
+class Everything:
+    r"""Inputs, outputs and neurons of one network, side by side, each with a spread of 1.
+
+    Attributes:
+        values: Shape `(n, d)`.
+        neurons: The neurons by themselves as they are, shape `(n, k)`.
+        sizes: Columns of the three parts.
+        scales: What each part is multiplied with to have a spread of 1.
+        frames: Derivatives of the values along the frames, `(n, d, m)`; None where inputs have no tangents.
+        neuron_frames: Those of the neurons, `(n, k, m)`; None without frames.
+    """
+
+    values: Tensor
+    neurons: Tensor
+    sizes: list[int]
+    scales: list[float]
+    frames: Tensor | None = None
+    neuron_frames: Tensor | None = None
+
+    @classmethod
+    def of(
+        cls,
+        network: nn.Module,
+        inputs: Tensor,
+        layers: Sequence[str],
+        frames: dict[str, Any] | None = None,
+        scales: Sequence[float] | None = None,
+    ) -> "Everything":
+        r"""Of `network` at `inputs`; `frames` as in `equiv.probe`, `scales` those of other inputs."""
+        given = frames or {"frames": None}
+        output, inner = (equiv.probe(network, inputs, layers=each, **given) for each in (None, list(layers)))
+        parts = [inputs.flatten(1), output.values, inner.values]
+        factors = [1 / _spread(each) for each in parts] if scales is None else list(scales)
+        pushed = None
+
+        if isinstance(given["frames"], Tensor) and output.frames is not None and inner.frames is not None:
+            along = [given["frames"], output.frames, inner.frames]
+            pushed = torch.cat([factor * each for factor, each in zip(factors, along, strict=True)], dim=1)
+
+        return cls(
+            torch.cat([factor * each for factor, each in zip(factors, parts, strict=True)], dim=1),
+            inner.values,
+            [each.shape[1] for each in parts],
+            factors,
+            pushed,
+            inner.frames,
+        )
+
+    def subset(self, samples: int) -> "Everything":
+        r"""The same of the first so many inputs."""
+        first = slice(0, samples)
+
+        return replace(
+            self,
+            values=self.values[first],
+            neurons=self.neurons[first],
+            frames=None if self.frames is None else self.frames[first],
+            neuron_frames=None if self.neuron_frames is None else self.neuron_frames[first],
+        )
+
+    @property
+    def observations(self) -> equiv.Observations:
+        r"""The neurons with their frames."""
+        return equiv.Observations(self.neurons, self.neuron_frames)
+
+    def from_neurons(self, neurons: Tensor) -> equiv.Reconstruction:
+        r"""The map from these neurons to everything, learned here."""
+        both = None
+
+        if self.frames is not None and self.neuron_frames is not None:
+            both = self.neuron_frames[:, neurons], self.frames
+
+        return equiv.reconstruct(self.neurons[:, neurons], self.values, frames=both)
+
+    def predicted(self, found: equiv.Reconstruction, neurons: Tensor) -> "Everything":
+        r"""What the map makes of these neurons here."""
+        return replace(self, values=found.predict(self.neurons[:, neurons]))
+
+    @property
+    def parts(self) -> tuple[Tensor, ...]:
+        r"""Inputs, outputs and neurons as they are, flattened."""
+        split = self.values.split(self.sizes, dim=1)
+
+        return tuple(each / factor for each, factor in zip(split, self.scales, strict=True))
+
+    def errors(self, true: "Everything") -> list[float]:
+        r"""Relative errors of inputs, outputs and neurons."""
+        return [relative_error(mine, right) for mine, right in zip(self.parts, true.parts, strict=True)]
+
+
+def _spread(values: Tensor) -> float:
+    return (values - values.mean(dim=0)).double().square().sum(dim=1).mean().sqrt().item()
