@@ -6,7 +6,7 @@ eigenfunctions has :math:`DS\, G_A\, DS^\top = G_B \circ S`, with G the inverse 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ from equiv.smooth_fit import SmoothBasis, SmoothFit, fit_smooth
 __all__ = ["Refined", "refine"]
 
 # Of S, for each dimension, and at most one for so many samples.
-FUNCTIONS = {1: 60, 2: 300, 3: 250}
+FUNCTIONS = {1: 120, 2: 300, 3: 250}
 SAMPLES = 3
 STEPS = 8
 SETTLED = 1e-10
@@ -28,6 +28,8 @@ ENTRIES = 6_000_000
 WIDTH = 2.0
 RIDGE = 1e-9
 ANCHOR_WEIGHT = 10.0
+# Weight of the distance from the cloud: without it a space could shrink into a smaller one.
+LANDING = 10.0
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,14 @@ class Refined:
         fit: S - Q.
         strain: RMS relative error of lengths that S leaves at the samples; dimensionless.
         worst: Its 99th percentile.
+        dilation: Mean relative error of lengths, by which the one space is larger; dimensionless.
     """
 
     matrix: Tensor
     fit: SmoothFit
     strain: float
     worst: float
+    dilation: float
 
     def __call__(self, coordinates: Tensor) -> tuple[Tensor, Tensor]:
         r"""S at eigenfunctions `(q, k)`, and its Jacobians, `(q, k, k)`."""
@@ -56,7 +60,7 @@ class Refined:
 def refine(a: EigenSide, b: EigenSide, matrix: Tensor, anchors: tuple[Tensor, Tensor] | None) -> Refined:
     r"""Gauss-Newton on the equation of an isometry and on the distance from B's cloud.
 
-    .. math:: \sum_i \frac{|DS\, G_A(p_i)\, DS^\top - G_B(S(p_i))|^2}{g^2} + |N(S(p_i))(S(p_i) - q_i)|^2
+    .. math:: \sum_i \frac{|DS\, G_A(p_i)\, DS^\top - G_B(S(p_i))|^2}{g^2} + w^2 |N(S(p_i))(S(p_i) - q_i)|^2
 
     over :math:`S = Q + \Phi c`, with :math:`\Phi` Gaussians, :math:`q_i` the sample of B nearest to
     :math:`S(p_i)`, N the mean of the projections normal to the cloud at both, by which its curvature cancels, and
@@ -109,10 +113,16 @@ def refine(a: EigenSide, b: EigenSide, matrix: Tensor, anchors: tuple[Tensor, Te
         if (values @ change).square().mean() < SETTLED:
             break
 
-    found = Refined(matrix, SmoothFit(basis, coefficients), 0.0, 0.0)
-    strain = _strain(found, a, b, field, scale, upper)
+    found = Refined(matrix, SmoothFit(basis, coefficients), 0.0, 0.0, 0.0)
+    defect = _defect(found, a, b, field, scale, upper)
+    strain = (defect.square().sum(dim=(1, 2)) / m).sqrt()
 
-    return Refined(matrix, found.fit, strain.square().mean().sqrt().item(), strain.quantile(0.99).item())
+    return replace(
+        found,
+        strain=strain.square().mean().sqrt().item(),
+        worst=strain.quantile(0.99).item(),
+        dilation=defect.diagonal(dim1=1, dim2=2).mean().item(),
+    )
 
 
 def _full(entries: Tensor, upper: Tensor, k: int) -> Tensor:
@@ -174,8 +184,8 @@ def _equations(
 
     rows, defect = rows * weight[:, None, None], defect * weight
     normal = (_normal(_full(there, upper, k), m) + _normal(b.metric[nearest] / scale, m)) / 2
-    landing = torch.einsum("nkl,nb->nkbl", normal, values)
-    off = (normal @ (b.coordinates[nearest] - image)[:, :, None])[:, :, 0]
+    landing = LANDING * torch.einsum("nkl,nb->nkbl", normal, values)
+    off = LANDING * (normal @ (b.coordinates[nearest] - image)[:, :, None])[:, :, 0]
 
     return (
         torch.cat([rows.flatten(2).flatten(0, 1), landing.flatten(2).flatten(0, 1)]),
@@ -183,16 +193,15 @@ def _equations(
     )
 
 
-def _strain(
+def _defect(
     found: Refined, a: EigenSide, b: EigenSide, field: SmoothFit, scale: Tensor, upper: Tensor
 ) -> Tensor:
-    r"""Relative error of lengths at every sample, `(n,)`."""
+    r"""Relative errors of lengths at every sample, `(n, m, m)`."""
     image, slope = found(a.coordinates)
     tangent = slope @ a.frames
     k, m = tangent.shape[1:]
     nearest = torch.cdist(image, b.coordinates).argmin(dim=1)
     metric = _full(_field(image, nearest, field, b, m)[0], upper, k)
     pulled = torch.linalg.pinv(tangent / scale.sqrt()) @ metric @ torch.linalg.pinv(tangent / scale.sqrt()).mT
-    defect = (pulled - torch.eye(m, dtype=torch.float64)) / 2
 
-    return (defect.square().sum(dim=(1, 2)) / m).sqrt()
+    return (pulled - torch.eye(m, dtype=torch.float64)) / 2

@@ -34,12 +34,14 @@ TRIED, EQUALLY_GOOD = 4, 2.0
 # Registered clouds of one space are as near to each other as to themselves.
 MISFIT = 2.0
 # Largest RMS error of lengths, and its largest 99th percentile, that noise leaves in an isometry.
-STRAIN, WORST = 0.05, 0.5
+STRAIN, WORST = 0.1, 0.5
 # Anchors off the others' fit by this many of their median, and by this share of the eigenfunctions' size, are wrong.
 OUTLIER, FLOOR = 5.0, 0.3
 # Error of T per RMS error of lengths, and the factors about it within which the true one lay, on pairs of spheres.
 PER_STRAIN = 0.4
 LOW, HIGH = 0.4, 2.5
+# Errors below this are not told from those of the smooth fits.
+RESOLVED = 2e-3
 REASON = {
     "galerkin": "eigenfunctions by Rayleigh-Ritz, registered and refined until T carries the metric",
     "diffusion_maps": "eigenfunctions by diffusion maps, registered and refined until T carries the metric",
@@ -88,7 +90,7 @@ def compare_spectral(
     a_to_b, b_to_a = _error(refined, there), _error(refined, back)
     misfit = _misfit(image, sides[1].coordinates)
     overlap_a, overlap_b = _inside(image, sides[1].coordinates), _inside(sides[1].coordinates, image)
-    blocking = _blocking(misfit, refined, overlap_a, overlap_b)
+    blocking = _blocking(misfit, refined, overlap_a, overlap_b, tolerance)
     verdict, sentence = decide(a_to_b, b_to_a, tolerance, confidence=confidence, blocking=blocking)
 
     if count > 1:
@@ -106,6 +108,7 @@ def compare_spectral(
         "spectral_distance": spectral_distance(*eigenvalues),
         "registration_misfit": misfit,
         "strain": refined.strain,
+        "dilation": refined.dilation,
         "intrinsic_dimension_a": sides[0].frames.shape[2],
         "intrinsic_dimension_b": sides[1].frames.shape[2],
         "embedding_a": not blocking,
@@ -225,7 +228,7 @@ def _error(refined: Refined, fit: Fit) -> Interval:
     r"""RMS error of T over the target's spread: of the map between eigenfunctions, and of learning T from it."""
     estimate = math.hypot(PER_STRAIN * refined.strain, fit.squared.mean().sqrt().item())
 
-    return Interval(estimate, LOW * estimate, HIGH * estimate)
+    return Interval(estimate, LOW * estimate, HIGH * math.hypot(estimate, RESOLVED))
 
 
 def _inside(points: Tensor, cloud: Tensor) -> float:
@@ -236,7 +239,10 @@ def _inside(points: Tensor, cloud: Tensor) -> float:
     return (distance <= reach[nearest]).double().mean().item()
 
 
-def _blocking(misfit: float, refined: Refined, overlap_a: float, overlap_b: float) -> list[str]:
+def _blocking(
+    misfit: float, refined: Refined, overlap_a: float, overlap_b: float, tolerance: float
+) -> list[str]:
+    r"""Reasons that forbid a conclusion."""
     reasons = []
 
     if not misfit <= MISFIT:
@@ -248,6 +254,10 @@ def _blocking(misfit: float, refined: Refined, overlap_a: float, overlap_b: floa
         reasons.append(
             f"the refined map is off an isometry by {refined.strain:.1%} of lengths ({refined.worst:.0%} at its worst)"
         )
+
+    # Noise averages out of the size of the spaces.
+    if not abs(refined.dilation) <= tolerance / 2:
+        reasons.append(f"lengths of the one space are {abs(refined.dilation):.1%} larger than the other's")
 
     for name, other, share in (("A", "B", overlap_a), ("B", "A", overlap_b)):
         if not share >= MIN_OVERLAP:

@@ -1,5 +1,6 @@
 r"""Comparison by registered eigenfunctions: the sphere, which has no flat chart, and methods that are asked for."""
 
+import dataclasses
 import math
 
 import pytest
@@ -77,6 +78,14 @@ def test_exact_eigenfunctions_are_registered_exactly():
     moved = refined(a.coordinates)[0]
     assert refined.strain < 1e-3
     assert (moved - a.coordinates @ turn.T).norm() < 1e-3 * moved.norm()
+
+
+def test_a_larger_sphere_is_no_isometric_one():
+    a, b = exact_side(points(500, 1)), exact_side(points(500, 2))
+    larger = dataclasses.replace(b, frames=b.frames / 1.04)
+    found = refine(a, larger, torch.eye(3).double(), None)
+    # (1.04^-2 - 1) / 2 = -3.8 %, of which S may hide some off the sphere and in folds, but not most.
+    assert -0.04 < found.dilation < -0.02
 
 
 def test_without_anchors_a_sphere_may_be_turned_at_will():
