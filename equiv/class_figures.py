@@ -40,7 +40,7 @@ def class_graph(labels: object, determines: object, names: Sequence[str] | None 
 
     with style():
         figure = blank_figure(1.0 + 1.9 * widest, 0.6 + 1.2 * len(rows))
-        axes = figure.add_axes((0.02, 0.02, 0.96, 0.96))
+        axes = figure.add_subplot()
         axes.set_axis_off()
         axes.set_xlim(-widest / 2, widest / 2)
         axes.set_ylim(-0.5, len(rows) - 0.5)

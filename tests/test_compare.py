@@ -1,5 +1,6 @@
 r"""The doors of `equiv.compare`: networks, arguments of `probe`, and the geometry of spaces without anchors."""
 
+import copy
 import math
 
 import pytest
@@ -112,3 +113,35 @@ def test_a_disconnected_cloud_is_inconclusive():
     assert all(map(math.isnan, result.a_to_b.error))
     assert "connected" in result.sentence
     assert result.to_dict()["a_to_b"]["error"]["estimate"] is None
+
+
+def _with_dropout(seed: int) -> nn.Sequential:
+    generator = torch.Generator().manual_seed(seed)
+    network = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Dropout(0.5), nn.Linear(8, 5)).double()
+
+    for parameter in network.parameters():
+        parameter.data = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+
+    return network
+
+
+def test_a_network_is_equivalent_to_itself_and_to_its_copies() -> None:
+    network, inputs = _with_dropout(0), 2 * torch.rand(120, 2, generator=torch.Generator().manual_seed(1)) - 1
+    inputs = inputs.double()
+    permuted = copy.deepcopy(network)
+    order = torch.randperm(5, generator=torch.Generator().manual_seed(2))
+    last, read_out = network[3], permuted[3]
+    assert isinstance(last, nn.Linear) and isinstance(read_out, nn.Linear)
+    read_out.weight.data = 7 * last.weight.data[order]
+    read_out.bias.data = 7 * last.bias.data[order]
+    single = copy.deepcopy(network).float().eval()
+
+    for other, bound in ((network, 1e-6), (copy.deepcopy(network).train(), 1e-6), (permuted, 1e-6)):
+        found = equiv.compare(network, other, inputs)
+        assert found.verdict == "equivalent"
+        assert max(found.a_to_b.error.high, found.b_to_a.error.high) < bound
+
+    # Rounding of float32, 6e-8 of the values, which are a few times their spread.
+    seen = equiv.Observations(single(inputs.float()).detach())
+    found = equiv.compare(equiv.probe(network, inputs), seen, paired=True)
+    assert found.verdict == "equivalent" and max(found.a_to_b.error.high, found.b_to_a.error.high) < 1e-5
