@@ -37,8 +37,9 @@ MISFIT = 2.0
 STRAIN, WORST = 0.1, 0.5
 # Anchors off the others' fit by this many of their median, and by this share of the eigenfunctions' size, are wrong.
 OUTLIER, FLOOR = 5.0, 0.3
-# Error of T per RMS error of lengths, and the factors about it within which the true one lay, on pairs of spheres.
-PER_STRAIN = 0.4
+# Error of T per RMS error of lengths, along a curve (where it adds up) and in more dimensions, and the factors about
+# it within which the true one lay, on pairs of circles and spheres.
+PER_STRAIN_OF_CURVES, PER_STRAIN = 0.8, 0.4
 LOW, HIGH = 0.4, 2.5
 # Errors below this are not told from those of the smooth fits.
 RESOLVED = 2e-3
@@ -79,7 +80,9 @@ def compare_spectral(
     except (ValueError, torch.linalg.LinAlgError) as failure:
         return _nothing(a, b, str(failure), method, tolerance, confidence)
 
-    if sides[0].frames.shape[2] != sides[1].frames.shape[2]:
+    m = sides[0].frames.shape[2]
+
+    if m != sides[1].frames.shape[2]:
         return _nothing(a, b, "The intrinsic dimensions differ.", method, tolerance, confidence)
 
     known, rejected = _without_outliers(*sides, known, seed)
@@ -87,7 +90,7 @@ def compare_spectral(
     ends = None if known is None else (sides[0].coordinates[known[:, 0]], sides[1].coordinates[known[:, 1]])
     refined, count = _best(*sides, matrices, count, ends)
     there, back, image = _learned(*sides, refined)
-    a_to_b, b_to_a = _error(refined, there), _error(refined, back)
+    a_to_b, b_to_a = _error(refined, there, m), _error(refined, back, m)
     misfit = _misfit(image, sides[1].coordinates)
     overlap_a, overlap_b = _inside(image, sides[1].coordinates), _inside(sides[1].coordinates, image)
     blocking = _blocking(misfit, refined, overlap_a, overlap_b, tolerance)
@@ -109,8 +112,8 @@ def compare_spectral(
         "registration_misfit": misfit,
         "strain": refined.strain,
         "dilation": refined.dilation,
-        "intrinsic_dimension_a": sides[0].frames.shape[2],
-        "intrinsic_dimension_b": sides[1].frames.shape[2],
+        "intrinsic_dimension_a": m,
+        "intrinsic_dimension_b": m,
         "embedding_a": not blocking,
         "embedding_b": not blocking,
         "eigenvalues_a": eigenvalues[0],
@@ -224,9 +227,10 @@ def _learned(a: EigenSide, b: EigenSide, refined: Refined) -> tuple[Fit, Fit, Te
     return there, back, image
 
 
-def _error(refined: Refined, fit: Fit) -> Interval:
+def _error(refined: Refined, fit: Fit, m: int) -> Interval:
     r"""RMS error of T over the target's spread: of the map between eigenfunctions, and of learning T from it."""
-    estimate = math.hypot(PER_STRAIN * refined.strain, fit.squared.mean().sqrt().item())
+    per_strain = PER_STRAIN_OF_CURVES if m == 1 else PER_STRAIN
+    estimate = math.hypot(per_strain * refined.strain, fit.squared.mean().sqrt().item())
 
     return Interval(estimate, LOW * estimate, HIGH * math.hypot(estimate, RESOLVED))
 
