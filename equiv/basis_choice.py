@@ -32,7 +32,7 @@ def choose_basis(
         frames: Frames, shape `(n, d, m)`.
         weights: Of the samples, shape `(n,)`; None: all one.
         n_coordinates: Eigenfunctions that the functions shall serve.
-        n_basis: Gaussians at most; a third of the samples at most.
+        n_basis: Gaussians at most; a third of the samples that differ at most.
 
     Returns:
         The functions, and `n_basis`, `width` and `held_out` as in `GalerkinMaps.diagnostics_`.
@@ -51,7 +51,8 @@ def choose_basis(
     rows, fold = scattered_folds(z, SETUP, FOLDS)
     samples, directions = values[rows].double(), frames[rows].double()
     weight = torch.ones_like(z[rows, 0]) if weights is None else weights[rows].double()
-    index, radius = farthest_rows(z[rows], min(n_basis, len(rows) // 3))
+    distinct = len(torch.unique(values[rows], dim=0))
+    index, radius = farthest_rows(z[rows], min(n_basis, distinct // 3))
     centers = z[rows][index]
 
     if len(centers) < n_coordinates:

@@ -247,6 +247,9 @@ class GalerkinMaps:
                 f"The samples seem to fall into {components} clouds: as many eigenvalues are near 0."
             )
 
+        if not solution.eigenvalues[-1] > 0:
+            reasons.append("All eigenvalues are 0: the frames vanish, so nothing is known of distances.")
+
         return {**self._chosen, "rank": solution.rank, "components": components, "reasons": reasons}
 
     def transform(self, values: Any, frames: Any = None) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from equiv.chart import Chart, anchor_indices, build_chart
-from equiv.checks import check_integer
+from equiv.checks import as_floating, check_finite, check_integer
 from equiv.crossings import count_crossings
 from equiv.diagnosis import Limits, objections
 from equiv.frames import split_frames
@@ -67,9 +67,15 @@ class IsometricMaps:
         r"""Fits the observations, which need frames; returns self.
 
         Raises:
+            TypeError: If `obs` is none.
             ValueError: Without frames, with too few samples, with constant values, where the frames have a
                 lower rank than `dimension`, or where the samples fall into clouds that no neighbours join.
         """
+        if not isinstance(obs, Observations):
+            raise TypeError(
+                f"'obs' should be equiv.Observations, got {type(obs).__name__}; wrap arrays in it."
+            )
+
         if obs.frames is None:
             raise ValueError(
                 "'obs' should have frames, got frames=None; probe with frames='jacobian', bursts or "
@@ -109,12 +115,37 @@ class IsometricMaps:
         return self
 
     def transform(self, values: Tensor, frames: Tensor | None = None) -> Tensor:
-        r"""Coordinates out of sample, `(q, d)` to `(q, m)`; frames are not needed and ignored."""
-        return self.chart_.restrict(values)
+        r"""Coordinates out of sample, `(q, d)` to `(q, m)`; frames are not needed and ignored.
+
+        Raises:
+            RuntimeError: If `fit` was not called.
+            TypeError, ValueError: If the values have another shape or dtype, or are not finite.
+        """
+        return self._fitted("transform").restrict(self._checked(values, "values", "observe the same neurons"))
 
     def inverse_transform(self, coordinates: Tensor) -> Tensor:
-        r"""Values at coordinates, `(q, m)` to `(q, d)`."""
-        return self.chart_.lift(coordinates)
+        r"""Values at coordinates, `(q, m)` to `(q, d)`. Errors as of `transform`."""
+        chart = self._fitted("inverse_transform")
+
+        return chart.lift(self._checked(coordinates, "coordinates", "give those of this chart"))
+
+    def _fitted(self, call: str) -> Chart:
+        if not hasattr(self, "chart_"):
+            raise RuntimeError(f"'{call}' needs fitted maps; call fit(obs) first.")
+
+        return self.chart_
+
+    def _checked(self, given: Any, name: str, advice: str) -> Tensor:
+        given = as_floating(given, name, "(q, d)" if name == "values" else "(q, m)", 2)
+        check_finite(given, name)
+        width = len(self.chart_.get_buffer("weights")) if name == "values" else self.chart_.dimension
+
+        if given.shape[1] != width:
+            raise ValueError(
+                f"'{name}' should have {width} columns as in fit, got shape {tuple(given.shape)}; {advice}."
+            )
+
+        return given.to(self.coordinates_.device)
 
     def _cloud(self, obs: Observations, values: Tensor, weights: Tensor) -> Cloud:
         assert obs.frames is not None and obs.rank is not None

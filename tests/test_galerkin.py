@@ -123,6 +123,23 @@ def test_copies_of_rows_are_weights() -> None:
     assert GalerkinMaps(3).fit(twice).eigenvalues_.isfinite().all()
 
 
+@pytest.mark.parametrize("copies", [3, 8])
+def test_many_copies_of_rows_are_ordinary(copies: int) -> None:
+    obs = sample("rectangle", 300, 6)
+    assert obs.frames is not None
+    maps = GalerkinMaps(4).fit(obs)
+    other = GalerkinMaps(4).fit(Observations(obs.values.repeat(copies, 1), obs.frames.repeat(copies, 1, 1)))
+    # Other functions may be chosen, each within the error of 300 samples.
+    torch.testing.assert_close(other.eigenvalues_, maps.eigenvalues_, rtol=0.05, atol=1e-9)
+
+
+def test_vanishing_frames_are_flagged() -> None:
+    obs = sample("rectangle", 300, 6)
+    assert obs.frames is not None
+    maps = GalerkinMaps(4).fit(Observations(obs.values, torch.zeros_like(obs.frames)))
+    assert "frames vanish" in maps.diagnostics_["reasons"][0]
+
+
 def test_streaming_and_merging_equal_one_fit() -> None:
     obs = sample("rectangle", 3000, 6, kind="random")
     first = GalerkinMaps(4, 60).partial_fit(obs.subset(torch.arange(1000)))

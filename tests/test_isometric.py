@@ -263,6 +263,22 @@ def test_what_cannot_be_fitted_is_refused(square: tuple[Tensor, Observations]) -
         IsometricMaps(dimension=3).fit(square[1])
 
 
+def test_what_cannot_be_mapped_is_refused(fitted: IsometricMaps, square: tuple[Tensor, Observations]) -> None:
+    values = square[1].values
+    broken = values.clone()
+    broken[3, 1] = math.nan
+    with pytest.raises(TypeError, match="wrap arrays"):
+        IsometricMaps().fit(values)  # type: ignore[arg-type]
+    with pytest.raises(RuntimeError, match="call fit"):
+        IsometricMaps().transform(values)
+    with pytest.raises(ValueError, match="'values' should have 5 columns"):
+        fitted.transform(values[:, :3])
+    with pytest.raises(ValueError, match="'values' should be finite"):
+        fitted.transform(broken)
+    with pytest.raises(ValueError, match="'coordinates' should have 2 columns"):
+        fitted.inverse_transform(values)
+
+
 def test_float32_is_kept(square: tuple[Tensor, Observations]) -> None:
     flat = IsometricMaps().fit(square[1].to(torch.float32))
     assert flat.coordinates_.dtype == torch.float32
