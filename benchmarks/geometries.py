@@ -5,166 +5,18 @@ Both sides are samples of their own, with frames turned at random: nothing but t
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from families import Draw, Network, observe
+from spaces import SPACES, Space, box, disc, rescaled, signs
 from torch import Tensor
 
 from equiv.observations import Observations
 
-__all__ = ["GEOMETRIES", "Geometry", "Space", "draw_geometry"]
-
-
-@dataclass(frozen=True)
-class Space:
-    r"""A flat space: a region of R^m, with circles for periodic axes.
-
-    Attributes:
-        low: Corner of the box that holds the region, `(m,)`.
-        high: The other corner, `(m,)`; where `periodic`, the period is high - low.
-        inside: `(n, m)` to `(n,)` bool; None: the whole box.
-        periodic: Which axes are periodic.
-        matrices: Linear parts of the isometries of the region about the middle of the box.
-        turns: Whether all rotations about the middle are isometries as well.
-    """
-
-    low: Tensor
-    high: Tensor
-    inside: Callable[[Tensor], Tensor] | None
-    periodic: tuple[bool, ...]
-    matrices: tuple[Tensor, ...]
-    turns: bool = False
-
-    @property
-    def dimension(self) -> int:
-        return len(self.low)
-
-    def sample(
-        self, n: int, generator: torch.Generator, density: Callable[[Tensor], Tensor] | None = None
-    ) -> Tensor:
-        r"""`(n, m)`, uniform or of a density with values in (0, 1]."""
-        kept = torch.empty(0, self.dimension, dtype=torch.float64)
-
-        while len(kept) < n:
-            unit = torch.rand(2 * n, self.dimension, generator=generator, dtype=torch.float64)
-            fresh = self.low + (self.high - self.low) * unit
-            drawn = torch.rand(2 * n, generator=generator, dtype=torch.float64)
-            fresh = fresh if density is None else fresh[drawn < density(fresh)]
-            kept = torch.cat([kept, fresh if self.inside is None else fresh[self.inside(fresh)]])
-
-        return kept[:n]
-
-    @property
-    def ambient_dimension(self) -> int:
-        return self.dimension + sum(self.periodic)
-
-    def ambient(self, x: Tensor) -> Tensor:
-        r"""Isometric map of `(..., m)` to R^D, every axis in units that suit a network."""
-        parts = []
-
-        for axis, periodic in enumerate(self.periodic):
-            along = x[..., axis : axis + 1]
-
-            if periodic:
-                radius = (self.high[axis] - self.low[axis]) / (2 * math.pi)
-                parts += [radius * (along / radius).cos(), radius * (along / radius).sin()]
-            else:
-                parts.append(along - (self.low[axis] + self.high[axis]) / 2)
-
-        return torch.cat(parts, dim=-1)
-
-    @property
-    def freedoms(self) -> int:
-        r"""Number of parameters of the isometries: shifts along periodic axes, and the turn."""
-        return sum(self.periodic) + int(self.turns)
-
-    def moved(self, x: Tensor, matrix: Tensor, parameters: list[float]) -> Tensor:
-        r"""The image of `(n, m)` under the isometry with this linear part, shifts and turn."""
-        middle = (self.low + self.high) / 2
-        shift = torch.zeros_like(middle)
-
-        for value, axis in zip(parameters, [k for k, p in enumerate(self.periodic) if p], strict=False):
-            shift[axis] = value * (self.high[axis] - self.low[axis])
-
-        if self.turns:
-            c, s = math.cos(2 * math.pi * parameters[-1]), math.sin(2 * math.pi * parameters[-1])
-            matrix = torch.tensor([[c, -s], [s, c]], dtype=torch.float64) @ matrix
-
-        return (x - middle) @ matrix.T + middle + shift
-
-
-def _signs(m: int) -> tuple[Tensor, ...]:
-    signs = itertools.product((1.0, -1.0), repeat=m)
-
-    return tuple(torch.tensor(entry, dtype=torch.float64).diag() for entry in signs)
-
-
-def _box(*sides: float, periodic: tuple[bool, ...] | None = None) -> Space:
-    high = torch.tensor(sides, dtype=torch.float64)
-
-    return Space(torch.zeros_like(high), high, None, periodic or (False,) * len(sides), _signs(len(sides)))
-
-
-def _round(radius: float, hole: float) -> Space:
-    corner = torch.full((2,), radius, dtype=torch.float64)
-
-    def inside(x: Tensor) -> Tensor:
-        r = x.norm(dim=1)
-        return (r < radius) & (r > hole)
-
-    mirror = torch.tensor([1.0, -1.0], dtype=torch.float64).diag()
-
-    return Space(-corner, corner, inside, (False, False), (torch.eye(2, dtype=torch.float64), mirror), True)
-
-
-def _polygon(draw: Draw) -> Space:
-    r"""An irregular quadrilateral: a rectangle with its corners moved."""
-    corners = torch.tensor([[0.0, 0.0], [1.6, 0.0], [1.6, 1.2], [0.0, 1.2]], dtype=torch.float64)
-    corners = corners + 0.12 * draw.normal(4, 2).clamp(-2, 2)
-    ahead = corners.roll(-1, dims=0) - corners
-
-    def inside(x: Tensor) -> Tensor:
-        to = x[:, None] - corners
-        return (ahead[:, 0] * to[:, :, 1] - ahead[:, 1] * to[:, :, 0] > 0).all(dim=1)
-
-    return Space(
-        corners.amin(dim=0),
-        corners.amax(dim=0),
-        inside,
-        (False, False),
-        (torch.eye(2, dtype=torch.float64),),
-    )
-
-
-def _l_shape(draw: Draw) -> Space:
-    wide, tall = draw.uniform(0.4, 0.6), draw.uniform(0.4, 0.6)
-    space = _box(1.0, 1.5)
-
-    return Space(
-        space.low,
-        space.high,
-        lambda x: (x[:, 0] < wide) | (x[:, 1] < tall),
-        (False, False),
-        (torch.eye(2, dtype=torch.float64),),
-    )
-
-
-SPACES: dict[str, Callable[[Draw], Space]] = {
-    "interval": lambda draw: _box(draw.uniform(1.0, 2.5)),
-    "circle": lambda draw: _box(draw.uniform(4.0, 9.0), periodic=(True,)),
-    "rectangle": lambda draw: _box(draw.uniform(1.3, 2.0), 1.0),
-    "quadrilateral": _polygon,
-    "l_shape": _l_shape,
-    "disc": lambda draw: _round(1.0, -1.0),
-    "annulus": lambda draw: _round(1.0, draw.uniform(0.3, 0.7)),
-    "cylinder": lambda draw: _box(draw.uniform(3.0, 6.0), draw.uniform(0.8, 1.5), periodic=(True, False)),
-    "torus": lambda draw: _box(draw.uniform(4.5, 6.0), draw.uniform(3.0, 4.0), periodic=(True, True)),
-    "box": lambda draw: _box(draw.uniform(1.5, 1.8), draw.uniform(1.1, 1.3), 0.9),
-}
+__all__ = ["GEOMETRIES", "Geometry", "draw_geometry"]
 
 
 @dataclass(frozen=True)
@@ -246,7 +98,7 @@ def same(draw: Draw) -> Geometry:
 
 def density(draw: Draw) -> Geometry:
     r"""One side's samples are up to five times as dense at one end as at the other."""
-    found, space = same(draw), None
+    found = same(draw)
     space = found.spaces[0]
     direction, steepness = draw.normal(space.dimension), draw.uniform(0.7, 1.6)
     direction = direction / direction.norm()
@@ -258,18 +110,6 @@ def density(draw: Draw) -> Geometry:
         return torch.exp(steepness * (wave @ direction / direction.abs().sum() * 2 - 1))
 
     return Geometry(found.spaces, found.networks, (None, uneven), "equivalent", found.anchors)
-
-
-def _rescaled(space: Space, factors: Tensor) -> Space:
-    inside = space.inside
-
-    return Space(
-        space.low * factors,
-        space.high * factors,
-        None if inside is None else lambda x: inside(x / factors),
-        space.periodic,
-        space.matrices,
-    )
 
 
 def stretched(draw: Draw) -> Geometry:
@@ -286,7 +126,7 @@ def stretched(draw: Draw) -> Geometry:
 
     factors[0] = factor
 
-    return _pair(draw, space, _rescaled(space, factors), "not", 0)
+    return _pair(draw, space, rescaled(space, factors), "not", 0)
 
 
 def warped(draw: Draw) -> Geometry:
@@ -317,7 +157,7 @@ def lost_dimension(draw: Draw) -> Geometry:
     r"""B sees all inputs but the last."""
     space = _any(draw, "rectangle", "quadrilateral", "disc", "box", "cylinder")
     kept = space.dimension - 1
-    shadow = Space(space.low[:kept], space.high[:kept], None, space.periodic[:kept], _signs(kept))
+    shadow = Space(space.low[:kept], space.high[:kept], None, space.periodic[:kept], signs(kept))
     inner = _seen(draw, shadow)
 
     return Geometry(
@@ -335,22 +175,22 @@ def topology(draw: Draw) -> Geometry:
 
     if kind == 0:
         length = draw.uniform(4.0, 8.0)
-        return _pair(draw, _box(length), _box(length * draw.uniform(0.8, 1.2), periodic=(True,)), "not")
+        return _pair(draw, box(length), box(length * draw.uniform(0.8, 1.2), periodic=(True,)), "not")
 
     if kind == 1:
-        return _pair(draw, _round(1.0, -1.0), _round(1.0, draw.uniform(0.25, 0.7)), "not")
+        return _pair(draw, disc(1.0, -1.0), disc(1.0, draw.uniform(0.25, 0.7)), "not")
 
     if kind == 2:
         around, tall = draw.uniform(3.0, 6.0), draw.uniform(0.8, 1.5)
-        return _pair(draw, _box(around, tall), _box(around, tall, periodic=(True, False)), "not")
+        return _pair(draw, box(around, tall), box(around, tall, periodic=(True, False)), "not")
 
     if kind == 3:
         around, tall = draw.uniform(4.5, 6.0), draw.uniform(3.0, 4.0)
         return _pair(
-            draw, _box(around, tall, periodic=(True, False)), _box(around, tall, periodic=(True, True)), "not"
+            draw, box(around, tall, periodic=(True, False)), box(around, tall, periodic=(True, True)), "not"
         )
 
-    square, width = _box(1.6, 1.2), draw.uniform(0.15, 0.3)
+    square, width = box(1.6, 1.2), draw.uniform(0.15, 0.3)
     middle = torch.tensor([0.8 + draw.uniform(-0.2, 0.2), 0.6], dtype=torch.float64)
 
     if kind == 4:
@@ -365,7 +205,7 @@ def topology(draw: Draw) -> Geometry:
 
     # A ring against the ring cut open by a strip.
     hole = draw.uniform(0.4, 0.6)
-    ring = _round(1.0, hole)
+    ring = disc(1.0, hole)
     cut = Space(
         ring.low,
         ring.high,

@@ -172,6 +172,11 @@ def measured_unpaired(family: str, seed: int, samples: int) -> dict[str, Any]:
         ],
         "seconds": seconds,
         "sentence": result.sentence,
+        "diagnostics": {
+            name: str(value)
+            for name, value in result.diagnostics.items()
+            if name.startswith(("objections", "relation", "spectral", "roughness", "overlap"))
+        },
     }
 
 
