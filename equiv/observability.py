@@ -2,7 +2,6 @@ r"""Few neurons from which everything else follows: choose them, and reconstruct
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor
 from equiv.bootstrap import relative_rms
 from equiv.checks import as_floating, check_finite, check_integer, check_number
 from equiv.hermite_regression import fit_map
+from equiv.neuron_ranking import rank_neurons, standardised
 from equiv.observations import Observations
 from equiv.regression import KernelMap
 from equiv.verdict import Interval
@@ -146,17 +146,12 @@ def _checked_frames(
 def select_neurons(obs: Observations, n: int | None = None) -> Tensor:
     r"""Few neurons from which all others of `obs` follow.
 
-    Neurons are added one by one, each the one that improves the conditioning of the chosen frames most,
-
-    .. math:: \arg\max_k \sum_i \log \det \Big( \eta I + \sum_{l \in S \cup \{k\}} j_{il} j_{il}^\top \Big),
-
-    :math:`j_{il} \in R^m` the l-th row of frame i over the neuron's standard deviation: the logarithm makes the
-    worst conditioned samples count most. A set passes if the other neurons follow from it within 5 % of
-    their spread at held-out samples, which is an injectivity test. Of a set that passes, neurons are dropped
-    again as long as it does.
+    Neurons are added in the order of `equiv.neuron_ranking`, which nearest neighbours decide. A set passes if the
+    other neurons follow from it within 5 % of their spread at held-out samples, which is an injectivity test. Of a
+    set that passes, neurons are dropped again as long as it does.
 
     Arguments:
-        obs: Observations with frames. Without, columns are chosen by pivoted QR of the values.
+        obs: Observations; with frames the test is sharper.
         n: How many neurons; None: the fewest that pass, generically at most 2m + 1.
 
     Returns:
@@ -177,10 +172,10 @@ def select_neurons(obs: Observations, n: int | None = None) -> Tensor:
         if n > d:
             raise ValueError(f"'n' should be at most the number of neurons, {d}, got {n}; ask for fewer.")
 
-        return _ranked(obs, n)
+        return rank_neurons(obs, n)
 
     smallest = 1 if obs.rank is None else max(int(obs.rank.max().item()), 1)
-    order = _ranked(obs, min(d, max(4 * smallest, 8)))
+    order = rank_neurons(obs, min(d, max(4 * smallest, 8)))
     few = obs.subset(torch.arange(min(len(obs), TEST_SAMPLES), device=obs.device))
 
     for count in range(min(smallest, d), len(order) + 1):
@@ -205,58 +200,6 @@ def _pruned(obs: Observations, chosen: Tensor, smallest: int) -> Tensor:
 
 def _follows(obs: Observations, chosen: Tensor) -> bool:
     frames = (None, None) if obs.frames is None else (obs.frames[:, chosen], obs.frames)
-    fit = fit_map(obs.values[:, chosen], _standardised(obs)[0], frames[0], _standardised(obs)[1])
+    fit = fit_map(obs.values[:, chosen], standardised(obs)[0], frames[0], standardised(obs)[1])
 
     return relative_rms(fit.squared).high < DETERMINED
-
-
-def _standardised(obs: Observations) -> tuple[Tensor, Tensor | None]:
-    r"""Values and frames over each neuron's standard deviation; dead neurons are zero."""
-    values = obs.values.double()
-    values = values - values.mean(dim=0)
-    deviation = values.square().mean(dim=0).sqrt()
-    alive = deviation > 1e-12 * deviation.max()
-    weight = torch.where(alive, 1 / torch.where(alive, deviation, 1.0), 0.0)
-
-    return values * weight, None if obs.frames is None else obs.frames.double() * weight[:, None]
-
-
-def _ranked(obs: Observations, count: int) -> Tensor:
-    values, frames = _standardised(obs)
-
-    if frames is None:
-        return _pivoted(values, count)
-
-    n, _, m = frames.shape
-    scale = frames.square().sum(dim=2).mean().clamp_min(1e-300)
-    # The small eta ranks directions not seen at all first, in any order of magnitude.
-    inverse = torch.eye(m, dtype=frames.dtype, device=frames.device).repeat(n, 1, 1) / (1e-6 * scale)
-    chosen: list[int] = []
-
-    for _ in range(count):
-        moved = frames @ inverse  # (n, d, m)
-        gain = torch.log1p((moved * frames).sum(dim=2)).sum(dim=0)
-        gain[chosen] = -math.inf
-        best = int(gain.argmax())
-        chosen.append(best)
-        column = moved[:, best]
-        bend = 1 + (column * frames[:, best]).sum(dim=1)
-        inverse = inverse - column[:, :, None] * column[:, None] / bend[:, None, None]
-
-    return torch.tensor(chosen, device=frames.device)
-
-
-def _pivoted(values: Tensor, count: int) -> Tensor:
-    r"""Columns by pivoted QR: each the farthest from the span of those before it."""
-    rest = values.clone()
-    chosen: list[int] = []
-
-    for _ in range(count):
-        size = rest.square().sum(dim=0)
-        size[chosen] = -math.inf
-        best = int(size.argmax())
-        chosen.append(best)
-        axis = rest[:, best] / rest[:, best].norm().clamp_min(1e-300)
-        rest = rest - axis[:, None] * (axis @ rest)
-
-    return torch.tensor(chosen, device=values.device)
