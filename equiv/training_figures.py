@@ -70,6 +70,13 @@ def training_figure(rows: Mapping[int, Mapping[str, Any]]) -> Figure:
                     label=name if number == 1 else "_",
                 )
 
+        seen = sorted({f"{rows[k][f'dimension_{letter}']:g}" for k in epochs for letter in "ab"} - {"nan"})
+        folds.annotate(
+            f"intrinsic dimension {' or '.join(seen) or 'unknown'} at all checkpoints",
+            (1, 0.86),
+            xycoords="axes fraction",
+            ha="right",
+        )
         losses.set(yscale="log", ylabel="loss / variance of the target")
         errors.set(yscale="log", ylabel="error of T / spread of the target")
         folds.set(ylabel="inputs that are folded over, %", xlabel="epochs trained")

@@ -20,6 +20,17 @@ CAPTIONS = {
     "charts": "The intrinsic coordinates of both networks at the end, coloured by the first hidden variable",
 }
 
+#: What is written down of every checkpoint, beside the figure.
+FOLLOWED = (
+    "verdict",
+    "loss_a",
+    "loss_b",
+    "true_error_a_to_b",
+    "true_error_b_to_a",
+    "dimension_a",
+    "dimension_b",
+)
+
 
 class ThroughTraining:
     r"""Evaluates every comparison with the networks as they were at its checkpoint."""
@@ -39,10 +50,10 @@ class ThroughTraining:
             "first_equivalent_epoch": first_equivalent(
                 {epoch: row["verdict"] for epoch, row in rows.items()}
             ),
-            "verdict_by_epoch": {str(epoch): row["verdict"] for epoch, row in rows.items()},
-            "loss_a_by_epoch": {str(epoch): row["loss_a"] for epoch, row in rows.items()},
-            "loss_b_by_epoch": {str(epoch): row["loss_b"] for epoch, row in rows.items()},
-            "true_error_by_epoch": {str(epoch): row["true_error_a_to_b"] for epoch, row in rows.items()},
+            **{
+                f"{name}_by_epoch": {str(epoch): row[name] for epoch, row in rows.items()}
+                for name in FOLLOWED
+            },
         }
         figures = {"training": plot.training_figure(rows)} | charts(matching.last, views)
 

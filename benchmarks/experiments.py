@@ -1,0 +1,168 @@
+r"""Every experiment in three seeds, with its controls, through `run.py`.
+
+    python benchmarks/experiments.py RUNS                    # runs what is missing in RUNS/, then gathers
+    python benchmarks/experiments.py RUNS --only training    # runs those whose name has this in it
+    python benchmarks/experiments.py RUNS --gather           # gathers what is there
+
+Writes `benchmarks/results/experiments.json`, the tables of `docs/experiments/README.md` and the figures beside it
+from the runs' own files; no number is typed by hand.
+"""
+
+import argparse
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+PAGES = ROOT / "docs" / "experiments"
+SEEDS = ("seed=0", "seed=1", "seed=2")
+#: Runs beside the three seeds, by experiment and name.
+CONTROLS: dict[str, dict[str, list[str]]] = {
+    "scalar_monotone": {"another input space": ["relation=stretched"]},
+    "scalar_nonmonotone": {
+        "another input space": ["relation=stretched"],
+        "B learns A's function": ["dataset.b.learns=${dataset.a.learns}"],
+    },
+    "vector_field": {
+        "another input space": ["relation=stretched"],
+        "a field that folds": ["dataset.a.learns.damping=2"],
+    },
+    "reconstruction": {"another input space": ["relation=stretched", "evaluation.choices=2"]},
+    "reconstruction_horse": {},
+    "training": {"another input space": ["relation=stretched"]},
+    "transfer": {"another input space": ["relation=stretched"], "A untrained": ["trainer.max_epochs=0"]},
+}
+#: The figure of each page, from the run of seed 0.
+FIGURES = {
+    "scalar_monotone": ["functions"],
+    "scalar_nonmonotone": ["functions"],
+    "vector_field": ["maps"],
+    "reconstruction": ["errors", "inputs"],
+    "reconstruction_horse": ["errors", "inputs"],
+    "training": ["training"],
+    "transfer": ["transfer"],
+}
+LEFT_OUT = ("symmetries", "intrinsic_dimension", "seconds_data", "seconds_training", "seconds_matching")
+
+
+def runs_of(experiment: str) -> dict[str, list[str]]:
+    r"""The overrides of every run of an experiment, by name."""
+    return {seed.replace("=", " "): [seed] for seed in SEEDS} | CONTROLS[experiment]
+
+
+def folder(runs: Path, experiment: str, name: str) -> Path:
+    return runs / experiment / name.replace(" ", "_").replace("'", "")
+
+
+def run_all(runs: Path, only: str) -> None:
+    for experiment in CONTROLS:
+        for name, overrides in runs_of(experiment).items():
+            place = folder(runs, experiment, name).resolve()
+
+            if only not in f"{experiment} {name}" or (place / "metrics.json").is_file():
+                continue
+
+            command = [
+                sys.executable,
+                "run.py",
+                f"experiment={experiment}",
+                *overrides,
+                f"hydra.run.dir={place}",
+            ]
+            print(experiment, name, flush=True)
+            subprocess.run([*command, "logger=none"], check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
+
+
+def gather(runs: Path) -> dict[str, dict[str, dict[str, Any]]]:
+    r"""What is there of every experiment: the metrics by run."""
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+
+    for experiment in CONTROLS:
+        files = {name: folder(runs, experiment, name) / "metrics.json" for name in runs_of(experiment)}
+        found[experiment] = {
+            name: json.loads(file.read_text()) for name, file in files.items() if file.is_file()
+        }
+
+    return {experiment: each for experiment, each in found.items() if each}
+
+
+def tables(found: dict[str, dict[str, dict[str, Any]]]) -> str:
+    return "\n".join(f"## [{name}]({name}.md)\n\n{table(runs)}" for name, runs in found.items())
+
+
+def table(runs: dict[str, dict[str, Any]]) -> str:
+    r"""Mean and spread over the seeds, and each control by itself."""
+    seeds = [each for name, each in runs.items() if name.startswith("seed")]
+    controls = {name: each for name, each in runs.items() if not name.startswith("seed")}
+    columns = ["", f"mean over {len(seeds)} seeds", "least to most", *controls]
+    lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
+
+    for key, value in seeds[0].items():
+        if key in LEFT_OUT:
+            continue
+
+        if isinstance(value, dict):
+            rows = [
+                (f"{key}, {part}", lambda run, k=key, p=part: (run.get(k) or {}).get(p)) for part in value
+            ]
+        else:
+            rows = [(key, lambda run, k=key: run.get(k))]
+
+        for label, read in rows:
+            cells = [
+                *_summed([read(seed) for seed in seeds]),
+                *(shown(read(run)) for run in controls.values()),
+            ]
+            lines.append(f"| {label.replace('_', ' ')} | {' | '.join(cells)} |")
+
+    return "\n".join([*lines, ""])
+
+
+def _summed(values: list[Any]) -> tuple[str, str]:
+    r"""Mean and range of numbers; of words the word itself, or all of them."""
+    if all(isinstance(value, int | float) for value in values):
+        return shown(float(statistics.mean(values))), f"{shown(min(values))} to {shown(max(values))}"
+
+    words = [shown(value) for value in values]
+
+    return (words[0], "the same in all") if len(set(words)) == 1 else (", ".join(words), "")
+
+
+def shown(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.2g}" if abs(value) < 1 else f"{value:.3g}"
+
+    return "none" if value is None else str(value).replace("_", " ")
+
+
+def write(runs: Path, found: dict[str, dict[str, dict[str, Any]]]) -> None:
+    (ROOT / "benchmarks" / "results" / "experiments.json").write_text(json.dumps(found, indent=1) + "\n")
+    page = PAGES / "README.md"
+    head, mark, _ = page.read_text().partition("<!-- tables -->")
+    page.write_text(f"{head}{mark}\n\n{tables(found)}")
+
+    for experiment in found:
+        for figure in FIGURES[experiment]:
+            source = folder(runs, experiment, "seed 0") / "figures" / f"{figure}.png"
+
+            if source.is_file():
+                shutil.copy(source, PAGES / "figures" / f"{experiment}_{figure}.png")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("runs", type=Path)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--gather", action="store_true")
+    arguments = parser.parse_args()
+
+    if not arguments.gather:
+        run_all(arguments.runs, arguments.only)
+
+    write(arguments.runs, gather(arguments.runs))
