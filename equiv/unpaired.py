@@ -96,6 +96,10 @@ def _by_method(
         curved = compare_spectral(a, b, anchors, method="galerkin", **options)
 
         if curved.verdict != Verdict.INCONCLUSIVE:
+            curved.diagnostics["method_reason"] = (
+                f"neither space is flat: {curved.diagnostics['method_reason']}"
+            )
+
             return curved
 
     return _compared(*sides, anchors, tolerance, confidence)
