@@ -80,12 +80,15 @@ class Matching(pl.Callback):
         confidence: As in `equiv.compare`.
         every_n_epochs: Compare after every so many epochs; 0 for the end alone.
         epochs: Compare after these numbers of epochs too; 0 is before training.
+        sample: How many inputs of each side to probe before the end, for less time; None for all. The anchors
+            are always among them.
         seed: Of the frames' rotations and of the comparison.
         progress: Called as `progress(done, total, label)` as the matching goes on.
 
     Attributes:
         matches: Every comparison, by epochs trained; of the first process alone.
         epoch: How many epochs were trained when it compared last; None before.
+        whole: Whether it then probed all inputs.
         seconds: Time spent in here.
 
     Raises:
@@ -107,6 +110,7 @@ class Matching(pl.Callback):
         confidence: float = 0.95,
         every_n_epochs: int = 0,
         epochs: Sequence[int] = (),
+        sample: int | None = None,
         seed: int = 0,
         progress: Callable[[int, int, str], None] = lambda done, total, label: None,
     ) -> None:
@@ -121,8 +125,13 @@ class Matching(pl.Callback):
         self.sides, self.anchors = sides, anchors
         self.probed_a = Probed(module_a, layers_a, neurons_a)
         self.probed_b = Probed(module_b, layers_b, neurons_b)
+        if sample is not None and sample < len(sides.anchors) + 3:
+            raise ValueError(
+                f"'sample' should be null or at least {len(sides.anchors) + 3}, the anchors and more, got {sample}."
+            )
+
         self.every_n_epochs, self.epochs, self.seed = every_n_epochs, set(epochs), seed
-        self.progress = progress
+        self.sample, self.progress = sample, progress
         self.settings: dict[str, Any] = {
             "method": method,
             "tolerance": tolerance,
@@ -131,6 +140,7 @@ class Matching(pl.Callback):
         }
         self.matches: dict[int, Match] = {}
         self.epoch: int | None = None
+        self.whole = False
         self.seconds = 0.0
 
     @property
@@ -156,33 +166,44 @@ class Matching(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.current_epoch == 0 and self.due(0):
-            self.match(trainer, pl_module, 0)
+            self.match(trainer, pl_module, 0, self.sample)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if self.due(trainer.current_epoch + 1):
-            self.match(trainer, pl_module, trainer.current_epoch + 1)
+        epoch = trainer.current_epoch + 1
+
+        if self.due(epoch):
+            self.match(trainer, pl_module, epoch, None if epoch == trainer.max_epochs else self.sample)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if trainer.current_epoch != self.epoch:
+        if trainer.current_epoch != self.epoch or not self.whole:
             self.match(trainer, pl_module, trainer.current_epoch)
 
-    def match(self, trainer: pl.Trainer, pair: pl.LightningModule, epoch: int) -> None:
+    def match(
+        self, trainer: pl.Trainer, pair: pl.LightningModule, epoch: int, sample: int | None = None
+    ) -> None:
         r"""Compares the two networks as they are after so many epochs, and logs what was found."""
         start, before, last = time.perf_counter(), len(self.matches), trainer.max_epochs or epoch
         steps = 2 * max(before + 1, sum(self.due(k) or k == last for k in range(last + 1)))
         self.progress(2 * before, steps, "matching")
-        self.epoch = epoch
-        parts = [part(len(side.probe)) for side in (self.sides.a, self.sides.b)]
+        self.epoch, self.whole = epoch, sample is None
+        rows_a, rows_b = (self._rows(side, sample) for side in (0, 1))
         observed = [
             (probed, gathered(observations))
-            for probed, observations in self._observed(pair, self.probed_a, self.probed_b, parts)
+            for probed, observations in self._observed(
+                pair, self.probed_a, self.probed_b, rows_a[part(len(rows_a))], rows_b[part(len(rows_b))]
+            )
         ]
+        anchors = (
+            self.sides.anchors
+            if sample is None
+            else torch.arange(len(self.sides.anchors))[:, None].expand(-1, 2)
+        )
 
         if not trainer.is_global_zero:
             return
 
         self.progress(2 * before + 1, steps, "matching")
-        self.matches[epoch] = self._match(pair, observed, self.anchors)
+        self.matches[epoch] = self._match(pair, observed, anchors[: self.anchors])
         self.progress(2 * before + 2, steps, "matching")
         self.seconds += time.perf_counter() - start
         numbers = _numbers(self.matches[epoch].result)
@@ -201,31 +222,41 @@ class Matching(pl.Callback):
             probed_b: What to observe of B.
             anchors: How many anchors to use; None: as many as ever.
         """
-        observed = self._observed(pair, probed_a, probed_b, [slice(None)] * 2)
+        observed = self._observed(pair, probed_a, probed_b, self._rows(0), self._rows(1))
 
-        return self._match(pair, observed, self.anchors if anchors is None else anchors)
+        return self._match(pair, observed, self.sides.anchors[: self.anchors if anchors is None else anchors])
+
+    def _rows(self, side: int, sample: int | None = None) -> Tensor:
+        r"""The rows of A's (0) or B's (1) inputs to probe: all, or the anchors and the first ones besides."""
+        rows = torch.arange(len((self.sides.a, self.sides.b)[side].probe))
+
+        if sample is None:
+            return rows
+
+        anchors = self.sides.anchors[:, side]
+
+        return torch.cat([anchors, rows[~torch.isin(rows, anchors)]])[:sample]
 
     def _observed(
-        self, pair: nn.Module, probed_a: Probed, probed_b: Probed, rows: Sequence[slice]
+        self, pair: nn.Module, probed_a: Probed, probed_b: Probed, rows_a: Tensor, rows_b: Tensor
     ) -> list[tuple[Probed, equiv.Observations]]:
         r"""What is observed of A and of B at these rows of their inputs, with the neurons chosen."""
         observed = []
 
-        for probed, side, some in zip((probed_a, probed_b), (self.sides.a, self.sides.b), rows, strict=True):
+        for probed, side, rows in ((probed_a, self.sides.a, rows_a), (probed_b, self.sides.b, rows_b)):
             chosen = probed.chosen(pair, side.probe, side.frames)
-            frames = {name: x[some] if isinstance(x, Tensor) else x for name, x in side.frames.items()}
-            observed.append((chosen, chosen(pair, side.probe[some], **frames)))
+            frames = {name: x[rows] if isinstance(x, Tensor) else x for name, x in side.frames.items()}
+            observed.append((chosen, chosen(pair, side.probe[rows], **frames)))
 
         return observed
 
     def _match(
-        self, pair: nn.Module, observed: Sequence[tuple[Probed, equiv.Observations]], anchors: int
+        self, pair: nn.Module, observed: Sequence[tuple[Probed, equiv.Observations]], anchors: Tensor
     ) -> Match:
         (probed_a, a), (probed_b, b) = observed
         observations = rotated(a, 2 * self.seed), rotated(b, 2 * self.seed + 1)
-        known = self.sides.anchors[:anchors]
         result = equiv.compare(
-            *observations, paired=False, anchors=known if len(known) else None, **self.settings
+            *observations, paired=False, anchors=anchors if len(anchors) else None, **self.settings
         )
         weights = {name: tensor.detach().clone() for name, tensor in pair.state_dict().items()}
 

@@ -4,7 +4,7 @@ import json
 import math
 import textwrap
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,28 @@ from omegaconf import OmegaConf
 
 import equiv
 from equiv.comparison import jsonable
+from equiv.markup import flattened, in_words
 from equiv.report import Section, write_report
 from lightning_modules.evaluations.finding import Finding
 from lightning_modules.tracking import log_results
 
 __all__ = ["Results", "Stopwatch", "plain"]
+
+#: Figures that the report draws itself, for the mouse and the keyboard.
+DRAWN = ("charts", "registration", "spectrum")
+#: Figures that are parts of others.
+PARTS = {"horse": ("cross_view", "angles")}
+#: Numbers in words, where the name with spaces does not do.
+WORDS = {
+    "true_error_a_to_b": "True error from A to B, on held-out inputs",
+    "true_error_b_to_a": "True error from B to A, on held-out inputs",
+    "angle_error_deg": "Error of the recovered angle in degrees: median",
+    "angle_error_deg_p95": "Error of the recovered angle in degrees: 95 % are below",
+    "angle_error_deg_euclidean": "The same with a Euclidean kernel at its best bandwidth: median",
+    "cross_view_psnr": "Pictures of B predicted from A: peak signal to noise in dB",
+    "autoencoder_a_psnr": "Pictures of A by its own autoencoder, in dB",
+    "autoencoder_b_psnr": "Pictures of B by its own autoencoder, in dB",
+}
 
 
 class Stopwatch:
@@ -89,15 +106,11 @@ class Results:
         for name, figure in self.finding.figures.items():
             figure.savefig(pictures[name], dpi=150)
 
-        sections = [
-            Section(self.finding.captions[name], figure=path.read_bytes()) for name, path in pictures.items()
-        ]
-        numbers = [{"number": name, "value": value} for name, value in self.metrics.items()]
         write_report(
             self.result,
             folder / "report.html",
             title=config["description"],
-            sections=[*self.finding.strips, Section("Numbers of this run", table=numbers), *sections],
+            sections=[*self.finding.strips, self._numbers(), *self._figures(pictures)],
             settings=config,
         )
         self.metrics |= {f"seconds_{part}": value for part, value in clock.seconds.items()}
@@ -105,6 +118,23 @@ class Results:
         self.metrics["seconds_total"] = clock.total
         text = json.dumps(jsonable(self.metrics), indent=2, allow_nan=False)
         (folder / "metrics.json").write_text(text + "\n")
+
+    def _numbers(self) -> Section:
+        r"""What the evaluation measured; what the comparison found stands in the report anyway."""
+        known = flattened(self.finding.metrics)
+        rows = [{"Quantity": WORDS.get(name, in_words(name)), "Value": value} for name, value in known]
+
+        return Section("Numbers of this run", "Errors of activations are shares of their spread.", table=rows)
+
+    def _figures(self, pictures: Mapping[str, Path]) -> list[Section]:
+        r"""The figures that the report does not draw itself, and no part of a figure that is shown."""
+        left_out = {*DRAWN, *(part for whole in pictures for part in PARTS.get(whole, ()))}
+
+        return [
+            Section(self.finding.captions[name], figure=path.read_bytes())
+            for name, path in pictures.items()
+            if name not in left_out
+        ]
 
 
 def plain(settings: Any) -> dict[str, Any]:

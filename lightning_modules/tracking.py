@@ -11,20 +11,24 @@ from omegaconf import DictConfig
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
+from lightning_modules.trackio_logger import close_runs
+
 __all__ = ["close", "log_results", "loggers", "run_id", "wandb_run"]
 
 
 def loggers(settings: DictConfig) -> list[Logger]:
     r"""The loggers of the settings; none in any process but the first."""
-    return [] if getattr(rank_zero_only, "rank", 0) else [instantiate(each) for each in settings.logger.values()]
+    return (
+        [] if getattr(rank_zero_only, "rank", 0) else [instantiate(each) for each in settings.logger.values()]
+    )
 
 
 def run_id(folder: str | None) -> str | None:
     r"""The identifier of the run of Weights & Biases in a run's folder; None without a folder or a run."""
-    found = [] if folder is None else sorted(Path(folder).glob("wandb/*run-*-*"), key=lambda path: path.name)
-    names = (re.fullmatch(r"(?:offline-)?run-\d+_\d+-(.+)", path.name) for path in reversed(found))
+    names = [path.name for path in Path(folder).glob("wandb/*run-*")] if folder else []
+    runs = [found for name in names if (found := re.fullmatch(r"(?:offline-)?run-(\d+_\d+)-(.+)", name))]
 
-    return next((name[1] for name in names if name), None)
+    return max(runs, key=lambda found: found[1])[2] if runs else None
 
 
 def wandb_run(resume: str | None, mode: Literal["offline", "online"], **settings: Any) -> Any:
@@ -98,6 +102,7 @@ def _to_tensorboard(
 
     rows = "\n".join(f"| {name} | {value} |" for name, value in metrics.items())
     writer.add_text("results", f"| name | value |\n|---|---|\n{rows}")
+    writer.flush()
 
 
 SHOWN_BY = {
@@ -108,6 +113,8 @@ SHOWN_BY = {
 
 
 def close() -> None:
-    r"""Ends the run of Weights & Biases, if any: the next job of a sweep would go on in it."""
+    r"""Ends the runs of Weights & Biases and of trackio, if any: the next job of a sweep would go on in them."""
+    close_runs()
+
     if "wandb" in sys.modules:
         sys.modules["wandb"].finish()

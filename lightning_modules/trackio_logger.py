@@ -1,5 +1,7 @@
 r"""A logger for Lightning that writes to trackio: a dashboard on one's own machine, without an account."""
 
+import contextlib
+import io
 from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,9 +10,12 @@ from typing import Any
 from pytorch_lightning.loggers.logger import Logger, rank_zero_experiment
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-__all__ = ["TrackioLogger"]
+__all__ = ["TrackioLogger", "close_runs"]
 
+#: Where a run's name is kept in its folder.
 NAME = "trackio.txt"
+#: The run of this process that has not ended, if any.
+OPEN: list[Any] = []
 
 
 class TrackioLogger(Logger):
@@ -46,9 +51,12 @@ class TrackioLogger(Logger):
         if self._run is None:
             import trackio
 
-            self._run = trackio.init(
-                self._project, self._name, resume="allow" if self._resumed else "never", embed=False
-            )
+            with contextlib.redirect_stdout(io.StringIO()):  # the terminal is the summary's
+                self._run = trackio.init(
+                    self._project, self._name, resume="allow" if self._resumed else "never", embed=False
+                )
+
+            OPEN.append(self._run)
             (self._folder / NAME).write_text(self._run.name)
 
         return self._run
@@ -61,8 +69,13 @@ class TrackioLogger(Logger):
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
         r"""Nothing: the settings are in the run's folder."""
 
-    def close(self) -> None:
-        r"""Ends the run, and waits until all of it is written."""
-        if self._run is not None:
-            self._run.finish()
-            self._run = None
+
+def close_runs() -> None:
+    r"""Ends the run that there is, if any, and waits until all of it is written."""
+    if OPEN:
+        import trackio
+
+        OPEN.clear()
+
+        with contextlib.redirect_stdout(io.StringIO()):
+            trackio.finish()

@@ -28,16 +28,16 @@ class SweepReport:
     """
 
     def __init__(self, folder: str | None, y: Sequence[str], x: str | None = None) -> None:
-        if not folder:
+        self.folder, self.y, self.x = folder, list(y), x
+
+    def __call__(self, output: Path) -> float:
+        r"""Reads the jobs, writes into `output`, and returns how many jobs have not finished."""
+        if not self.folder:
             raise ValueError(
                 "'folder' should be the folder of a sweep, got none; add folder=multirun/EXPERIMENT/DATE."
             )
 
-        self.folder, self.y, self.x = Path(folder), list(y), x
-
-    def __call__(self, output: Path) -> float:
-        r"""Reads the jobs, writes into `output`, and returns how many jobs have not finished."""
-        jobs = read_jobs(self.folder)
+        jobs = read_jobs(Path(self.folder))
         varied = [key for key in jobs[0].overrides if len({job.overrides.get(key) for job in jobs}) > 1]
         rows = [_row(job, varied) for job in jobs]
         columns = list(dict.fromkeys(name for row in rows for name in row))

@@ -165,6 +165,16 @@ def test_it_compares_at_the_chosen_epochs_and_at_the_end_and_logs_it(tmp_path: P
     assert {"matching/equivalent", "matching/a_to_b_high", "loss_a"} <= set(logged.splitlines()[0].split(","))
 
 
+def test_before_the_end_a_sample_of_the_inputs_with_the_anchors_is_compared(tmp_path: Path) -> None:
+    sides = circles()
+    callback = matching(sides, every_n_epochs=1, sample=200)
+    fitted([callback], tmp_path, epochs=2)
+    assert [len(match.observations[0]) for match in callback.matches.values()] == [200, 403]
+    assert [match.result.diagnostics["anchors"] for match in callback.matches.values()] == [3, 3]
+    assert callback.matches[1].result.verdict == "equivalent"  # wrong anchors would not let it be
+    assert callback.matches[1].result.symmetries == 1
+
+
 def test_without_anchors_the_symmetries_are_said() -> None:
     assert compared(circles(), anchors=0).last.result.symmetries == math.inf
 
@@ -194,7 +204,7 @@ def test_neurons_are_the_first_so_many_or_those_listed() -> None:
     assert torch.equal(both[:, 3:], every[:, :3])
 
 
-@pytest.mark.parametrize("change", [{"anchors": 4}, {"anchors": -1}, {"every_n_epochs": -1}])
+@pytest.mark.parametrize("change", [{"anchors": 4}, {"anchors": -1}, {"every_n_epochs": -1}, {"sample": 5}])
 def test_bad_numbers_are_refused(change: dict) -> None:
     with pytest.raises(ValueError, match=f"'{next(iter(change))}'"):
         matching(circles(), **change)

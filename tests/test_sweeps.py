@@ -25,7 +25,7 @@ from sweeps.watch import Watch, jobs_in, line
 
 __all__ = ["pictures"]  # a fixture of test_program.py
 
-QUICK = (*TINY, "trainer.max_epochs=1", "logger=none")
+QUICK = (*TINY, "trainer.max_epochs=1", "matching.every_n_epochs=0", "logger=none")
 
 
 def left(
@@ -79,7 +79,7 @@ def test_a_folder_that_is_no_sweep_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="'folder'"):
         read_jobs(tmp_path)
     with pytest.raises(ValueError, match="'folder'"):
-        SweepReport(None, ["error_a_to_b"])
+        SweepReport(None, ["error_a_to_b"])(tmp_path)
 
 
 def test_what_cannot_be_compared_is_worst() -> None:
@@ -156,7 +156,7 @@ def test_a_finished_job_is_skipped_unless_its_settings_changed(tmp_path: Path, p
 
 @pytest.mark.slow
 def test_a_killed_sweep_goes_on_where_it_stopped(tmp_path: Path, pictures: Path) -> None:
-    epochs, folder = 400, tmp_path / "killed"
+    epochs, folder = 60, tmp_path / "killed"
     common = ("experiment=horse", f"dataset.cache={pictures}", *QUICK, f"trainer.max_epochs={epochs}")
     command = [
         sys.executable,
