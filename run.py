@@ -63,7 +63,7 @@ def listing() -> str:
 
     files = sorted((Path(__file__).parent / "conf" / "experiment").glob("*.yaml"))
     rows = ((file.stem, OmegaConf.load(file).description) for file in files)
-    return "\n".join(f"{name:<16}  {text}" for name, text in rows)
+    return "\n".join(f"{name:<20}  {text}" for name, text in rows)
 
 
 if __name__ == "__main__":
