@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from test_conf import composed
-from test_program import ROOT, TINY, pictures, program, weights
+from test_program import METRICS, ROOT, TINY, pictures, program, weights
 from test_report import read
 
 import run
@@ -200,7 +200,8 @@ LAUNCHERS = {
 def test_launchers_run_all_jobs_although_one_fails(launcher: str, tmp_path: Path, pictures: Path) -> None:
     if importlib.util.find_spec(f"hydra_plugins.hydra_{launcher.split('_')[0]}_launcher") is None:
         pytest.skip('the extra "sweep" is not installed')
-    chosen = ("experiment=horse", f"dataset.cache={pictures}", *QUICK, f"hydra.sweep.dir={tmp_path}")
+    folder = tmp_path / "sweep"
+    chosen = ("experiment=horse", f"dataset.cache={pictures}", *QUICK, f"hydra.sweep.dir={folder}")
     done = program(
         "-m",
         *chosen,
@@ -211,11 +212,11 @@ def test_launchers_run_all_jobs_although_one_fails(launcher: str, tmp_path: Path
     )
     assert done.returncode != 0
     assert "2 of 3 jobs finished, 1 failed" in done.stdout
-    jobs = read_jobs(tmp_path)
+    jobs = read_jobs(folder)
     assert [job.status for job in jobs] == ["finished", "failed", "finished"]
     assert jobs[1].error.startswith("'lr' should be above 0")
     gathered = tmp_path / "gathered"
-    program("experiment=sweep_report", f"folder={tmp_path}", f"hydra.run.dir={gathered}")
+    program("experiment=sweep_report", f"folder={folder}", f"hydra.run.dir={gathered}")
     assert len((gathered / "table.csv").read_text().splitlines()) == 4
 
 
@@ -243,3 +244,16 @@ def test_two_processes_train_and_probe_together(tmp_path: Path, pictures: Path) 
     first, second = weights(tmp_path / "one"), weights(tmp_path / "two")
     for name, tensor in first.items():  # the mean of two halves' gradients, in another order of rounding
         assert (second[name] - tensor).abs().max() < 0.05 * tensor.abs().max() + 1e-3, name
+
+
+def test_the_sweep_of_weights_and_biases_sets_what_there_is(tmp_path: Path) -> None:
+    import yaml
+
+    told = yaml.safe_load((ROOT / "sweeps" / "wandb.yaml").read_text())
+    examples = {
+        key: each.get("min", each.get("values", [None])[0]) for key, each in told["parameters"].items()
+    }
+    fixed = [each for each in told["command"] if not each.startswith("$")]
+    composed(tmp_path, *fixed, *(f"{key}={value}" for key, value in examples.items()))
+    assert (ROOT / told["program"]).is_file()
+    assert told["metric"]["name"].removeprefix("final/") in METRICS

@@ -1,0 +1,68 @@
+r"""Twelve jobs of one thread each: one after the other, and two at a time through joblib.
+
+    python benchmarks/sweep.py     # two cores: two minutes
+
+Jobs are small horses: pictures of 16 pixels, 256 angles, 20 epochs, pictures cached. Writes
+`benchmarks/results/sweep.json`.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+SEEDS = "seed=" + ",".join(str(seed) for seed in range(12))
+SMALL = (
+    "experiment=horse",
+    "trainer.accelerator=cpu",
+    "trainer.max_epochs=20",
+    "matching.every_n_epochs=0",
+    "dataset.size=16",
+    "dataset.n_train=256",
+    "dataset.n_held_out=24",
+    "dataset.supersampling=1",
+    "dataset.mesh_step=0.1",
+    "dataset.workers=1",
+    "architecture.network_a.encoder=[8,8]",
+    "architecture.network_a.decoder=[8,8]",
+    "architecture.network_b.encoder=[8,8]",
+    "architecture.network_b.decoder=[8,8]",
+    "logger=none",
+)
+WAYS = {"one after the other": (), "joblib, two at a time": ("launcher=joblib", "hydra.launcher.n_jobs=2")}
+
+
+def seconds(cache: Path, *arguments: str) -> float:
+    r"""How long the sweep takes, start-up included."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+    with tempfile.TemporaryDirectory() as folder:
+        chosen = (f"dataset.cache={cache}", f"hydra.sweep.dir={folder}", SEEDS, *SMALL, *arguments)
+        start = time.perf_counter()
+        subprocess.run(
+            [sys.executable, "run.py", "-m", *chosen],
+            cwd=ROOT,
+            check=True,
+            stdout=subprocess.DEVNULL,
+            env=environment,
+        )
+
+        return time.perf_counter() - start
+
+
+def main() -> None:
+    cache = Path(tempfile.gettempdir()) / "equiv-benchmark-sweep"
+    seconds(cache, "trainer.max_epochs=1")  # renders the pictures
+    found = {name: seconds(cache, *arguments) for name, arguments in WAYS.items()}
+    alone, together = found.values()
+    results = {"jobs": 12, "seconds": found, "times faster": alone / together}
+    (ROOT / "benchmarks" / "results" / "sweep.json").write_text(json.dumps(results, indent=1) + "\n")
+    print(json.dumps(results, indent=1))
+
+
+if __name__ == "__main__":
+    main()
