@@ -18,26 +18,20 @@ from equiv.anchors import Motion
 from equiv.charted import Side, chart_side
 from equiv.comparison import Comparison, Direction
 from equiv.domains import Registration, Relation
-from equiv.error_bounds import estimate_error
 from equiv.lattice import wrap
 from equiv.observations import Observations
 from equiv.projection import register_projection
 from equiv.registration import register
-from equiv.spectra import spectral_distance
 from equiv.spectral import compare_spectral
 from equiv.transformation import ChartMap, NoMap, Transformation
-from equiv.verdict import Interval, Verdict, decide
+from equiv.unpaired_evidence import UNKNOWN, blocking_reasons, direction_errors, evidence
+from equiv.verdict import Verdict, decide
 
 __all__ = ["compare_unpaired"]
 
-# Below this share of common support a verdict is at best inconclusive.
-MIN_OVERLAP = 0.9
 # Charts that miss no more than this share exclude an isometry by what differs this many times more.
 ROUGH = 0.05
 MARGIN = 4.0
-# Where a direction is excluded no map is returned, and the error is that of always predicting the mean.
-NO_MAP = Interval(1.0, 1.0, 1.0)
-UNKNOWN = Interval(math.nan, math.nan, math.nan)
 
 
 def compare_unpaired(
@@ -117,8 +111,8 @@ def _compared(
     known = None if anchors is None else anchors.cpu()
     registration = _registered(side_a, side_b, known, tolerance)
     transformation = _transformation(side_a, side_b, registration)
-    a_to_b, b_to_a = _errors(side_a, side_b, registration, transformation, known, confidence)
-    blocking = _blocking(side_a, side_b, registration)
+    a_to_b, b_to_a = direction_errors(side_a, side_b, registration, transformation, known, confidence)
+    blocking = blocking_reasons(side_a, side_b, registration)
 
     if blocking and registration.relation is Relation.NONE:
         a_to_b = b_to_a = UNKNOWN
@@ -145,7 +139,7 @@ def _compared(
         symmetries=registration.symmetries,
         coordinates_a=moved.to(side_a.observations.values),
         coordinates_b=resting.to(side_b.observations.values),
-        diagnostics=_diagnostics(side_a, side_b, registration, anchors),
+        diagnostics=evidence(side_a, side_b, registration, anchors),
         sentence=sentence,
         tolerance=tolerance,
         confidence=confidence,
@@ -237,84 +231,3 @@ def _coordinates(side: Side) -> Tensor:
         return torch.zeros(len(side.observations), 0, dtype=torch.float64)
 
     return side.domain.coordinates
-
-
-def _errors(
-    a: Side,
-    b: Side,
-    found: Registration,
-    transformation: Transformation,
-    anchors: Tensor | None,
-    confidence: float,
-) -> tuple[Interval, Interval]:
-    r"""Errors from A to B and back, with their bounds."""
-    if found.relation is Relation.NONE:
-        return NO_MAP, NO_MAP
-
-    if found.relation is Relation.UNDECIDED:
-        return UNKNOWN, UNKNOWN
-
-    forward = backward = NO_MAP
-
-    if found.relation is not Relation.B_ONTO_A:
-        forward = estimate_error(a, b, found, transformation, anchors, confidence)
-
-    if found.relation is not Relation.A_ONTO_B:
-        exchanged = None if anchors is None else anchors.flip(1)
-        backward = estimate_error(b, a, found, transformation.inverse, exchanged, confidence)
-
-    return forward, backward
-
-
-def _blocking(a: Side, b: Side, found: Registration) -> list[str]:
-    r"""Reasons that forbid a conclusion."""
-    reasons = []
-
-    for name, side in (("A", a), ("B", b)):
-        # Charts that are rough but not folded serve to exclude.
-        if side.objections and not (found.relation is Relation.NONE and side.roughness <= ROUGH):
-            more = len(side.objections) - 1
-            others = f" (and {more} more: objections_{name.lower()} in the diagnostics)" if more else ""
-            reasons.append(f"{name} has no chart to be trusted: {side.objections[0]}{others}")
-
-    if found.relation is Relation.UNDECIDED:
-        reasons.append(found.reason)
-    elif found.relation is not Relation.NONE:
-        for name, other, share in (("A", "B", found.overlap_a), ("B", "A", found.overlap_b)):
-            if not share >= MIN_OVERLAP:
-                reasons.append(f"only {share:.0%} of the samples of {name} lie where {other} has samples")
-
-    return reasons
-
-
-def _diagnostics(a: Side, b: Side, found: Registration, anchors: Tensor | None) -> dict[str, Any]:
-    numbers: dict[str, Any] = {
-        "method": "isometric",
-        "method_reason": "without pairs only a chart of the metric gives a map, and the frames define one",
-        "relation": str(found.relation),
-        "relation_reason": found.reason,
-        "anchors": 0 if anchors is None else len(anchors),
-        "rejected_anchors": list(found.rejected),
-        "overlap_a": found.overlap_a,
-        "overlap_b": found.overlap_b,
-        "spectral_distance": spectral_distance(a.numbers["eigenvalues"], b.numbers["eigenvalues"]),
-    }
-
-    numbers |= {
-        f"objections_{letter}": side.objections for letter, side in (("a", a), ("b", b)) if side.objections
-    }
-
-    if found.residuals is not None:
-        numbers["anchor_residual"] = found.residuals.square().mean().sqrt().item()
-
-    if found.alignment is not None:
-        numbers["outline_misfit"] = found.alignment.misfit
-
-    for name in dict.fromkeys([*a.numbers, *b.numbers]):
-        numbers |= {
-            f"{name}_{letter}": side.numbers[name]
-            for letter, side in (("a", a), ("b", b))
-            if name in side.numbers
-        }
-
-    return numbers
