@@ -118,6 +118,19 @@ def test_three_dimensions() -> None:
     assert rigid_error(flat.coordinates_, x) < 4e-3
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("m", [4, 5, 6])
+def test_more_dimensions(m: int) -> None:
+    """A thousand samples have few neighbours there, and the residual says what that costs."""
+    x = torch.rand(1000, m, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    network = RandomEmbedding(m, 2 * m + 2, seed=1)
+    network.first *= 0.5
+    flat = IsometricMaps().fit(Observations(network(x), rotate_frames(network.jacobian(x))))
+    assert flat.coordinates_.shape == (1000, m)
+    assert rigid_error(flat.coordinates_, x) < min(2 * flat.residual_, 0.01)
+    assert flat.accepted_ == (m < 6)
+
+
 def test_only_the_metric_counts(square: tuple[Tensor, Observations], fitted: IsometricMaps) -> None:
     values, frames = square[1].values, square[1].frames
     assert frames is not None
