@@ -74,7 +74,10 @@ def run_all(runs: Path, only: str) -> None:
                 f"hydra.run.dir={place}",
             ]
             print(experiment, name, flush=True)
-            subprocess.run([*command, "logger=none"], check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
+            done = subprocess.run([*command, "logger=none"], cwd=ROOT, stdout=subprocess.DEVNULL)
+
+            if done.returncode:
+                print(f"{experiment} {name} failed", flush=True)
 
 
 def gather(runs: Path) -> dict[str, dict[str, dict[str, Any]]]:
