@@ -24,14 +24,10 @@ from equiv.projection import register_projection
 from equiv.registration import register
 from equiv.spectral import compare_spectral
 from equiv.transformation import ChartMap, NoMap, Transformation
-from equiv.unpaired_evidence import UNKNOWN, blocking_reasons, direction_errors, evidence
+from equiv.unpaired_evidence import MARGIN, ROUGH, UNKNOWN, blocking_reasons, direction_errors, evidence
 from equiv.verdict import Verdict, decide
 
 __all__ = ["compare_unpaired"]
-
-# Charts that miss no more than this share exclude an isometry by what differs this many times more.
-ROUGH = 0.05
-MARGIN = 4.0
 
 
 def compare_unpaired(

@@ -14,10 +14,13 @@ from equiv.spectra import spectral_distance
 from equiv.transformation import Transformation
 from equiv.verdict import Interval
 
-__all__ = ["UNKNOWN", "blocking_reasons", "direction_errors", "evidence"]
+__all__ = ["MARGIN", "ROUGH", "UNKNOWN", "blocking_reasons", "direction_errors", "evidence"]
 
 # Below this share of common support a verdict is at best inconclusive.
 MIN_OVERLAP = 0.9
+# Charts that miss no more than this share exclude an isometry by what differs `MARGIN` times more.
+ROUGH = 0.05
+MARGIN = 4.0
 # Where a direction is excluded no map is returned, and the error is that of always predicting the mean.
 NO_MAP = Interval(1.0, 1.0, 1.0)
 UNKNOWN = Interval(math.nan, math.nan, math.nan)
