@@ -3,8 +3,8 @@ r"""What a sample, a neuron, a direction and a basis function cost: Galerkin sum
     python benchmarks/scaling.py   # one thread: half a minute
 
 Sums: single precision, random activations, one factor varied at a time. Probing: a perceptron of three hidden
-layers, frames along given tangents. Times are the best of three. Writes `benchmarks/results/scaling.json` and
-`scaling.md`.
+layers, frames along given tangents. Times are processor times, the best of three. Writes
+`benchmarks/results/scaling.json` and `scaling.md`.
 """
 
 import itertools
@@ -35,13 +35,13 @@ PROBES = [(256, 2), (1024, 2), (1024, 8)]
 
 
 def best_of_three(work: Callable[[], Any]) -> float:
-    r"""Seconds."""
+    r"""Seconds of processor time, which other processes of a busy machine disturb less."""
     times = []
     work()
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()
         work()
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
 
     return min(times)
 
@@ -102,9 +102,9 @@ def table(found: dict[str, list[dict[str, Any]]]) -> str:
     lines = [
         "# What a sample costs",
         "",
-        "`python benchmarks/scaling.py`, one thread, single precision, best of three. Sums: d neurons, m directions,",
-        "p Gaussians, all resolved, by `GaussianBasis.sums`. Probing: a perceptron with three hidden layers of that",
-        "width, 32 outputs observed, frames along m tangents by `equiv.probe`.",
+        "`python benchmarks/scaling.py`, one thread, single precision, processor time, best of three. Sums: d neurons,",
+        "m directions, p Gaussians, all resolved, by `GaussianBasis.sums`. Probing: a perceptron with three hidden",
+        "layers of that width, 32 outputs observed, frames along m tangents by `equiv.probe`.",
         "",
         "| d | m | p | microseconds a sample | Mflop a sample | Gflop/s |",
         "|---|---|---|---|---|---|",
