@@ -205,11 +205,12 @@ class Matching(pl.Callback):
         self.progress(2 * before + 1, steps, "matching")
         self.matches[epoch] = self._match(pair, observed, anchors[: self.anchors])
         self.progress(2 * before + 2, steps, "matching")
-        self.seconds += time.perf_counter() - start
-        numbers = _numbers(self.matches[epoch].result)
+        seconds = time.perf_counter() - start
+        self.seconds += seconds
+        numbers = _numbers(self.matches[epoch].result) | {"matching/seconds": seconds, "epoch": epoch}
 
         for logger in trainer.loggers:
-            logger.log_metrics(numbers | {"epoch": epoch}, step=trainer.global_step)
+            logger.log_metrics(numbers, step=trainer.global_step)
 
     def compared(
         self, pair: nn.Module, probed_a: Probed, probed_b: Probed, anchors: int | None = None
@@ -282,14 +283,16 @@ def rotated(observations: equiv.Observations, seed: int) -> equiv.Observations:
 
 
 def _numbers(result: equiv.Comparison) -> dict[str, Any]:
-    r"""What is followed through training, numbers alone: the verdict is 1 where it is `equivalent`."""
-    numbers = {"matching/equivalent": float(result.verdict == equiv.Verdict.EQUIVALENT)}
+    r"""What is followed through training, numbers alone: of the verdicts the one that holds is 1."""
+    numbers = {f"matching/{verdict}": float(result.verdict == verdict) for verdict in equiv.Verdict}
 
     for name, direction in (("a_to_b", result.a_to_b), ("b_to_a", result.b_to_a)):
         numbers |= {f"matching/{name}_{bound}": x for bound, x in direction.error._asdict().items()}
 
-    diagnostics = {
-        f"matching/{name}": float(x) for name, x in result.diagnostics.items() if isinstance(x, int | float)
-    }
+    for name, x in result.diagnostics.items():
+        if isinstance(x, int | float):
+            numbers[f"matching/{name}"] = float(x)
+        elif name.startswith("eigenvalues"):
+            numbers |= {f"matching/{name}/{k}": float(value) for k, value in enumerate(x)}
 
-    return numbers | diagnostics
+    return numbers
