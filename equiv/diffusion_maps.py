@@ -19,7 +19,7 @@ from equiv.dense_kernel import DenseKernel
 from equiv.eigenpairs import leading_eigenpairs
 from equiv.kernel import heat_kernel, normalise
 from equiv.mahalanobis import MAX_NORMAL, pair_distances, tiles
-from equiv.metric_points import MetricPoints, metric_points
+from equiv.metric_points import MetricPoints, metric_points, neuron_weights
 from equiv.observations import Observations
 from equiv.sparse_kernel import SparseKernel
 
@@ -38,8 +38,9 @@ class DiffusionMaps:
 
     The kernel is :math:`K_{ij} = \exp(-d_{ij}^2 / (4 \epsilon))` with :math:`d_{ij}^2` of
     `equiv.mahalanobis`, 0 where more than half of a squared difference is normal to the tangent space at
-    either end. Observations without frames get the
-    plain Euclidean kernel of the activations instead: the baseline, whose spectrum is in activation units.
+    either end. Neurons are first divided by their spread, and copies of one share its weight, so that rescaled,
+    repeated and dead neurons change nothing. Observations without frames get the plain Euclidean kernel of the
+    activations as they are instead: the baseline, whose spectrum is in activation units.
 
     Arguments:
         n_coordinates: How many, k.
@@ -114,7 +115,9 @@ class DiffusionMaps:
             )
 
         self._frames = obs.frames
-        self._points = metric_points(obs.values, obs.frames)
+        values = obs.values.double()
+        self._weights = None if obs.frames is None else neuron_weights(values)
+        self._points = self._weighted(values, obs.frames)
         form = DenseKernel if len(obs) <= LARGEST_DENSE else SparseKernel
         kernel = form(self._points, None if isinstance(self.epsilon, str) else self.epsilon)
         self.epsilon_, self._reach = kernel.epsilon, kernel.reach
@@ -125,6 +128,12 @@ class DiffusionMaps:
         self._solve(kernel)
 
         return self
+
+    def _weighted(self, values: Tensor, frames: Tensor | None, centre: Tensor | None = None) -> MetricPoints:
+        if self._weights is None or frames is None:
+            return metric_points(values, frames, centre)
+
+        return metric_points(values * self._weights, frames * self._weights[:, None], centre)
 
     def _check_connected(self, labels: Tensor) -> None:
         sizes = labels.bincount()
@@ -196,7 +205,7 @@ class DiffusionMaps:
         if self._frames is not None:
             frames = self._nearest_frames(values) if frames is None else self._checked_frames(frames, values)
 
-        query = metric_points(values, None if self._frames is None else frames, self._points.centre)
+        query = self._weighted(values, None if self._frames is None else frames, self._points.centre)
 
         return torch.cat([self._extend(query.subset(rows)) for rows in tiles(len(values))])
 
@@ -227,7 +236,8 @@ class DiffusionMaps:
 
     def _nearest_frames(self, values: Tensor) -> Tensor:
         assert self._frames is not None
-        centred = values.detach().double() - self._points.centre
+        weights = 1.0 if self._weights is None else self._weights
+        centred = values.detach().double() * weights - self._points.centre
         nearest = [
             torch.cdist(centred[rows], self._points.values).argmin(dim=1) for rows in tiles(len(centred))
         ]

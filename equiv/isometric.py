@@ -13,6 +13,7 @@ from equiv.crossings import count_crossings
 from equiv.diagnosis import Limits, objections
 from equiv.frames import split_frames
 from equiv.integration import Cloud, Integration, fit_error, integrate, integrate_from
+from equiv.metric_points import neuron_weights
 from equiv.observations import Observations
 
 __all__ = ["IsometricMaps"]
@@ -214,21 +215,6 @@ def distinct_rows(obs: Observations) -> Tensor:
         same[later - 1] = apart <= 1e-12 * (own + others)
 
     return torch.cat([torch.ones(1, dtype=torch.bool), ~same])
-
-
-def neuron_weights(values: Tensor) -> Tensor:
-    r"""One over the spread of each neuron and the root of its number of copies, `(d,)`; 0 where constant."""
-    centred = values - values.mean(dim=0)
-    spread = centred.square().mean(dim=0).sqrt()
-    alive = spread > 1e-12 * values.abs().amax(dim=0).clamp_min(1e-300)
-
-    if not bool(alive.any()):
-        raise ValueError("'obs' should hold neurons that vary, got constant values; probe other neurons.")
-
-    unit = centred / torch.where(alive, spread, torch.inf)
-    copies = ((unit.T @ unit / len(values)).abs() > 1 - 1e-10).sum(dim=1).clamp_min(1)
-
-    return torch.where(alive, 1 / (spread * copies.double().sqrt()), 0.0)
 
 
 def _complete(basis: Tensor) -> Tensor:

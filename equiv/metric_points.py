@@ -1,4 +1,4 @@
-r"""Samples made ready for the Mahalanobis-like metric: centred values and whitened frames."""
+r"""Samples made ready for the Mahalanobis-like metric: weights of neurons, centred values, whitened frames."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,10 @@ from torch import Tensor
 
 from equiv.frames import split_frames
 
-__all__ = ["MetricFrames", "MetricPoints", "metric_points"]
+__all__ = ["MetricFrames", "MetricPoints", "metric_points", "neuron_weights"]
+
+# Neurons nearer to each other than this, each of unit spread, up to sign, are copies.
+COPY = 3e-5
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,38 @@ class MetricFrames:
         return MetricFrames(
             self.whitening[:, index], self.offset[:, index], self.scale[:, index], self.tested[index]
         )
+
+
+def neuron_weights(values: Tensor) -> Tensor:
+    r"""One over the spread of each neuron and the root of its number of copies, `(d,)`; 0 where constant.
+
+    With them, rescaled, repeated and dead neurons change nothing. Copies may be rescaled, mirrored and shifted.
+    They are told by four random projections of each neuron: linear in the neurons, where all pairs are not.
+
+    Arguments:
+        values: Activations, shape `(n, d)`, float64.
+
+    Raises:
+        ValueError: If no neuron varies.
+    """
+    from scipy.spatial import KDTree
+
+    centred = values - values.mean(dim=0)
+    spread = centred.square().mean(dim=0).sqrt()
+    alive = spread > 1e-12 * values.abs().amax(dim=0).clamp_min(1e-300)
+
+    if not bool(alive.any()):
+        raise ValueError("'obs' should hold neurons that vary, got constant values; probe other neurons.")
+
+    generator = torch.Generator().manual_seed(0)
+    random = torch.randn(4, len(values), generator=generator, dtype=values.dtype).to(values.device)
+    marks = (random @ centred[:, alive] / spread[alive]).T.cpu().numpy() / len(values) ** 0.5
+    tree = KDTree(marks)
+    copies = sum(tree.query_ball_point(side, COPY, return_length=True) for side in (marks, -marks))
+    weights = torch.zeros_like(spread)
+    weights[alive] = 1 / (spread[alive] * torch.from_numpy(copies).to(spread).sqrt())
+
+    return weights
 
 
 def metric_points(values: Tensor, frames: Tensor | None, centre: Tensor | None = None) -> MetricPoints:

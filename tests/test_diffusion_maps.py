@@ -43,7 +43,7 @@ SPECTRA = {
 @pytest.mark.parametrize("name", SPECTRA)
 def test_spectrum_is_that_of_the_hidden_space_and_converges(name: str) -> None:
     errors = []
-    for n in (256, 1024):
+    for n in (256, 2048):
         domain = DOMAINS[name]
         maps = DiffusionMaps(4).fit(
             observe(domain, domain.sample(n, kind="low_discrepancy"), outputs=6, seed=1)
@@ -51,7 +51,7 @@ def test_spectrum_is_that_of_the_hidden_space_and_converges(name: str) -> None:
         errors.append((maps.eigenvalues_[1:] / torch.tensor(SPECTRA[name]) - 1).abs().max().item())
         assert maps.eigenvalues_[0] == 0
     # The kernel's width falls with n, and with it both biases (curvature: epsilon, boundary: its root).
-    assert errors[1] < 0.05 and errors[1] < 0.6 * errors[0], errors
+    assert errors[1] < 0.05 and errors[1] < 0.5 * errors[0], errors
 
 
 def test_circle_at_equal_angles_to_the_bias_of_its_chord() -> None:
@@ -82,6 +82,8 @@ def test_eigenvalues_are_rayleigh_quotients_of_an_independent_matrix(n: int) -> 
     domain = DOMAINS["rectangle"]
     obs = observe(domain, domain.sample(n), outputs=6, seed=1)
     maps = DiffusionMaps(6, epsilon=0.02).fit(obs)
+    spread = obs.values.std(dim=0, correction=0)
+    obs = Observations(obs.values / spread, obs.frames / spread[:, None])
     kernel = (-mahalanobis(obs) / 0.08).exp()
     basis = torch.linalg.qr(obs.frames).Q
     delta = obs.values[None] - obs.values[:, None]
@@ -141,7 +143,11 @@ def test_unchanged_by_what_does_not_matter() -> None:
     maps = DiffusionMaps(4).fit(obs)
     order = torch.randperm(400, generator=torch.Generator().manual_seed(0))
     copies = Observations(obs.values.repeat(1, 3), obs.frames.repeat(1, 3, 1))
+    scale = torch.tensor([3.0, -0.01, 40.0, 1.0, 7.0], dtype=torch.float64)
+    some = [0, 1, 2, 3, 4, 1, 1]
     others = {
+        "each rescaled": (Observations(obs.values * scale, obs.frames * scale[:, None]), slice(None)),
+        "copies of one": (Observations(obs.values[:, some], obs.frames[:, some]), slice(None)),
         "permuted": (obs.subset(order), order),
         "rotated frames": (Observations(obs.values, rotate_frames(obs.frames)), slice(None)),
         "copies of neurons": (copies, slice(None)),
