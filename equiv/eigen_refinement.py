@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from equiv.eigencoordinates import EigenSide
+from equiv.eigencoordinates import EigenSide, nearest_in
 from equiv.smooth_fit import SmoothBasis, SmoothFit, fit_smooth
 
 __all__ = ["Refined", "refine"]
@@ -166,7 +166,7 @@ def _equations(
 ) -> tuple[Tensor, Tensor]:
     r"""Linearised equations of S at the images of samples: rows over the coefficients `(b k,)`, and defects."""
     _, k, m = tangent.shape
-    nearest = torch.cdist(image, b.coordinates).argmin(dim=1)
+    nearest = nearest_in(b.coordinates, image)[1][:, 0]
     there, gradient = _field(image, nearest, field, b, m)  # (n, s), (n, s, k)
     metric = tangent @ tangent.mT / scale
     defect = there - metric[:, upper[0], upper[1]]
@@ -200,7 +200,7 @@ def _defect(
     image, slope = found(a.coordinates)
     tangent = slope @ a.frames
     k, m = tangent.shape[1:]
-    nearest = torch.cdist(image, b.coordinates).argmin(dim=1)
+    nearest = nearest_in(b.coordinates, image)[1][:, 0]
     metric = _full(_field(image, nearest, field, b, m)[0], upper, k)
     pulled = torch.linalg.pinv(tangent / scale.sqrt()) @ metric @ torch.linalg.pinv(tangent / scale.sqrt()).mT
 

@@ -19,7 +19,7 @@ from equiv.galerkin import GalerkinMaps
 from equiv.observations import Observations
 from equiv.pushforward import derivatives_along
 
-__all__ = ["EigenSide", "eigen_sides"]
+__all__ = ["EigenSide", "eigen_sides", "nearest_in"]
 
 # Most eigenfunctions looked at.
 MOST = 16
@@ -132,3 +132,12 @@ def _immersed(frames: Tensor) -> bool:
     usual = torch.linalg.svdvals(frames).mean()
 
     return bool(smallest.quantile(FLAT) > SLOPE * usual)
+
+
+def nearest_in(cloud: Tensor, points: Tensor, count: int = 1) -> tuple[Tensor, Tensor]:
+    r"""Distances to the nearest points of a cloud and their indices, `(q, count)` each, ascending."""
+    from scipy.spatial import cKDTree
+
+    distances, indices = cKDTree(cloud.numpy()).query(points.numpy(), range(1, count + 1))
+
+    return torch.from_numpy(distances), torch.from_numpy(indices)

@@ -15,7 +15,7 @@ from torch import Tensor
 from equiv.comparison import Comparison, Direction
 from equiv.eigen_refinement import Refined, refine
 from equiv.eigen_registration import register_eigenspaces
-from equiv.eigencoordinates import EigenSide, eigen_sides
+from equiv.eigencoordinates import EigenSide, eigen_sides, nearest_in
 from equiv.hermite_regression import fit_map
 from equiv.observations import Observations
 from equiv.pushforward import derivatives_along
@@ -39,7 +39,7 @@ STRAIN, WORST = 0.1, 0.5
 OUTLIER, FLOOR = 5.0, 0.3
 # Error of T per RMS error of lengths, along a curve (where it adds up) and in more dimensions, and the factors about
 # it within which the true one lay, on pairs of circles and spheres.
-PER_STRAIN_OF_CURVES, PER_STRAIN = 0.8, 0.4
+PER_STRAIN_OF_CURVES, PER_STRAIN = 1.5, 0.4
 LOW, HIGH = 0.4, 2.5
 # Errors below this are not told from those of the smooth fits.
 RESOLVED = 2e-3
@@ -204,9 +204,9 @@ def _best(
 
 def _misfit(image: Tensor, cloud: Tensor) -> float:
     r"""RMS distance of points from the nearest of a cloud over that of its samples from each other."""
-    own = torch.cdist(cloud, cloud).fill_diagonal_(torch.inf).amin(dim=1)
+    own = nearest_in(cloud, cloud, 2)[0][:, 1]
 
-    return (torch.cdist(image, cloud).amin(dim=1).square().mean() / own.square().mean()).sqrt().item()
+    return (nearest_in(cloud, image)[0].square().mean() / own.square().mean()).sqrt().item()
 
 
 def _learned(a: EigenSide, b: EigenSide, refined: Refined) -> tuple[Fit, Fit, Tensor]:
@@ -237,10 +237,10 @@ def _error(refined: Refined, fit: Fit, m: int) -> Interval:
 
 def _inside(points: Tensor, cloud: Tensor) -> float:
     r"""Share of points that lie as near to a cloud as its samples do to their neighbours."""
-    distance, nearest = torch.cdist(points, cloud).min(dim=1)
-    reach = torch.cdist(cloud, cloud).topk(NEIGHBORS + 1, dim=1, largest=False).values[:, -1]
+    distance, nearest = (found[:, 0] for found in nearest_in(cloud, points))
+    reach = nearest_in(cloud, cloud[nearest], NEIGHBORS + 1)[0][:, -1]
 
-    return (distance <= reach[nearest]).double().mean().item()
+    return (distance <= reach).double().mean().item()
 
 
 def _blocking(
