@@ -127,7 +127,7 @@ def table(runs: dict[str, dict[str, Any]]) -> str:
 
 def _summed(values: list[Any]) -> tuple[str, str]:
     r"""Mean and range of numbers; of words the word itself, or all of them."""
-    if all(isinstance(value, int | float) for value in values):
+    if all(isinstance(value, int | float) for value in values) and len(set(values)) > 1:
         return shown(float(statistics.mean(values))), f"{shown(min(values))} to {shown(max(values))}"
 
     words = [shown(value) for value in values]
@@ -144,6 +144,7 @@ def shown(value: object) -> str:
 
 def write(runs: Path, found: dict[str, dict[str, dict[str, Any]]]) -> None:
     (ROOT / "benchmarks" / "results" / "experiments.json").write_text(json.dumps(found, indent=1) + "\n")
+    (PAGES / "figures").mkdir(exist_ok=True)
     page = PAGES / "README.md"
     head, mark, _ = page.read_text().partition("<!-- tables -->")
     page.write_text(f"{head}{mark}\n\n{tables(found)}")
