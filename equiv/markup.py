@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 
 _RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
+#: Parts of names that are not written as they are.
+WORDS = {"a": "A", "b": "B", "deg": "(degrees)", "psnr": "(peak signal to noise, dB)"}
+
 __all__ = [
     "data_uri",
     "escape",
@@ -88,8 +91,8 @@ def percent(value: float) -> str:
 
 
 def in_words(name: str) -> str:
-    r"""A name such as `intrinsic_dimension` as a phrase that begins with a capital."""
-    words = name.replace("_", " ").replace(".", ": ")
+    r"""A name such as `error_a_to_b` as a phrase that begins with a capital: "Error A to B"."""
+    words = " ".join(WORDS.get(word, word) for word in name.replace(".", ": ").replace("_", " ").split(" "))
 
     return words[:1].upper() + words[1:]
 

@@ -77,7 +77,11 @@ class SweepReport:
         parts = [
             (
                 "All jobs",
-                table("Jobs", [in_words(c) for c in columns], [[r.get(c) for c in columns] for r in rows]),
+                table(
+                    "Jobs",
+                    [c if c in varied else in_words(c) for c in columns],
+                    [[r.get(c) for c in columns] for r in rows],
+                ),
             )
         ]
 
@@ -113,10 +117,11 @@ class SweepReport:
 
         places, labels = _places([value for value, _ in done])
         figure = Figure(figsize=(4.2 * min(len(names), 3), 3.1 * -(-len(names) // 3)), layout="constrained")
-        axes = figure.subplots(-(-len(names) // 3), min(len(names), 3), squeeze=False).flat
+        axes = figure.subplots(-(-len(names) // 3), min(len(names), 3), squeeze=False).flatten()
 
         for axis, name in zip(axes, names, strict=False):
             values = [objective(metrics, name) for _, metrics in done]
+            known = [value for value in values if value < float("inf")]
 
             for verdict in VERDICTS:
                 at = [k for k, (_, metrics) in enumerate(done) if metrics["verdict"] == verdict]
@@ -128,15 +133,17 @@ class SweepReport:
                     label=verdict.replace("_", " ") if at else None,
                 )
 
-            if labels:
+            if not labels:
+                axis.locator_params(axis="x", nbins=5)
+            else:
                 axis.set_xticks(range(len(labels)), labels, rotation=30 if max(map(len, labels)) > 6 else 0)
 
-            if name.startswith(("error", "true_error")) and min(values) > 0:
+            if name.startswith(("error", "true_error")) and 0 < 10 * min(known) < max(known):
                 axis.set_yscale("log")
 
             axis.set(xlabel=key, title=in_words(name))
 
-        for axis in list(axes)[len(names) :]:
+        for axis in axes[len(names) :]:
             axis.remove()
 
         figure.legend(*_legend(figure), loc="outside lower center", ncols=3, frameon=False)
@@ -168,11 +175,16 @@ def _row(job: Job, varied: Sequence[str]) -> dict[str, Any]:
     }
     told = {"error": job.error} if job.error else {}
 
-    return (
-        {"job": job.folder.name, "status": job.status, **{key: job.overrides.get(key, "") for key in varied}}
-        | numbers
-        | told
-    )
+    settings = {key: _value(job.overrides.get(key, "")) for key in varied}
+
+    return {"job": job.folder.name, "status": job.status} | settings | numbers | told
+
+
+def _value(text: str) -> str | float:
+    try:
+        return float(text) if "." in text else int(text)
+    except ValueError:
+        return text
 
 
 def _headline(jobs: Sequence[Job]) -> str:

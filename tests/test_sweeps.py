@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browser import Browser
 from test_conf import composed
 from test_program import METRICS, ROOT, TINY, pictures, program, weights
 from test_report import read
@@ -257,3 +258,17 @@ def test_the_sweep_of_weights_and_biases_sets_what_there_is(tmp_path: Path) -> N
     composed(tmp_path, *fixed, *(f"{key}={value}" for key, value in examples.items()))
     assert (ROOT / told["program"]).is_file()
     assert told["metric"]["name"].removeprefix("final/") in METRICS
+
+
+@pytest.mark.slow
+def test_the_report_of_a_sweep_opens_in_a_browser_by_itself(sweep: Path, tmp_path: Path) -> None:
+    output = tmp_path / "gathered"
+    output.mkdir()
+    SweepReport(str(sweep), ["error_a_to_b", "error_b_to_a"])(output)
+    with Browser() as browser:
+        for width in (1280, 390):
+            browser.open(output / "report.html", width=width)
+            assert browser.run("document.documentElement.scrollWidth <= window.innerWidth")
+            assert browser.run("document.querySelectorAll('img').length") == 1
+        assert browser.errors == []
+        assert {request.split(":")[0] for request in browser.requests} <= {"file", "data"}
