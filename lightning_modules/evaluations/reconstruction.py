@@ -39,6 +39,8 @@ class FewNeurons:
         counts: Numbers of neurons.
         choices: Random choices of each number.
         shown: Numbers of neurons in the figure of the inputs.
+        tolerance: The least number of neurons is that from which inputs, outputs and all neurons of the layers
+            follow within so much of their spread, by the estimate that comes with the map.
         samples: Probe inputs that the regression learns from, the first ones in their random order.
         seed: Of the choices.
     """
@@ -49,6 +51,7 @@ class FewNeurons:
         counts: Sequence[int] = (1, 2, 3, 4, 5, 6),
         choices: int = 12,
         shown: Sequence[int] = (1, 2, 3, 5),
+        tolerance: float = 0.01,
         samples: int = 400,
         seed: int = 0,
     ) -> None:
@@ -58,7 +61,7 @@ class FewNeurons:
             )
 
         self.layers, self.counts, self.choices = list(layers), list(counts), choices
-        self.shown, self.samples, self.seed = list(shown), samples, seed
+        self.shown, self.tolerance, self.samples, self.seed = list(shown), tolerance, samples, seed
 
     def __call__(self, pair: NetworkPair, views: Views, matching: Matched) -> Finding:
         r"""Evaluates A as it is, and the last comparison, at the held-out inputs of `views`."""
@@ -74,15 +77,13 @@ class FewNeurons:
             drawn.append(self._at_random(known, held_out, count))
 
         best, random = torch.tensor(chosen), torch.tensor(drawn)  # (c, 3), (c, r, 3)
-        least = equiv.select_neurons(pool)
-        errors = held_out.predicted(known.from_neurons(least), least).errors(held_out)
+        enough = [maps[k][0].error.high < self.tolerance / math.sqrt(len(TARGETS)) for k in self.counts]
+        least = enough.index(True) if any(enough) else len(enough) - 1
         usual = random.max(dim=2).values.nanmedian(dim=1).values
         metrics = {
             **true_errors(match, *fresh(pair, views, match)),
-            "neurons_used": len(least),
-            "input_error": errors[0],
-            "output_error": errors[1],
-            "neuron_error": errors[2],
+            "neurons_used": self.counts[least],
+            **dict(zip(("input_error", "output_error", "neuron_error"), chosen[least], strict=True)),
             "error_by_neuron_count": self._by_count(best.max(dim=1).values),
             "error_by_neuron_count_at_random": self._by_count(usual),
         }
