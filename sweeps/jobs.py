@@ -97,6 +97,14 @@ def job(folder: Path, config: Mapping[str, Any]) -> Iterator[Start]:
             (folder / CHECKPOINT).unlink(missing_ok=True)  # of other settings, and not to be resumed later
 
         (folder / SETTINGS).write_text(json.dumps(config, indent=1))
+        devices = config["trainer"].get("devices", 1)
+
+        if sweeping and isinstance(devices, int) and devices > 1:
+            raise ValueError(
+                f"'trainer.devices' should be 1 in a sweep, got {devices}: each further process would start the whole "
+                "sweep again; run the jobs at the same time instead, by launcher=joblib, say."
+            )
+
         yield start
     except Exception as error:
         log.info("the run failed", exc_info=True)  # for run.log; the terminal gets the sentence

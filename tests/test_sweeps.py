@@ -145,6 +145,11 @@ def test_a_job_that_fails_says_so_in_its_folder(tmp_path: Path, pictures: Path) 
     assert not (tmp_path / "metrics.json").exists()
 
 
+def test_a_job_of_a_sweep_is_one_process(tmp_path: Path) -> None:
+    with pytest.raises(JobFailed, match=r"'trainer\.devices'"):
+        run.run(sweeping(tmp_path, *QUICK, "trainer.devices=2", "trainer.strategy=ddp"))
+
+
 def test_a_finished_job_is_skipped_unless_its_settings_changed(tmp_path: Path, pictures: Path) -> None:
     chosen = (*QUICK, f"dataset.cache={pictures}")
     first = run.run(sweeping(tmp_path, *chosen))
