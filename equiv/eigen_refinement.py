@@ -20,7 +20,8 @@ __all__ = ["Refined", "refine"]
 FUNCTIONS = {1: 120, 2: 300, 3: 250}
 SAMPLES = 3
 STEPS = 8
-SETTLED = 1e-10
+# Mean square of the last step, the eigenfunctions' being 1.
+SETTLED = 1e-7
 # Most coefficients of S, equations for each of them, and entries of these that are held at a time.
 UNKNOWNS = 1200
 EQUATIONS = 12

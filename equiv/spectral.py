@@ -33,6 +33,8 @@ NEIGHBORS = 6
 TRIED, EQUALLY_GOOD = 4, 2.0
 # Registered clouds of one space are as near to each other as to themselves.
 MISFIT = 2.0
+# Before refinement, and in more than one dimension, the noise of eigenfunctions is of the order of that distance.
+APART = 3.0
 # Largest RMS error of lengths, and its largest 99th percentile, that noise leaves in an isometry.
 STRAIN, WORST = 0.1, 0.5
 # Anchors off the others' fit by this many of their median, and by this share of the eigenfunctions' size, are wrong.
@@ -86,7 +88,13 @@ def compare_spectral(
         return _nothing(a, b, "The intrinsic dimensions differ.", method, tolerance, confidence)
 
     known, rejected = _without_outliers(*sides, known, seed)
-    matrices, count = register_eigenspaces(*sides, known, seed)
+    matrices, apart, count = register_eigenspaces(*sides, known, seed)
+
+    if m > 1 and not apart <= APART:
+        reason = f"The eigenfunctions of the two sides lie {apart:.1f} times as far apart as samples do."
+
+        return _nothing(a, b, reason, method, tolerance, confidence)
+
     ends = None if known is None else (sides[0].coordinates[known[:, 0]], sides[1].coordinates[known[:, 1]])
     refined, count = _best(*sides, matrices, count, ends)
     there, back, image = _learned(*sides, refined)
