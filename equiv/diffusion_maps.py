@@ -149,7 +149,7 @@ class DiffusionMaps:
     def _solve(self, kernel: DenseKernel | SparseKernel) -> None:
         w, root = self._normalisation.conjugate, self._normalisation.degree.sqrt()
         trivial = root / root.norm()
-        mu, vectors = leading_eigenpairs(
+        mu, vectors, products = leading_eigenpairs(
             lambda rows: w * kernel.product(w * rows),
             kernel.preconditioner(w, trivial),
             trivial,
@@ -163,11 +163,9 @@ class DiffusionMaps:
             )
 
         # One more step of the walk is the Nystrom formula at the samples: coordinates and `transform` agree
-        # exactly.
+        # exactly. P psi = (S v) / root for psi = v / root.
         functions = vectors[1:] / root / mu[1:, None]
-        coordinates = kernel.product(self._normalisation.density * functions) * (
-            self._normalisation.density / root.square()
-        )
+        coordinates = products[1:] / root / mu[1:, None]
         sign = coordinates.gather(1, coordinates.abs().argmax(dim=1, keepdim=True)).sign()
         scale = sign * coordinates.square().mean(dim=1, keepdim=True).rsqrt()
         self._functions = (scale * functions).T.contiguous()

@@ -34,7 +34,7 @@ def leading_eigenpairs(
     tolerance: float = 1e-8,
     max_steps: int = 300,
     seed: int = 0,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     r"""The largest eigenvalues of a symmetric operator with spectrum in `[-1, 1]`, and their eigenvectors.
 
     Arguments:
@@ -49,7 +49,8 @@ def leading_eigenpairs(
         seed: Of the random vectors to begin with.
 
     Returns:
-        Eigenvalues, descending, shape `(count,)`, and orthonormal eigenvectors as rows, shape `(count, n)`.
+        Eigenvalues, descending, shape `(count,)`, orthonormal eigenvectors as rows, shape `(count, n)`, and the
+        operator's products with these, shape `(count, n)`.
 
     Raises:
         ValueError: If the residuals do not fall below the tolerance.
@@ -72,13 +73,14 @@ def leading_eigenpairs(
         values, small = torch.linalg.eigh(projected[:size, :size])  # reads the lower triangle
         values, small = values.flip(0), small.T.flip(0)
         vectors = small[:count] @ basis[:size]
-        defect = small[:count] @ image[:size] - values[:count, None] * vectors
+        products = small[:count] @ image[:size]
+        defect = products - values[:count, None] * vectors
         residuals = torch.linalg.vector_norm(defect, dim=1)
         unfinished = residuals > tolerance * (1 - values[:count]) + 1e-14 * n**0.5
         worst = residuals.max().item()
 
         if size >= n or not unfinished.any():
-            return values[:count], vectors
+            return values[:count], vectors, products
 
         if size + block > capacity and capacity < n:
             keep = 3 * block

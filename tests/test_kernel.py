@@ -27,12 +27,13 @@ def test_eigenpairs_equal_dense_algebra(n: int) -> None:
     factors = normalise(lambda rows: rows @ kernel, torch.ones(len(kernel)).double(), 1.0)
     w, root = factors.conjugate, factors.degree.sqrt()
     symmetric = w[:, None] * kernel * w
-    mu, vectors = leading_eigenpairs(
+    mu, vectors, products = leading_eigenpairs(
         lambda v: v @ symmetric, dense_preconditioner(kernel, w), root / root.norm(), 8
     )
     expected = torch.linalg.eigvalsh(symmetric).flip(0)[:8]
     assert torch.allclose(mu, expected, rtol=0, atol=1e-12)
     assert torch.allclose(vectors @ vectors.T, torch.eye(8).double(), atol=1e-10)
+    assert torch.allclose(products, vectors @ symmetric, atol=1e-12)
     assert (vectors @ symmetric - mu[:, None] * vectors).norm(dim=1).max() < 1e-8
 
 
