@@ -47,37 +47,38 @@ def pair_distances(a: MetricPoints, b: MetricPoints, max_normal: float | None = 
     if a.frames is None or b.frames is None:
         return _euclidean(a, b)
 
-    total = a.values.new_zeros(len(a), len(b))
-    tangent = None
+    total, tangent = None, None
 
     for points, others, turned in ((a, b, False), (b, a, True)):
-        own = torch.zeros_like(total)
+        own = None
 
         for part, weight in _squares(points, others, turned):
-            total.add_(part)
-
             if max_normal is not None:
-                own.addcmul_(part.detach(), weight)
+                own = part.detach() * weight if own is None else own.addcmul_(part.detach(), weight)
+            total = part if total is None else total.add_(part)
 
-        if max_normal is not None:
+        if own is not None:
             assert points.frames is not None
             if not bool(points.frames.tested.all()):
                 tested = points.frames.tested if turned else points.frames.tested[:, None]
                 own.masked_fill_(~tested, torch.inf)
             tangent = own if tangent is None else torch.minimum(tangent, own)
 
+    assert total is not None
+
     if max_normal is not None and tangent is not None:
-        bound = _euclidean(a, b).detach().mul_(1 - max_normal).sub_(_rounding(a, b))
-        total.masked_fill_(tangent < bound, torch.inf)
+        total.masked_fill_(tangent < _normal_bound(a, b, 1 - max_normal), torch.inf)
 
     return total.mul_(0.5)
 
 
-def _rounding(a: MetricPoints, b: MetricPoints) -> Tensor:
-    r"""Squared differences below this have no direction: the samples' own rounding."""
-    return 1e-14 * (
-        a.values.detach().square().sum(dim=1).amax() + b.values.detach().square().sum(dim=1).amax()
-    )
+def _normal_bound(a: MetricPoints, b: MetricPoints, share: float) -> Tensor:
+    r"""`share` of the squared differences, less the samples' own rounding: below it they have no direction."""
+    y, z = a.values.detach(), b.values.detach()
+    square_y, square_z = share * y.square().sum(dim=1), share * z.square().sum(dim=1)
+    rounding = 1e-14 / share * (square_y.amax() + square_z.amax())
+
+    return torch.addmm(square_z - rounding, y, z.T, alpha=-2 * share).add_(square_y[:, None])
 
 
 def _tested(points: MetricPoints, turned: bool) -> Tensor:
