@@ -7,6 +7,7 @@ from torch import Tensor
 
 from equiv import neighbors, normal_equations
 from equiv.frames import split_frames
+from equiv.metric_points import neuron_weights
 from equiv.neighbors import neighbor_graph
 from equiv.normal_equations import BlockPattern, BlockSystem
 from equiv.periods import find_lattice, reduce_lattice
@@ -18,6 +19,19 @@ def cloud(n: int, seed: int = 1) -> tuple[Tensor, Tensor, Tensor]:
     assert obs.frames is not None
     basis, scale, _ = split_frames(obs.frames)
     return obs.values, basis, scale
+
+
+def test_copies_of_a_neuron_share_its_weight() -> None:
+    generator = torch.Generator().manual_seed(0)
+    values = torch.randn(50, 3, generator=generator, dtype=torch.float64)
+    first, second, third = values.T
+    near = second + 1e-3 * third
+    neurons = torch.stack([first, second, -5 * first + 2, 0 * first + 7, near, first.float().double()], dim=1)
+    spread = neurons.std(dim=0, correction=0)
+    # Three of the first (mirrored and shifted, rounded to single precision), one of each other, one dead.
+    expected = torch.tensor([3.0, 1.0, 3.0, torch.inf, 1.0, 3.0], dtype=torch.float64).rsqrt() / spread
+    expected[3] = 0
+    torch.testing.assert_close(neuron_weights(neurons), expected)
 
 
 def test_neighbours_are_those_of_brute_force() -> None:
