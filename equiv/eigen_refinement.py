@@ -22,6 +22,8 @@ SAMPLES = 3
 STEPS = 8
 # Mean square of the last step, the eigenfunctions' being 1.
 SETTLED = 1e-7
+# And of the third and later steps, where there is no isometry to be found.
+DIVERGED = 1e-2
 # Most coefficients of S, equations for each of them, and entries of these that are held at a time.
 UNKNOWNS = 1200
 EQUATIONS = 12
@@ -91,7 +93,7 @@ def refine(a: EigenSide, b: EigenSide, matrix: Tensor, anchors: tuple[Tensor, Te
     size = values.shape[1] * k
     block = max(1, ENTRIES // (size * (k * (k + 1) // 2 + k)))
 
-    for _ in range(STEPS):
+    for step in range(STEPS):
         gram, goal = torch.zeros(size, size, dtype=torch.float64), torch.zeros(size, dtype=torch.float64)
 
         for rows in torch.arange(len(points)).split(block):
@@ -111,7 +113,9 @@ def refine(a: EigenSide, b: EigenSide, matrix: Tensor, anchors: tuple[Tensor, Te
         change = torch.linalg.solve(gram + ridge, goal).reshape(coefficients.shape)
         coefficients = coefficients + change
 
-        if (values @ change).square().mean() < SETTLED:
+        moved = (values @ change).square().mean().item()
+
+        if moved < SETTLED or (step > 1 and not moved < DIVERGED):
             break
 
     found = Refined(matrix, SmoothFit(basis, coefficients), 0.0, 0.0, 0.0)

@@ -37,6 +37,8 @@ MISFIT = 2.0
 APART = 3.0
 # Largest RMS error of lengths, and its largest 99th percentile, that noise leaves in an isometry.
 STRAIN, WORST = 0.1, 0.5
+# Where Gauss-Newton diverges there is no isometry near.
+HOPELESS = 2.0
 # Anchors off the others' fit by this many of their median, and by this share of the eigenfunctions' size, are wrong.
 OUTLIER, FLOOR = 5.0, 0.3
 # Error of T per RMS error of lengths, along a curve (where it adds up) and in more dimensions, and the factors about
@@ -97,6 +99,12 @@ def compare_spectral(
 
     ends = None if known is None else (sides[0].coordinates[known[:, 0]], sides[1].coordinates[known[:, 1]])
     refined, count = _best(*sides, matrices, count, ends)
+
+    if not refined.strain <= WORST:
+        reason = f"The refined map is off an isometry by {refined.strain:.0%} of lengths."
+
+        return _nothing(a, b, reason, method, tolerance, confidence)
+
     there, back, image = _learned(*sides, refined)
     a_to_b, b_to_a = _error(refined, there, m), _error(refined, back, m)
     misfit = _misfit(image, sides[1].coordinates)
@@ -203,7 +211,14 @@ def _best(
     a: EigenSide, b: EigenSide, matrices: list[Tensor], count: float, ends: tuple[Tensor, Tensor] | None
 ) -> tuple[Refined, float]:
     r"""The refinement that comes nearest to an isometry, and how many come as near; anchors hold all of them."""
-    tried = [refine(a, b, matrix, ends) for matrix in matrices[: TRIED if math.isfinite(count) else 1]]
+    tried: list[Refined] = []
+
+    for matrix in matrices[: TRIED if math.isfinite(count) else 1]:
+        tried.append(refine(a, b, matrix, ends))
+
+        if not tried[-1].strain <= HOPELESS:
+            break
+
     tried.sort(key=lambda each: each.strain)
     as_good = sum(each.strain <= EQUALLY_GOOD * tried[0].strain for each in tried)
 
