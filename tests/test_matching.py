@@ -176,6 +176,19 @@ def test_it_compares_at_the_chosen_epochs_and_at_the_end_and_logs_it(tmp_path: P
     assert told <= set(logged.splitlines()[0].split(","))
 
 
+def test_it_tells_how_far_it_is(tmp_path: Path) -> None:
+    told: list[tuple[int, int, str]] = []
+    fitted(
+        [matching(circles(), every_n_epochs=2, progress=lambda *step: told.append(step))], tmp_path, epochs=3
+    )
+    assert told == [(k, 4, "matching") for k in (0, 1, 2, 2, 3, 4)]  # two comparisons of two steps each
+
+
+def test_where_another_process_trained_the_error_names_the_strategy() -> None:
+    with pytest.raises(ValueError, match=r"'trainer\.strategy'"):
+        _ = matching(circles()).last
+
+
 def test_before_the_end_a_sample_of_the_inputs_with_the_anchors_is_compared(tmp_path: Path) -> None:
     sides = circles()
     callback = matching(sides, every_n_epochs=1, sample=200)
