@@ -102,8 +102,13 @@ def paragraphs(text: str) -> str:
     return "".join(f"<p>{escape(' '.join(part.split()))}</p>" for part in text.split("\n\n") if part.strip())
 
 
-def table(caption: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    r"""A table under its name; the first column heads its rows, columns of numbers are set to the right."""
+def table(
+    caption: str, header: Sequence[str], rows: Sequence[Sequence[object]], *, named: bool = True
+) -> str:
+    r"""A table; the first column heads its rows, columns of numbers are set to the right.
+
+    Its name stands above it, or is only told by a screen reader where `named` is False.
+    """
     columns = list(zip(*rows, strict=True))[1:]
     place = [' class="n"' if all(isinstance(x, int | float | None) for x in each) else "" for each in columns]
     head = "".join(
@@ -117,8 +122,10 @@ def table(caption: str, header: Sequence[str], rows: Sequence[Sequence[object]])
 
     name, content = escape(caption), f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody>"
 
+    shown = f'<p class="note">{name}</p>' if named else ""
+
     return (
-        f'<p class="note">{name}</p><div class="wide" tabindex="0" role="region" aria-label="{name}">'
+        f'{shown}<div class="wide" tabindex="0" role="region" aria-label="{name}">'
         f'<table aria-label="{name}">{content}</table></div>'
     )
 

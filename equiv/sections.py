@@ -71,7 +71,7 @@ def section_html(section: Section) -> str:
     if section.table:
         header = list(section.table[0])
         rows = [[row.get(column) for column in header] for row in section.table]
-        block = table(section.title, header, rows)
+        block = table(section.title, header, rows, named=False)
         few = section.figure is None or len(rows) <= 8
         parts.append(
             block if few else f"<details><summary>The numbers behind the figure</summary>{block}</details>"
