@@ -115,7 +115,7 @@ def _compared(
 
     verdict, sentence = decide(a_to_b, b_to_a, tolerance, confidence=confidence, blocking=blocking)
 
-    if registration.relation in (Relation.NONE, Relation.A_ONTO_B, Relation.B_ONTO_A):
+    if not blocking and registration.relation in (Relation.NONE, Relation.A_ONTO_B, Relation.B_ONTO_A):
         sentence += f" Why: {registration.reason}."
 
     if registration.symmetries > 1:
