@@ -105,6 +105,7 @@ def test_equivalent_from_then_on(verdicts: list[str], first: int | None) -> None
     ],
 )
 def test_other_networks_and_spaces_do_as_well(tmp_path: Path, override: str) -> None:
-    metrics = metrics_of(tmp_path, "scalar_monotone", override)
+    # After two epochs an output may still fold, and then it is not equivalent to one that does not.
+    metrics = metrics_of(tmp_path, "scalar_monotone", "trainer.max_epochs=40", override)
     assert metrics["verdict"] == "equivalent"
     assert metrics["true_error_a_to_b"] < 0.01
