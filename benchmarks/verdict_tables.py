@@ -147,7 +147,8 @@ def tables(records: list[Record]) -> tuple[str, list[Record]]:
         )
         known = _bounded(chosen)
         held = sum(low <= error <= high for (_, low, high), error in known)
-        width = statistics.median((high - low) / max(error, 1e-300) for (_, low, high), error in known)
+        widths = [(high - low) / max(error, 1e-300) for (_, low, high), error in known]
+        width = statistics.median(widths) if widths else None
         seconds = statistics.median(r["seconds"] for r in chosen)
         families = {
             family: dict(collections.Counter(outcome(r) for r in chosen if r["family"] == family))
@@ -170,7 +171,7 @@ def tables(records: list[Record]) -> tuple[str, list[Record]]:
         lines.append(
             f"| {kind} | {samples} | {len(chosen)} | {near} | {_percent(count['right'], clear)} "
             f"| {_percent(hesitant, clear)} | {count['wrong']} | {count['FALSE EQUIVALENT']} of {others} "
-            f"| {_percent(held, len(known))} of {len(known)} | {width:.2f} | {seconds:.1f} |"
+            f"| {_percent(held, len(known))} of {len(known)} | {'none' if width is None else f'{width:.2f}'} | {seconds:.1f} |"
         )
 
         if kind != "unpaired":
