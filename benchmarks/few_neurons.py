@@ -80,6 +80,7 @@ def measured(seed: int, samples: int, kind: str) -> list[dict[str, Any]]:
 def report(records: list[dict[str, Any]]) -> None:
     r"""Prints the table, and writes it beside the records and as a figure."""
     networks = len({r["seed"] for r in records})
+    kinds = [kind for kind in KINDS if any(r["kind"] == kind for r in records)]
     lines = [
         "# Everything from few neurons",
         "",
@@ -87,14 +88,14 @@ def report(records: list[dict[str, Any]]) -> None:
         "the *second* hidden layer: both inputs and all 64 hidden activations; RMS error on 20,000 fresh inputs over",
         "the RMS spread, in percent: median (largest) over the networks. Mark: 1 at 2m + 1 = 5 neurons.",
         "",
-        "| neurons | chosen | random |",
-        "|---|---|---|",
+        f"| neurons | {' | '.join(kinds)} |",
+        "|---|" + "---|" * len(kinds),
     ]
 
     for k in range(1, 11):
         cells = []
 
-        for kind in KINDS:
+        for kind in kinds:
             errors = [100 * r["error"] for r in records if r["neurons"] == k and r["kind"] == kind]
             cells.append(f"{statistics.median(errors):.2g} ({max(errors):.2g})")
 
@@ -104,20 +105,22 @@ def report(records: list[dict[str, Any]]) -> None:
     lines += ["", f"Bounds at 95 % cover the error in {sum(hits)} of {len(hits)}.", ""]
     print("\n".join(lines))
     RESULTS.with_suffix(".md").write_text("\n".join(lines))
-    draw(records)
+    draw(records, kinds)
 
 
-def draw(records: list[dict[str, Any]]) -> None:
+def draw(records: list[dict[str, Any]], kinds: list[str]) -> None:
     r"""Error against the number of neurons: every network a line, their median a thick one."""
     import matplotlib
 
     matplotlib.use("agg")
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(1, 2, figsize=(8.5, 3.6), sharey=True, layout="constrained")
+    size = (4.25 * len(kinds), 3.6)
+    figure, grid = plt.subplots(1, len(kinds), figsize=size, sharey=True, squeeze=False, layout="constrained")
+    axes = grid[0]
     counts = range(1, 11)
 
-    for axis, kind, color in zip(axes, KINDS, ("#0072b2", "#d55e00"), strict=True):
+    for axis, kind, color in zip(axes, kinds, ("#0072b2", "#d55e00"), strict=False):
         by_network = [
             [
                 r["error"]
