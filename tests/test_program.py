@@ -155,3 +155,12 @@ def test_a_sweep_leaves_a_run_of_weights_and_biases_in_each_folder(tmp_path: Pat
 def test_the_negative_controls_are_not_equivalent(tmp_path: Path, pictures: Path, relation: str) -> None:
     tiny(tmp_path, pictures, f"relation={relation}", "logger=none", experiment="horse_negative")
     assert json.loads((tmp_path / "metrics.json").read_text())["verdict"] != "equivalent"
+
+
+@pytest.mark.slow
+def test_pictures_are_reconstructed_from_few_neurons(tmp_path: Path, pictures: Path) -> None:
+    few = ("evaluation.choices=2", "evaluation.counts=[1,2,3,5]", "logger=none")
+    tiny(tmp_path, pictures, *few, experiment="reconstruction_horse")
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert list(metrics["error_by_neuron_count"]) == ["1", "2", "3", "5"]
+    assert (tmp_path / "figures" / "inputs.png").is_file()

@@ -109,6 +109,10 @@ class HorseViews:
             self._views = self._make(progress)
         return self
 
+    #: Pictures are rendered for the angles that were asked for, and no others.
+    inputs_at = None
+    targets_at = None
+
     @property
     def views(self) -> Views:
         """Everything that the two cameras saw; the first use renders, or reads the cache."""
