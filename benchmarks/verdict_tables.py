@@ -120,6 +120,10 @@ def _percent(part: int, whole: int) -> str:
     return f"{100 * part / whole:.1f} %" if whole else "none"
 
 
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.2f}"
+
+
 def tables(records: list[Record]) -> tuple[str, list[Record]]:
     r"""Markdown, and the same figures for JSON."""
     lines = [
@@ -128,7 +132,7 @@ def tables(records: list[Record]) -> tuple[str, list[Record]]:
         'Marks: 98 % right at n = 1500 and 90 % at n = 300 (the rest inconclusive), no false "equivalent", at most '
         "2 % inconclusive at n = 1500; paired bounds cover 93 % with a median width of at most the error, unpaired "
         "90 % with at most three times the error. Pairs whose true error is within a factor 1.5 of the tolerance "
-        "(5 %) are counted apart.",
+        "(5 %) are counted apart. The marks ask for 500 pairs a row; `pairs` says how many have been run.",
         "",
         '| kind | n | pairs | apart | right | inconclusive | wrong | false "equivalent" of not equivalent '
         "| bounds hold | width over error | CPU seconds |",
@@ -171,7 +175,7 @@ def tables(records: list[Record]) -> tuple[str, list[Record]]:
         lines.append(
             f"| {kind} | {samples} | {len(chosen)} | {near} | {_percent(count['right'], clear)} "
             f"| {_percent(hesitant, clear)} | {count['wrong']} | {count['FALSE EQUIVALENT']} of {others} "
-            f"| {_percent(held, len(known))} of {len(known)} | {'none' if width is None else f'{width:.2f}'} | {seconds:.1f} |"
+            f"| {_percent(held, len(known))} of {len(known)} | {_number(width)} | {seconds:.1f} |"
         )
 
         if kind != "unpaired":
