@@ -14,7 +14,6 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from hydra.types import RunMode
 from omegaconf import OmegaConf
-from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 __all__ = ["ERROR", "METRICS", "Job", "JobFailed", "Start", "job", "objective", "read_job", "read_jobs"]
 
@@ -78,6 +77,8 @@ def job(folder: Path, config: Mapping[str, Any]) -> Iterator[Start]:
         folder: Of the job.
         config: Its resolved settings.
     """
+    from pytorch_lightning.utilities.rank_zero import rank_zero_only  # late: a sweep's display does without
+
     if getattr(rank_zero_only, "rank", 0):  # the first of several processes that train together tells for all
         yield Start(False)
         return

@@ -1,0 +1,74 @@
+r"""One display for everything that takes long; without Lightning, whose import a sweep's display would wait for."""
+
+import sys
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+__all__ = ["Lines"]
+
+
+class Lines:
+    r"""A line with a bar for each long piece of work; nothing at all where the output is no terminal.
+
+    Call it as `display(done, total, label)`; a label that was not seen before opens a line. Use as a context
+    manager, so that the terminal is given back.
+
+    Arguments:
+        quiet: Say nothing at all: for a job of a sweep, of which the sweep's own display tells.
+    """
+
+    def __init__(self, quiet: bool = False) -> None:
+        console = Console(file=sys.stderr)
+        self.quiet = quiet
+        self._shown = Progress(
+            TextColumn("{task.description:<28}"),
+            BarColumn(bar_width=40),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=quiet or not console.is_terminal,
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Self:
+        self._shown.start()
+
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._shown.stop()
+
+    def __call__(self, done: int, total: int, label: str) -> None:
+        if label not in self._tasks:
+            self._tasks[label] = self._shown.add_task(label, total=total)
+
+        self._shown.update(self._tasks[label], completed=done, total=total)
+
+    def note(self, text: str) -> None:
+        r"""Prints what is to stay, above the display, which goes on."""
+        if self._shown.disable:
+            print(text, flush=True)
+        else:
+            self._shown.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def say(self, text: str) -> None:
+        r"""Prints what is to stay, below the display, which ends."""
+        self._shown.stop()
+
+        if not self.quiet:
+            print(text)
