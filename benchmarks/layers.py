@@ -151,8 +151,8 @@ def main() -> None:
             "# The same layer in another network",
             "",
             f"{NETWORKS} networks trained on scikit-learn's digits ({accuracy:.1%} right on fresh digits), "
-            f"{len(records)} pairs, {count} layers to find; chance: {1 / (HIDDEN + 1):.1%}. Values alone: nothing gives "
-            "frames of the space of digits.",
+            f"{len(records)} pairs, {count} layers to find; chance: {1 / (HIDDEN + 1):.1%}. Values alone: nothing "
+            "gives frames of the space of digits.",
             "",
             "| measure | layers found |",
             "|---|---|",
