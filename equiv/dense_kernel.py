@@ -38,7 +38,7 @@ class DenseKernel:
 
     def product(self, rows: Tensor) -> Tensor:
         r"""Rows times K, `(b, n) -> (b, n)`."""
-        return rows @ self.matrix
+        return rows @ self.matrix.T  # symmetric; read along its rows
 
     def components(self) -> Tensor:
         r"""Labels of the connected components, shape `(n,)`, int64."""

@@ -15,7 +15,7 @@ References:
     | https://arxiv.org/abs/2007.05646
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -27,9 +27,31 @@ __all__ = ["MAX_NORMAL", "all_distances", "mahalanobis", "normal_share", "pair_d
 
 # Pairs are worked off in square tiles of this side: the few buffers of a tile stay in the cache.
 TILE = 340
+# What a tile needs memory for, and the function that gives some of a name and shape.
+BUFFERS = ("total", "part", "tangent", "other tangent")
+Buffer = Callable[[str, int, int], Tensor | None]
 # Largest share of a squared difference that may be normal to the tangent space at either end of a trusted
 # pair.
 MAX_NORMAL = 0.5
+
+
+class _Buffers:
+    r"""Memory that one tile of pairs after another is worked off in: fresh memory costs more than the sums.
+
+    Arguments:
+        like: A tensor of the device and dtype wanted.
+        size: Entries of the largest tile.
+    """
+
+    def __init__(self, like: Tensor, size: int) -> None:
+        self._memory = like.new_empty(len(BUFFERS), size)
+
+    def __call__(self, name: str, n: int, q: int) -> Tensor:
+        return self._memory[BUFFERS.index(name), : n * q].view(n, q)
+
+
+def _fresh(name: str, n: int, q: int) -> None:
+    r"""No buffer: the result gets memory of its own, and gradients may flow."""
 
 
 def pair_distances(a: MetricPoints, b: MetricPoints, max_normal: float | None = None) -> Tensor:
@@ -44,41 +66,57 @@ def pair_distances(a: MetricPoints, b: MetricPoints, max_normal: float | None = 
     Returns:
         Squared distances, shape `(n, q)`, in squared input units (Euclidean: squared activation units).
     """
+    return _tile(a, b, max_normal, _fresh)
+
+
+def _tile(a: MetricPoints, b: MetricPoints, max_normal: float | None, buffer: Buffer) -> Tensor:
     if a.frames is None or b.frames is None:
         return _euclidean(a, b)
 
+    shape = len(a), len(b)
     total, tangent = None, None
 
     for points, others, turned in ((a, b, False), (b, a, True)):
+        assert points.frames is not None
         own = None
 
-        for part, weight in _squares(points, others, turned):
+        for k, scale in enumerate(points.frames.scale):
+            part = _square(points, others, k, turned, buffer("total" if total is None else "part", *shape))
+
             if max_normal is not None:
-                own = part.detach() * weight if own is None else own.addcmul_(part.detach(), weight)
+                weight = scale.square() if turned else scale.square()[:, None]
+                if own is None:
+                    out = buffer("tangent" if tangent is None else "other tangent", *shape)
+                    own = torch.mul(part.detach(), weight, out=out)
+                else:
+                    own.addcmul_(part.detach(), weight)
+
             total = part if total is None else total.add_(part)
 
         if own is not None:
-            assert points.frames is not None
             if not bool(points.frames.tested.all()):
-                tested = points.frames.tested if turned else points.frames.tested[:, None]
-                own.masked_fill_(~tested, torch.inf)
-            tangent = own if tangent is None else torch.minimum(tangent, own)
+                own.masked_fill_(~_tested(points, turned), torch.inf)
+            tangent = own if tangent is None else torch.minimum(tangent, own, out=own)
 
     assert total is not None
 
     if max_normal is not None and tangent is not None:
-        total.masked_fill_(tangent < _normal_bound(a, b, 1 - max_normal), torch.inf)
+        bound = _normal_bound(a, b, 1 - max_normal, buffer("part", *shape))
+        beyond = torch.lt(tangent, bound, out=bound)  # 1 or 0: several times faster than a mask
+        # Twice the largest number is infinite, twice nothing is nothing; 0 times infinity would be NaN.
+        largest = torch.finfo(beyond.dtype).max
+        total.add_(beyond, alpha=largest).add_(beyond, alpha=largest)
 
     return total.mul_(0.5)
 
 
-def _normal_bound(a: MetricPoints, b: MetricPoints, share: float) -> Tensor:
+def _normal_bound(a: MetricPoints, b: MetricPoints, share: float, out: Tensor | None) -> Tensor:
     r"""`share` of the squared differences, less the samples' own rounding: below it they have no direction."""
     y, z = a.values.detach(), b.values.detach()
     square_y, square_z = share * y.square().sum(dim=1), share * z.square().sum(dim=1)
     rounding = 1e-14 / share * (square_y.amax() + square_z.amax())
 
-    return torch.addmm(square_z - rounding, y, z.T, alpha=-2 * share).add_(square_y[:, None])
+    return torch.addmm(square_z - rounding, y, z.T, alpha=-2 * share, out=out).add_(square_y[:, None])
 
 
 def _tested(points: MetricPoints, turned: bool) -> Tensor:
@@ -93,23 +131,20 @@ def _euclidean(a: MetricPoints, b: MetricPoints) -> Tensor:
     return torch.addmm(square_b, a.values, b.values.T, alpha=-2).add_(square_a[:, None]).clamp_(min=0)
 
 
-def _squares(points: MetricPoints, others: MetricPoints, turned: bool) -> Iterator[tuple[Tensor, Tensor]]:
-    r"""The squared coordinates :math:`(L_i^\top (y_j - y_i))_k^2` at the ends i = `points`, one k after the other.
+def _square(points: MetricPoints, others: MetricPoints, k: int, turned: bool, out: Tensor | None) -> Tensor:
+    r"""The squared coordinates :math:`(L_i^\top (y_j - y_i))_k^2` at the ends i = `points`.
 
-    Each is of shape `(points, others)`, or its transpose if `turned`, and comes with the squared singular
-    values, by which it becomes that of the orthonormal basis.
+    Of shape `(points, others)`, or its transpose if `turned`. Times the squared singular values they become
+    those of the orthonormal basis.
     """
     assert points.frames is not None
+    whitening, offset = points.frames.whitening[k], points.frames.offset[k]
 
-    for whitening, offset, scale in zip(
-        points.frames.whitening, points.frames.offset, points.frames.scale, strict=True
-    ):
-        # The difference is taken before the square: no digits are lost where samples are close.
-        if turned:
-            yield torch.addmm(offset, others.values, whitening.T, beta=-1).square_(), scale.square()
-        else:
-            part = torch.addmm(offset[:, None], whitening, others.values.T, beta=-1)
-            yield part.square_(), scale.square()[:, None]
+    # The difference is taken before the square: no digits are lost where samples are close.
+    if turned:
+        return torch.addmm(offset, others.values, whitening.T, beta=-1, out=out).square_()
+
+    return torch.addmm(offset[:, None], whitening, others.values.T, beta=-1, out=out).square_()
 
 
 def tiles(n: int, side: int = TILE) -> list[slice]:
@@ -125,19 +160,19 @@ def all_distances(points: MetricPoints, max_normal: float | None = None) -> Tens
     Beside the result it needs a few buffers of `TILE` x `TILE`.
     """
     out = points.values.new_empty(len(points), len(points))
-
     blocks = [(rows, points.subset(rows)) for rows in tiles(len(points))]
+    buffer = _Buffers(points.values, max(len(some) for _, some in blocks) ** 2)
 
     for k, (rows, some) in enumerate(blocks):
         for columns, others in blocks[k:]:
-            tile = pair_distances(some, others, max_normal)
+            tile = _tile(some, others, max_normal, buffer)
 
             if rows == columns:  # the order of the sums must not show
-                tile = tile.triu(1)
-                tile = tile + tile.T
-
-            out[rows, columns] = tile
-            out[columns, rows] = tile.T
+                tile = tile.triu_(1)
+                torch.add(tile, tile.T, out=out[rows, columns])
+            else:
+                out[rows, columns] = tile
+                out[columns, rows] = tile.T
 
     return out
 
@@ -193,10 +228,11 @@ def mahalanobis(obs: Observations, other: Observations | None = None) -> Tensor:
 
     others = _checked_points(other, "other", points.centre)
     out = points.values.new_empty(len(points), len(others))
+    buffer = _Buffers(out, TILE**2)
 
     for rows in tiles(len(points)):
         for columns in tiles(len(others)):
-            out[rows, columns] = pair_distances(points.subset(rows), others.subset(columns))
+            out[rows, columns] = _tile(points.subset(rows), others.subset(columns), None, buffer)
 
     return out
 
@@ -224,9 +260,13 @@ def normal_share(obs: Observations, other: Observations | None = None) -> Tensor
     normal = torch.zeros_like(square)
 
     for points, others, turned in ((a, b, False), (b, a, True)):
-        tangent = sum(
-            (part.mul_(weight) for part, weight in _squares(points, others, turned)), torch.zeros(())
-        )
+        assert points.frames is not None
+        tangent = torch.zeros_like(square)
+
+        for k, scale in enumerate(points.frames.scale):
+            weight = scale.square() if turned else scale.square()[:, None]
+            tangent.addcmul_(_square(points, others, k, turned, None), weight)
+
         normal = torch.maximum(normal, (square - tangent) * _tested(points, turned))
 
     share = (normal / square.clamp(min=torch.finfo(square.dtype).tiny)).clamp_(0, 1)

@@ -123,6 +123,13 @@ def test_filtered_distances_drop_exactly_the_normal_pairs() -> None:
     torch.testing.assert_close(kept[both], mahalanobis(obs)[both], rtol=1e-12, atol=0)
 
 
+def test_a_difference_normal_at_both_ends_is_dropped_where_its_distance_is_zero() -> None:
+    values = torch.tensor([[0.0, 0.0], [0.0, 3.0], [4.0, 0.0]], dtype=torch.float64)
+    points = metric_points(values, torch.tensor([[1.0], [0.0]], dtype=torch.float64).expand(3, 2, 1))
+    expected = torch.tensor([[0, torch.inf, 16], [torch.inf, 0, 16], [16, 16, 0]], dtype=torch.float64)
+    assert torch.equal(all_distances(points, 0.5), expected)
+
+
 def test_refusals() -> None:
     obs = Observations(random(5, 3), random(5, 3, 2))
     with pytest.raises(ValueError, match="'obs' should have frames"):
