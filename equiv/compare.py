@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from equiv.checks import check_number, nearest_name
+from equiv.checks import check_integer, check_number, nearest_name
 from equiv.comparison import Comparison
 from equiv.observations import Observations
 from equiv.paired import compare_paired
@@ -18,6 +18,7 @@ from equiv.unpaired import compare_unpaired
 __all__ = ["METHODS", "compare"]
 
 METHODS = ("auto", "isometric", "diffusion_maps", "galerkin")
+PROBED = ("frames", "dimension", "burst_std", "batch_size")
 
 Side = nn.Module | Observations
 Frames = str | Tensor | Callable[..., Tensor] | dict[str, Any] | None
@@ -86,8 +87,11 @@ def compare(
         tolerance, "tolerance", 0.0, 1.0, "it is a share of the target's spread, such as 0.05"
     )
     confidence = check_number(confidence, "confidence", 0.0, 1.0, "take 0.95")
+    seed = check_integer(seed, "seed", 0)
     _check_method(method)
     _check_sides(a, b, inputs, inputs_b)
+    _check_probed("a", a, layers_a, neurons_a, frames_a)
+    _check_probed("b", b, layers_b, neurons_b, frames_b)
     paired = _is_paired(a, b, inputs_b, paired)
 
     observed_a = _observed(a, inputs, layers_a, neurons_a, frames_a)
@@ -142,6 +146,26 @@ def _check_sides(a: Side, b: Side, inputs: Any, inputs_b: Any) -> None:
             "'inputs' should be None where 'a' and 'b' are Observations, got inputs; leave them out, "
             "observations hold all that is compared."
         )
+
+
+def _check_probed(name: str, side: Side, layers: Any, neurons: Any, frames: Frames) -> None:
+    r"""What is said about probing has to be known, and is in vain where nothing is probed."""
+    if isinstance(frames, dict) and (unknown := [key for key in frames if key not in PROBED]):
+        raise ValueError(
+            f"'frames_{name}' should hold arguments of equiv.probe, {', '.join(map(repr, PROBED))}, got "
+            f"{unknown[0]!r}{nearest_name(str(unknown[0]), PROBED)}"
+        )
+
+    if not isinstance(side, Observations):
+        return
+
+    probed = isinstance(frames, str) and frames == "jacobian"  # what stands there when nothing is said
+    for argument, idle in (("layers", layers is None), ("neurons", neurons is None), ("frames", probed)):
+        if not idle:
+            raise ValueError(
+                f"'{argument}_{name}' should be left out where '{name}' is Observations, got one; it says how "
+                "to probe a network, observations are compared as they are."
+            )
 
 
 def _is_paired(a: Side, b: Side, inputs_b: Any, paired: bool | None) -> bool:

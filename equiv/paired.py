@@ -127,7 +127,7 @@ class _Side:
         }
         self.doubts: list[str] = []
 
-        if source_frames is not None and target_frames is not None:
+        if source_frames is not None and target_frames is not None and len(source) >= MIN_SAMPLES:
             some = _some(len(source), seed).to(source.device)
             found = determinacy(
                 source.values[some],
@@ -191,7 +191,8 @@ def _blocking(a: Observations, b: Observations) -> list[str]:
     reasons = []
 
     if len(a) < MIN_SAMPLES:
-        reasons.append(f"{len(a)} distinct samples are too few, at least {MIN_SAMPLES} are needed")
+        many = "distinct sample is" if len(a) == 1 else "distinct samples are"
+        reasons.append(f"{len(a)} {many} too few, at least {MIN_SAMPLES} are needed")
 
     if not any(neuron_weights(obs.values).any() for obs in (a, b)):
         reasons.append("all neurons on both sides are constant")

@@ -63,8 +63,8 @@ def probe(
 
     Raises:
         TypeError: If an argument is of the wrong kind.
-        ValueError: If shapes disagree, a layer does not exist, activations are not finite, or the samples of
-            a batch influence each other.
+        ValueError: If shapes disagree, the network fails on the inputs, a layer does not exist, activations
+            are not finite, or the samples of a batch influence each other.
 
     Example:
         >>> obs = probe(nn.Linear(2, 3), torch.zeros(5, 2))
@@ -89,7 +89,8 @@ def probe(
         check_integer(batch_size, "batch_size")
 
     with quiet(network):
-        width = batch_size or _affordable(read, given)
+        affordable = _affordable(read, given)
+        width = batch_size or affordable
         _check_independent(read, given, width)
         burst_size = None
 
@@ -161,6 +162,17 @@ def _affordable(read: Reader, given: Inputs) -> int:
     try:
         with torch.no_grad():
             read(_as_network(read, few))
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, IndexError) as error:  # what layers say of shapes and dtypes that they cannot take
+        kinds = ", ".join(
+            f"{str(t.dtype).removeprefix('torch.')} of shape ({', '.join(map(str, ('n', *t.shape[1:])))})"
+            for t in input_tensors(few)
+        )
+        raise ValueError(
+            f"'inputs' should be a batch that the network takes, got {kinds}, on which it fails ({error}); "
+            "give them the shape and dtype that it was trained on."
+        ) from error
     finally:
         for handle in handles:
             handle.remove()

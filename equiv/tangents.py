@@ -34,14 +34,19 @@ def neighbour_frames(inputs: Inputs, values: Tensor, dimension: int | None) -> T
         Frames, shape `(n, d, m)`, float64, in activation units per input unit.
 
     Raises:
-        ValueError: If there are fewer than m + 2 samples.
+        ValueError: If there are fewer than m + 2 samples, or m is larger than the inputs' number of entries.
     """
     x = torch.cat(
         [t.reshape(len(t), -1).double() for t in input_tensors(inputs) if t.is_floating_point()], dim=1
     )
     x, y = x - x.mean(dim=0), values.to(x.device).double()
+
+    if dimension is not None and dimension > x.shape[1]:
+        raise ValueError(
+            f"'dimension' should be at most the inputs' number of entries, {x.shape[1]}, got {dimension}; lower it."
+        )
+
     m = dimension or gap_dimension(_local_directions(x, _neighbours(x, 16))[1].square())
-    m = min(m, x.shape[1])
     quadratic = m * (m + 1) // 2
     k = int(PER_UNKNOWN * (m + quadratic)) + 2
 

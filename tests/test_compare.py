@@ -145,3 +145,37 @@ def test_a_network_is_equivalent_to_itself_and_to_its_copies() -> None:
     seen = equiv.Observations(single(inputs.float()).detach())
     found = equiv.compare(equiv.probe(network, inputs), seen, paired=True)
     assert found.verdict == "equivalent" and max(found.a_to_b.error.high, found.b_to_a.error.high) < 1e-5
+
+
+INPUTS = DOMAINS["square"].sample(30, seed=0)
+OBSERVED = observe(DOMAINS["square"], INPUTS, 5, 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "error", "words"),
+    [
+        (
+            (OBSERVED, OBSERVED),
+            {"layers_a": ["out"]},
+            ValueError,
+            "'layers_a' should be left out where 'a' is",
+        ),
+        (
+            (OBSERVED, OBSERVED),
+            {"neurons_b": [[0]]},
+            ValueError,
+            "'neurons_b' should be left out where 'b' is",
+        ),
+        ((OBSERVED, OBSERVED), {"frames_b": None}, ValueError, "'frames_b' should be left out where 'b' is"),
+        ((OBSERVED, OBSERVED), {"seed": "zero"}, TypeError, "'seed' should be an integer of at least 0"),
+        (
+            (Embedding(5, 1), Embedding(5, 2), INPUTS),
+            {"frames_a": {"dimensoin": 2}},
+            ValueError,
+            "'frames_a' should hold arguments of equiv.probe.*did you mean 'dimension'",
+        ),
+    ],
+)
+def test_arguments_that_would_be_in_vain_are_refused(arguments, options, error, words):
+    with pytest.raises(error, match=words):
+        equiv.compare(*arguments, paired=True, **options)

@@ -260,6 +260,12 @@ def test_weights_are_checked(weights: Tensor) -> None:
         GalerkinMaps(2).fit(sample("interval", 100, 4), weights)
 
 
+@pytest.mark.parametrize("n", range(10, 16))
+def test_as_few_samples_as_are_allowed_do(n: int) -> None:
+    rates = GalerkinMaps(3).fit(sample("square", n, 5)).eigenvalues_
+    assert rates.isfinite().all() and rates[0] == 0 and (rates.diff() >= 0).all()
+
+
 def test_bad_input_is_refused() -> None:
     obs = sample("square", 100, 4)
     with pytest.raises(TypeError, match=r"equiv\.Observations"):

@@ -179,6 +179,16 @@ def test_few_samples_are_inconclusive(n: int) -> None:
     assert compare_paired(Observations(_surface(x)), Observations(_other(x))).verdict == "inconclusive"
 
 
+@pytest.mark.parametrize("n", [1, 2, 30])
+@pytest.mark.parametrize("framed", [True, False])
+def test_samples_that_are_all_equal_are_inconclusive(n: int, framed: bool) -> None:
+    values = torch.ones(n, 3)
+    obs = Observations(values, torch.eye(3).expand(n, 3, 3) if framed else None)
+    found = compare_paired(obs, obs)
+
+    assert found.verdict == "inconclusive" and "1 distinct sample is too few" in found.sentence
+
+
 def test_without_frames_the_learning_curve_tells_a_fold_from_too_few_samples() -> None:
     x, many = _uniform(N, 1), _uniform(40, 8)
     fold = compare_paired(Observations(x.square()), Observations(_curve(x)))

@@ -386,6 +386,21 @@ X = random(8, 3)
             ValueError,
             r"\(n, \*input_shape, m\) = \(8, 3, m\)",
         ),
+        (
+            lambda: probe(GOOD, X, frames="neighbors", dimension=4),
+            ValueError,
+            "at most the inputs' number of entries, 3, got 4",
+        ),
+        (
+            lambda: probe(nn.Linear(3, 2), random(8, 2)),
+            ValueError,
+            r"'inputs' should be a batch that the network takes, got float64 of shape \(n, 2\).*cannot be mult",
+        ),
+        (
+            lambda: probe(nn.Embedding(3, 2), torch.full((4, 5), 7), frames=None, batch_size=2),
+            ValueError,
+            r"got int64 of shape \(n, 5\).*out of range",
+        ),
         (lambda: probe(GOOD, X, batch_size=0), ValueError, "'batch_size' should be an integer of at least 1"),
         (lambda: probe(Constant(lambda x: x / 0), X), ValueError, r"'network\(inputs\)' should be finite"),
         (lambda: probe(Constant(lambda x: x.sum(dim=0)), X), ValueError, "samples first, got shape"),
