@@ -67,6 +67,7 @@ def write_report(
         ValueError: If a picture strip's rows, labels and angles do not fit together.
     """
     name = title or "Comparison of two networks"
+    name = name[0].upper() + name[1:]
 
     for section in sections:
         if not isinstance(section, Section | PictureStrip):
@@ -180,10 +181,13 @@ def _determinacy(result: Comparison) -> str:
 
     for claim, error in (("A determines B", result.a_to_b.error), ("B determines A", result.b_to_a.error)):
         found = words[determines(Interval(*error), result.tolerance)]
-        rows.append([claim, found, *(percent(bound) for bound in error), percent(result.tolerance)])
+        rows.append([claim, found, *(percent(bound) for bound in error)])
 
-    header = ["Claim", "By its error", "Estimate", "Lower bound", "Upper bound", "Tolerance"]
-    caption = "Error of the transformation on fresh inputs over the spread of the target"
+    header = ["Claim", "By its error", "Estimate", "Lower bound", "Upper bound"]
+    caption = (
+        "Error of the transformation on fresh inputs over the spread of the target; "
+        f"tolerance {percent(result.tolerance)}"
+    )
     evidence = [[name, *both] for name, both in _by_suffix(result, "_a_to_b", "_b_to_a")]
     more = (
         table("Evidence for each direction", ["Quantity", "A to B", "B to A"], evidence) if evidence else ""

@@ -102,7 +102,7 @@ def decide(
     backward = determines(b_to_a, tolerance, doubts_b_to_a)
     errors = (
         f"error from A to B {_described(a_to_b)}, from B to A {_described(b_to_a)} of the target's spread, "
-        f"bounds at {confidence:.0%}, tolerance {_percent(tolerance)}"
+        f"bounds at {100 * confidence:g} %, tolerance {_percent(tolerance)}"
     )
 
     if blocking or forward is None or backward is None:

@@ -88,6 +88,15 @@ def test_loads_alone_and_fits(browser: Browser, horse: Path, width: int, scheme:
     assert (tmp_path / "page.png").stat().st_size > 50_000
 
 
+def test_a_phone_shows_the_bounds_without_scrolling(browser: Browser, horse: Path) -> None:
+    browser.open(horse, 390)
+    hidden = browser.run(
+        """[...document.querySelectorAll('.wide')].filter((one) => /Upper bound/.test(one.textContent))
+          .map((one) => one.scrollWidth - one.clientWidth)"""
+    )
+    assert len(hidden) == 1 and hidden[0] <= 0
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_stands_out_from_its_ground(browser: Browser, horse: Path, scheme: str) -> None:
     browser.open(horse, scheme=scheme)
