@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from equiv.checks import check_number
 from equiv.comparison import Comparison
+from equiv.local_frames import Probing, observe_pairs
 from equiv.observations import Observations
 from equiv.paired import compare_paired
-from equiv.probe import probe
 from equiv.verdict import Verdict
 
 __all__ = ["Classes", "equivalence_classes"]
@@ -69,9 +69,9 @@ def equivalence_classes(
         raise ValueError("'networks' should hold at least one network, got none; pass a list of modules.")
 
     check_number(tolerance, "tolerance", 0.0, 1.0, "it is a share of the target's spread, such as 0.05")
-    observed = [
-        _observed(network, inputs, _layers(layers, i, len(networks))) for i, network in enumerate(networks)
-    ]
+    observed, local = observe_pairs(
+        [_probing(network, inputs, _layers(layers, i, len(networks))) for i, network in enumerate(networks)]
+    )
     sizes = sorted({len(obs) for obs in observed})
 
     if len(sizes) > 1:
@@ -90,7 +90,13 @@ def equivalence_classes(
         found: dict[int, Comparison] = {}
 
         for label, representative in enumerate(representatives):
-            result = compare_paired(observed[representative], obs, tolerance=tolerance, seed=seed)
+            result = compare_paired(
+                observed[representative],
+                obs,
+                tolerance=tolerance,
+                seed=seed,
+                local=None if local is None else (local[representative], local[i]),
+            )
             comparisons[representative, i] = found[label] = result
 
             if result.verdict is Verdict.EQUIVALENT:
@@ -127,9 +133,9 @@ def _layers(layers: Any, i: int, count: int) -> Sequence[str] | None:
     return layers[i]
 
 
-def _observed(network: Any, inputs: Any, layers: Sequence[str] | None) -> Observations:
+def _probing(network: Any, inputs: Any, layers: Sequence[str] | None) -> Probing:
     if isinstance(network, Observations):
-        return network
+        return Probing(network)
 
     if not isinstance(network, nn.Module):
         raise TypeError(
@@ -139,4 +145,4 @@ def _observed(network: Any, inputs: Any, layers: Sequence[str] | None) -> Observ
     if inputs is None:
         raise ValueError("'inputs' should be given with modules, got None; pass the inputs of all networks.")
 
-    return probe(network, inputs, layers=layers)
+    return Probing(network, inputs, layers)

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from equiv.checks import check_integer, check_number, nearest_name
 from equiv.comparison import Comparison
+from equiv.local_frames import Probing, observe_alone, observe_pairs
 from equiv.observations import Observations
 from equiv.paired import compare_paired
-from equiv.probe import probe
 from equiv.unpaired import compare_unpaired
 
 __all__ = ["METHODS", "compare"]
@@ -94,13 +94,23 @@ def compare(
     _check_probed("b", b, layers_b, neurons_b, frames_b)
     paired = _is_paired(a, b, inputs_b, paired)
 
-    observed_a = _observed(a, inputs, layers_a, neurons_a, frames_a)
-    observed_b = _observed(b, inputs if inputs_b is None else inputs_b, layers_b, neurons_b, frames_b)
+    side_a = Probing(a, inputs, layers_a, neurons_a, frames_a)
+    side_b = Probing(b, inputs if inputs_b is None else inputs_b, layers_b, neurons_b, frames_b)
 
     if paired:
+        (observed_a, observed_b), local = observe_pairs([side_a, side_b])
         _check_paired(observed_a, observed_b, anchors)
 
-        return compare_paired(observed_a, observed_b, tolerance=tolerance, confidence=confidence, seed=seed)
+        return compare_paired(
+            observed_a,
+            observed_b,
+            tolerance=tolerance,
+            confidence=confidence,
+            seed=seed,
+            local=None if local is None else (local[0], local[1]),
+        )
+
+    observed_a, observed_b = observe_alone(side_a, "frames_a"), observe_alone(side_b, "frames_b")
 
     for name, observed in (("a", observed_a), ("b", observed_b)):
         if observed.frames is None:
@@ -182,21 +192,6 @@ def _is_paired(a: Side, b: Side, inputs_b: Any, paired: bool | None) -> bool:
         "'paired' should be said where observations are given, got None; equal length is no evidence. Pass "
         "paired=True if row i of both shows the same input, else paired=False."
     )
-
-
-def _observed(
-    side: Side,
-    inputs: Any,
-    layers: Sequence[str] | None,
-    neurons: Sequence[Tensor] | None,
-    frames: Frames,
-) -> Observations:
-    if isinstance(side, Observations):
-        return side
-
-    options = frames if isinstance(frames, dict) else {"frames": frames}
-
-    return probe(side, inputs, layers=layers, neurons=neurons, **options)
 
 
 def _check_paired(a: Observations, b: Observations, anchors: Any) -> None:

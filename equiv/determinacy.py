@@ -15,7 +15,7 @@ from torch import Tensor
 from equiv.frame_inverse import invert_frames, sensitivity_cut
 from equiv.pair_data import neuron_weights
 
-__all__ = ["Determinacy", "determinacy"]
+__all__ = ["Determinacy", "determinacy", "leaking"]
 
 FEW = 8  # fewer folded samples than this are no evidence of an open set
 EXCESS = 4.0  # B moves this many times farther than the frames at both ends say: not one sheet
@@ -104,9 +104,7 @@ def determinacy(
         at = tail[edges], place[edges]
         said[at] = torch.maximum(said[at], seen)
 
-    total = target_frames.double().square().sum(dim=(1, 2))
-    leak = (hidden.sum() / total.sum().clamp_min(1e-300)).sqrt().item()
-    leaking = (hidden > 1e-6 * total.mean()).double().mean().item()
+    leak, share = _leak(hidden, target_frames)
     # B's rounding in float32 is not a fold.
     rounding = (1e-5 * target.abs().max()).square()
     spread = (target - target.mean(dim=0)).square().sum(dim=1).mean().clamp_min(1e-300)
@@ -118,7 +116,32 @@ def determinacy(
 
     fold = (other[:, 0].mean() / 2).sqrt().item()
 
-    return Determinacy(leak, leaking, fold, int((other[:, 0] > 0).sum().item()), other.amax(dim=1) / 4)
+    return Determinacy(leak, share, fold, int((other[:, 0] > 0).sum().item()), other.amax(dim=1) / 4)
+
+
+def leaking(source_frames: Tensor, target_frames: Tensor) -> tuple[float, float]:
+    r"""`Determinacy.leak` and `Determinacy.leaking_share`, which need no neighbours, at however few samples.
+
+    Arguments:
+        source_frames: A's frames, shape `(n, d_a, m)`.
+        target_frames: B's frames along the same directions of the input space, `(n, d_b, m)`.
+    """
+    cut = sensitivity_cut(source_frames)
+    hidden = []
+
+    for frame, target in zip(source_frames.split(1), target_frames.split(1), strict=True):
+        inverse, slope = _inverse_and_slope(frame, target, cut)
+        hidden.append((slope - _shown(slope, inverse, frame.double())).square().sum(dim=(1, 2)))
+
+    return _leak(torch.cat(hidden), target_frames)
+
+
+def _leak(hidden: Tensor, target_frames: Tensor) -> tuple[float, float]:
+    r"""The leak and the leaking share from :math:`|J_B N_i|^2`, `(n,)`."""
+    total = target_frames.double().square().sum(dim=(1, 2))
+    leak = (hidden.sum() / total.sum().clamp_min(1e-300)).sqrt().item()
+
+    return leak, (hidden > 1e-6 * total.mean()).double().mean().item()
 
 
 def _inverse_and_slope(frames: Tensor, target_frames: Tensor, cut: float) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from equiv.bootstrap import relative_rms
 from equiv.comparison import Comparison, Direction
-from equiv.determinacy import determinacy
+from equiv.determinacy import determinacy, leaking
 from equiv.frame_alignment import aligned_frames
 from equiv.hermite_regression import fit_map
 from equiv.learning_curve import remaining_error, resolution
@@ -37,6 +37,7 @@ def compare_paired(
     tolerance: float = 0.05,
     confidence: float = 0.95,
     seed: int = 0,
+    local: tuple[Observations, Observations] | None = None,
 ) -> Comparison:
     r"""Compares observations whose i-th samples show the same hidden state.
 
@@ -46,15 +47,18 @@ def compare_paired(
         tolerance: Largest error that still counts as determined, a share of the target's spread.
         confidence: Level of the bounds.
         seed: Seeds subsamples and resampling.
+        local: Where `a` and `b` have no frames: a few samples of both that have, along the same directions.
 
     Returns:
         The comparison, a mirror image of that of B and A.
     """
     if _order(b) < _order(a):
         # Every choice below is made in one fixed order of the two, so that the names A and B cannot matter.
-        return _compared(b, a, tolerance, confidence, seed).mirrored
+        turned = None if local is None else local[::-1]
 
-    return _compared(a, b, tolerance, confidence, seed)
+        return _compared(b, a, turned, tolerance, confidence, seed).mirrored
+
+    return _compared(a, b, local, tolerance, confidence, seed)
 
 
 def _order(obs: Observations) -> tuple[float, ...]:
@@ -63,13 +67,21 @@ def _order(obs: Observations) -> tuple[float, ...]:
     return (values.shape[1], values.square().sum().item(), values.sum().item())
 
 
-def _compared(a: Observations, b: Observations, tolerance: float, confidence: float, seed: int) -> Comparison:
+def _compared(
+    a: Observations,
+    b: Observations,
+    local: tuple[Observations, Observations] | None,
+    tolerance: float,
+    confidence: float,
+    seed: int,
+) -> Comparison:
     # A copy of a sample would be found again when the sample is left out.
     distinct, copies = _distinct(a, b)
     seen_a, seen_b = a.subset(distinct), b.subset(distinct)
     frames_a, frames_b = _shared_frames(seen_a, seen_b)
-    there = _Side(seen_a, seen_b, frames_a, frames_b, tolerance, confidence, seed)
-    back = _Side(seen_b, seen_a, frames_b, frames_a, tolerance, confidence, seed)
+    turned = None if local is None else local[::-1]
+    there = _Side(seen_a, seen_b, frames_a, frames_b, local, tolerance, confidence, seed)
+    back = _Side(seen_b, seen_a, frames_b, frames_a, turned, tolerance, confidence, seed)
     verdict, sentence = decide(
         there.error,
         back.error,
@@ -96,7 +108,7 @@ def _compared(a: Observations, b: Observations, tolerance: float, confidence: fl
             "samples": len(distinct),
             "intrinsic_dimension_a": ranks[0],
             "intrinsic_dimension_b": ranks[1],
-            "frames": _sharing(seen_a, seen_b, frames_b),
+            "frames": _sharing(seen_a, seen_b, frames_b, local),
             **{f"{name}_a_to_b": value for name, value in there.evidence.items()},
             **{f"{name}_b_to_a": value for name, value in back.evidence.items()},
             "coordinates": kind,
@@ -116,6 +128,7 @@ class _Side:
         target: Observations,
         source_frames: Tensor | None,
         target_frames: Tensor | None,
+        local: tuple[Observations, Observations] | None,
         tolerance: float,
         confidence: float,
         seed: int,
@@ -159,6 +172,13 @@ class _Side:
         self.error = relative_rms(self.fit.squared, confidence, seed, resolved=self.fit.resolved)
         remaining = remaining_error(self.fit, _rank(source) or _rank(target))
         self.evidence |= {"remaining_error": remaining, "resolution": resolution(source.values)}
+
+        if local is not None and local[0].frames is not None and local[1].frames is not None:
+            leak, share = leaking(local[0].frames, local[1].frames)
+            self.evidence |= {"leak": leak, "leaking_share": share}
+
+            if leak > tolerance:
+                return  # what B shows of directions that A does not see, no number of samples brings back
 
         if self.evidence["resolution"] > SPARSE:
             self.doubts.append("no two samples of the source are near each other")
@@ -217,7 +237,15 @@ def _shared_frames(a: Observations, b: Observations) -> tuple[Tensor | None, Ten
     return (None, None) if aligned is None else (a.frames, aligned)
 
 
-def _sharing(a: Observations, b: Observations, frames_b: Tensor | None) -> str:
+def _sharing(
+    a: Observations,
+    b: Observations,
+    frames_b: Tensor | None,
+    local: tuple[Observations, Observations] | None,
+) -> str:
+    if local is not None:
+        return f"at {len(local[0])} samples, since those of all would take too much memory: values alone elsewhere"
+
     if a.frames is None or b.frames is None:
         return "no frames on one side: values alone"
 
