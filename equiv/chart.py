@@ -7,7 +7,7 @@ from torch import Tensor
 
 from equiv.double_precision import DoublePrecision
 from equiv.integration import Integration
-from equiv.smooth_fit import SmoothBasis, wrap
+from equiv.smooth_fit import SmoothBasis, lattice_images, wrap
 
 __all__ = ["Chart", "anchor_indices", "build_chart"]
 
@@ -111,8 +111,9 @@ class Chart(DoublePrecision):
         weights = self.get_buffer("weights").double()
         normal = ((wide - self.lift(coordinates)) * weights).norm(dim=1)
         anchors = self.get_buffer("anchor_coordinates").double()
-        images = self._basis(wide.dtype).images
-        wrapped = wrap(coordinates, self.get_buffer("periods").double())
+        periods = self.get_buffer("periods").double()
+        images = lattice_images(periods, self.dimension)
+        wrapped = wrap(coordinates, periods)
         distance = torch.stack([torch.cdist(wrapped, anchors + image) for image in images]).amin(dim=0)
         nearest = distance.min(dim=1)
         far = nearest.values > 2 * self.get_buffer("anchor_spacing").double()[nearest.indices]
@@ -189,7 +190,7 @@ def build_chart(found: Integration, scaled: Tensor, values: Tensor, weights: Ten
     coefficients[0, ~alive] = values.mean(dim=0)[~alive]  # constant neurons
     chosen = anchor_indices(n)
     anchors = u[chosen]
-    copies = torch.cat([anchors + image for image in basis.images])
+    copies = torch.cat([anchors + image for image in lattice_images(found.solution.periods, m)])
     k = min(5, len(anchors))
     spacing = torch.from_numpy(KDTree(copies.numpy()).query(anchors.numpy(), k=k)[0][:, -1])
     between = torch.from_numpy(KDTree(scaled[chosen].numpy()).query(scaled[chosen].numpy(), k=k)[0][:, -1])

@@ -3,7 +3,7 @@ r"""Where the image of a chart crosses itself: F(u) = F(v) for u and v far apart
 import torch
 from torch import Tensor
 
-from equiv.smooth_fit import SmoothFit, in_blocks
+from equiv.smooth_fit import SmoothFit, in_blocks, lattice_images
 
 __all__ = ["count_crossings"]
 
@@ -33,7 +33,7 @@ def count_crossings(
     distance, near = KDTree(values.numpy()).query(values.numpy(), k=k + 1)
     near = torch.from_numpy(near[:, 1:]).long()
     local = torch.from_numpy(distance[:, -1])
-    images = fit.basis.images
+    images = lattice_images(fit.basis.periods, coordinates.shape[1])
     gap = coordinates[near] - coordinates[:, None]
     apart = torch.stack([(gap - image).norm(dim=2) for image in images]).amin(dim=0)
     far = apart > 6 * torch.maximum(spacing[:, None], spacing[near])

@@ -1,15 +1,21 @@
 r"""Smooth functions of few coordinates: Gaussians at farthest-point centres plus an affine part.
 
-On a closed manifold the Gaussians are summed over the lattice of periods, and the affine part keeps only the
-directions that are not periodic.
+On a closed manifold the Gaussians are those of an immersion into a space of more dimensions, each period a circle
+there, and the affine part keeps only the directions that are not periodic.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 __all__ = ["SmoothBasis", "SmoothFit", "farthest_points", "fit_smooth", "in_blocks", "lattice_images", "wrap"]
+
+# Width of the Gaussians over the spacing of their centres, by dimension, and beyond. Along curves they are wide:
+# else the fit follows what its coordinates are off by, and corrections from it take long to settle.
+WIDTHS = {1: 8.0, 2: 5.0}
+NARROW = 4.0
 
 
 def lattice_images(periods: Tensor | None, m: int) -> Tensor:
@@ -35,17 +41,17 @@ def wrap(coordinates: Tensor, periods: Tensor) -> Tensor:
     return coordinates - counts.detach().round() @ periods
 
 
-def farthest_points(coordinates: Tensor, count: int, images: Tensor) -> Tensor:
-    r"""Indices of `count` points, each the farthest from those before it, modulo the lattice of `images`."""
-    centre = coordinates.mean(dim=0)
-    chosen = [int((coordinates - centre).square().sum(dim=1).argmin())]
-    nearest = torch.full((len(coordinates),), torch.inf, dtype=coordinates.dtype)
+def farthest_points(points: Tensor, count: int) -> Tensor:
+    r"""Indices of `count` points, each the farthest from those before it."""
+    points = points - points.mean(dim=0)
+    half = points.square().sum(dim=1) / 2
+    chosen = [int(half.argmin())]
+    # Half the squared distance to the nearest of those chosen.
+    nearest = torch.full_like(half, torch.inf)
 
-    for _ in range(min(count, len(coordinates)) - 1):
-        for image in images:
-            nearest = torch.minimum(
-                nearest, (coordinates - coordinates[chosen[-1]] - image).square().sum(dim=1)
-            )
+    for _ in range(min(count, len(points)) - 1):
+        last = chosen[-1]
+        torch.minimum(nearest, torch.addmv(half, points, points[last], alpha=-1).add_(half[last]), out=nearest)
         chosen.append(int(nearest.argmax()))
 
     return torch.tensor(chosen)
@@ -79,7 +85,12 @@ def _cross_validated(design: Tensor, target: Tensor, ridges: list[float]) -> tup
 
 
 class SmoothBasis:
-    r"""The functions 1, the free directions of u, and Gaussians :math:`\exp(-|u - c_b|^2 / 2 h^2)`.
+    r"""The functions 1, the free directions of u, and Gaussians :math:`\exp(-|\phi(u) - \phi(c_b)|^2 / 2 h^2)`.
+
+    Without periods :math:`\phi(u) = u`. Otherwise, with :math:`\theta_p` the multiples of the periods
+    :math:`T_p` in u, it consists of the free directions and of
+    :math:`|T_p| (\cos 2 \pi \theta_p, \sin 2 \pi \theta_p) / 2 \pi`, an isometric immersion where periods are
+    orthogonal: the Gaussians are periodic without a sum over the lattice.
 
     Attributes:
         centers: `(b, m)`.
@@ -90,7 +101,8 @@ class SmoothBasis:
 
     def __init__(self, centers: Tensor, width: Tensor, periods: Tensor, free: Tensor) -> None:
         self.centers, self.width, self.periods, self.free = centers, width, periods, free
-        self.images = lattice_images(periods, centers.shape[1])
+        self.immersion = _Immersion(periods, free)
+        self.landmarks = self.immersion(centers)
 
     @classmethod
     def at_farthest_points(
@@ -98,59 +110,81 @@ class SmoothBasis:
     ) -> "SmoothBasis":
         r"""At most a third of the points as centres, h = `scale` times their median spacing."""
         m = coordinates.shape[1]
-        lattice = torch.zeros(0, m, dtype=coordinates.dtype) if periods is None else periods
-        images = lattice_images(lattice, m)
-        index = farthest_points(coordinates, min(count, max(1, len(coordinates) // 3)), images)
-        centers = coordinates[index]
-        separation = (centers[:, None, None] - centers[None, :, None] - images).square().sum(dim=-1)
-        separation = separation.amin(dim=2).fill_diagonal_(torch.inf)
-        width = scale * separation.amin(dim=1).sqrt().median()
         spread = (coordinates - coordinates.mean(dim=0)).square().mean().sqrt()
         if periods is None:
-            free = torch.eye(m, dtype=coordinates.dtype)
+            lattice, free = coordinates.new_zeros(0, m), torch.eye(m, dtype=coordinates.dtype)
         else:
-            free = torch.linalg.svd(periods, full_matrices=True)[2][len(periods) :].mT
+            lattice, free = periods, torch.linalg.svd(periods, full_matrices=True)[2][len(periods) :].mT
 
-        return cls(centers, width, lattice, free / spread)
+        free = free / spread
+        points = _Immersion(lattice, free)(coordinates)
+        index = farthest_points(points, min(count, max(1, len(points) // 3)))
+        separation = torch.cdist(points[index], points[index], compute_mode="donot_use_mm_for_euclid_dist")
+        width = scale * separation.fill_diagonal_(torch.inf).amin(dim=1).median()
+
+        return cls(coordinates[index], width, lattice, free)
 
     def evaluate(self, coordinates: Tensor) -> Tensor:
         r"""The functions at `(q, m)` points, shape `(q, b)`."""
-        coordinates = wrap(coordinates, self.periods)
-        bumps = torch.zeros(1, dtype=coordinates.dtype, device=coordinates.device)
-
-        for image in self.images:
-            bumps = bumps + self._bumps(self._differences(coordinates, image))
+        bumps = self._bumps(self._differences(self.immersion(coordinates)))
 
         return torch.cat([torch.ones_like(coordinates[:, :1]), coordinates @ self.free, bumps], dim=1)
 
     def combine(self, coordinates: Tensor, coefficients: Tensor) -> tuple[Tensor, Tensor]:
         r"""Values `(q, d)` and Jacobians `(q, d, m)` of the functions with `coefficients`, `(b, d)`."""
-        coordinates = wrap(coordinates, self.periods)
-        m, free = coordinates.shape[1], self.free.shape[1]
+        free = self.free.shape[1]
         linear, weights = coefficients[1 : 1 + free], coefficients[1 + free :]
-        values = coefficients[0] + coordinates @ self.free @ linear
-        slopes = [(self.free[axis] @ linear).expand_as(values) for axis in range(m)]
+        points = self.immersion(coordinates)
+        differences = self._differences(points)
+        bumps = self._bumps(differences)
+        values = torch.addmm(coefficients[0] + coordinates @ self.free @ linear, bumps, weights)
+        steep = weights / -self.width.square()
+        slopes = torch.stack([(bumps * difference) @ steep for difference in differences], dim=2)
 
-        for image in self.images:
-            differences = self._differences(coordinates, image)
-            bumps = self._bumps(differences)
-            values = values + bumps @ weights
-            for axis in range(m):
-                slopes[axis] = slopes[axis] - (bumps * differences[axis]) @ weights / self.width**2
+        return values, self.immersion.pull_back(slopes, points) + (self.free @ linear).mT
 
-        return values, torch.stack(slopes, dim=2)
-
-    def _differences(self, coordinates: Tensor, image: Tensor) -> list[Tensor]:
-        centers = self.centers + image
-
-        return [coordinates[:, axis : axis + 1] - centers[:, axis] for axis in range(centers.shape[1])]
+    def _differences(self, points: Tensor) -> list[Tensor]:
+        return [points[:, axis : axis + 1] - self.landmarks[:, axis] for axis in range(points.shape[1])]
 
     def _bumps(self, differences: list[Tensor]) -> Tensor:
         squared = differences[0].square()
         for difference in differences[1:]:
-            squared = squared + difference.square()
+            squared = torch.addcmul(squared, difference, difference)
 
         return torch.exp(squared * (-0.5 / self.width**2))
+
+
+class _Immersion:
+    r""":math:`\phi` of `SmoothBasis`, `(q, m)` to `(q, f + 2 p)`."""
+
+    def __init__(self, periods: Tensor, free: Tensor) -> None:
+        self.flat = len(periods) == 0
+        if self.flat:
+            return
+
+        self.straight = free / free.norm(dim=0)
+        self.around = 2 * math.pi * torch.linalg.solve(periods @ periods.mT, periods).mT
+        self.radius = periods.norm(dim=1) / (2 * math.pi)
+
+    def __call__(self, coordinates: Tensor) -> Tensor:
+        if self.flat:
+            return coordinates
+
+        angles = coordinates @ self.around
+        circles = [self.radius * angles.cos(), self.radius * angles.sin()]
+
+        return torch.cat([coordinates @ self.straight, *circles], dim=1)
+
+    def pull_back(self, slopes: Tensor, points: Tensor) -> Tensor:
+        r"""Derivatives along `points`, the images of coordinates, `(q, d, f + 2 p)`, to those along u, `(q, d, m)`."""
+        if self.flat:
+            return slopes
+
+        f, p = self.straight.shape[1], len(self.radius)
+        cosine, sine = points[:, None, f : f + p], points[:, None, f + p :]
+        turned = slopes[:, :, f + p :] * cosine - slopes[:, :, f : f + p] * sine
+
+        return slopes[:, :, :f] @ self.straight.mT + turned @ self.around.mT
 
 
 @dataclass(frozen=True)
@@ -183,11 +217,12 @@ def fit_smooth(
     counts = [count] if count else [25, 75, 300] if m == 1 else [300] if m == 2 else [500]
     # The fit needs no more samples than some tens for each function.
     used = torch.arange(0, n, max(1, n // 20_000))
+    scale = max(WIDTHS.get(m, NARROW), 5.0 if wide else 0.0)
     ridges = [10.0**-power for power in range(10 if wide else 13)]
     fits = []
 
     for size in counts:
-        basis = SmoothBasis.at_farthest_points(coordinates[used], size, periods, 5.0 if wide else 4.0)
+        basis = SmoothBasis.at_farthest_points(coordinates[used], size, periods, scale)
         coefficients, score = _cross_validated(basis.evaluate(coordinates[used]), values[used], ridges)
         fits.append((score, SmoothFit(basis, coefficients)))
 
