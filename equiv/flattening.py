@@ -13,6 +13,9 @@ from equiv.synchronization import PairEquations, Solution
 
 __all__ = ["Flattening", "flatten", "misfit"]
 
+# A start is folded if after a few steps half of the pairs miss by more than so many times what fits.
+FOLDED = 2.0
+
 
 @dataclass
 class Flattening:
@@ -44,7 +47,8 @@ def flatten(equations: PairEquations, graph: NeighborGraph, level: float) -> Fla
     r"""Solves the pair equations from the starts that there are, and keeps the best.
 
     A flat chart is tried first, from scaled geodesics. Only where it does not fit are the coordinates
-    developed from a disc and the loops searched for periods.
+    developed from a disc and the loops searched for periods. Where after a few steps most pairs still miss it, as
+    on a torus, which scaling folds, the rest of these steps comes last.
 
     Arguments:
         equations: Of all edges.
@@ -52,11 +56,17 @@ def flatten(equations: PairEquations, graph: NeighborGraph, level: float) -> Fla
         level: Root mean square misfit up to which a solution fits, dimensionless: noise of the frames.
     """
     flat: list[Flattening] = []
+    folded: Solution | None = None
 
     if equations.m > 1:
-        flat.append(_solve_flat(equations, graph, landmark_scaling(graph, equations.m)))
-        if _fits(flat[0], level):
-            return flat[0]
+        begun = equations.solve(landmark_scaling(graph, equations.m), tolerance=1e-4, steps=4)
+
+        if float(misfit(begun, equations).median()) > FOLDED * level:
+            folded = begun
+        else:
+            flat.append(_solve_flat(equations, graph, begun.coordinates, begun.rotations))
+            if _fits(flat[0], level):
+                return flat[0]
 
     for developed in _developments(equations, graph):
         mismatch = -developed.residual
@@ -72,6 +82,9 @@ def flatten(equations: PairEquations, graph: NeighborGraph, level: float) -> Fla
 
         if _fits(flat[-1], level):
             return flat[-1]
+
+    if folded is not None:
+        flat.append(_solve_flat(equations, graph, folded.coordinates, folded.rotations))
 
     return min(
         flat, key=lambda found: found.rejected_share + float(misfit(found.solution, found.equations).mean())
@@ -107,7 +120,7 @@ def _largest(share: Tensor) -> float:
 
 
 def _solve_flat(
-    equations: PairEquations, graph: NeighborGraph, start: Tensor, rotations: Tensor | None = None
+    equations: PairEquations, graph: NeighborGraph, start: Tensor, rotations: Tensor
 ) -> Flattening:
     r"""Solves; where edges do not fit, solves so that they count little, rejects them and solves again."""
     kept = torch.ones(len(graph.i), dtype=torch.bool)

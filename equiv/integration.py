@@ -17,7 +17,7 @@ __all__ = ["Cloud", "Integration", "fit_error", "integrate", "integrate_from"]
 # Deferred corrections: at most so many, until the coordinates move by less than this share of their spread.
 # Those of curves, and of all else.
 ROUNDS = (8, 4)
-SETTLED = (1e-6, 1e-5)
+SETTLED = (1e-8, 1e-5)
 # The fit gets twice as many functions while it misses the values by more than this share of their spread.
 RESOLVED = 1e-5
 MOST_FUNCTIONS = 1000

@@ -1,12 +1,21 @@
 r"""Symmetric systems of small blocks: one block alone, or sparse with one for each sample and each edge."""
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor
 
-__all__ = ["BlockPattern", "BlockSystem", "solve_positive"]
+__all__ = ["BlockPattern", "BlockSystem", "Factorisation", "solve_positive"]
 
 # A factorisation fills in: little for a curve, n log n for a surface, too much beyond.
 LARGEST_FACTORISED = {1: 1_000_000, 2: 12_000, 3: 1_000}
+# Share of the diagonal that is added before a factorisation: the rigid motions are no unknowns.
+SHIFT = 1e-7
+# Iterations after which an earlier factorisation is given up for a new one, which takes as long.
+PATIENCE = 10
+# With a factorisation a solution good to this costs one iteration more.
+CHEAP = 1e-6
 
 
 class BlockPattern:
@@ -22,75 +31,105 @@ class BlockPattern:
         self.indptr = starts.int().numpy()
 
 
+class Factorisation:
+    r"""The last factorisation of a series of systems that change little from one to the next."""
+
+    def __init__(self) -> None:
+        self.solve: Callable[[Any], Any] | None = None
+
+
 class BlockSystem:
     r"""The matrix with `diagonal` blocks, and `cross` blocks at (i, j) and transposed at (j, i).
 
-    Positive semidefinite with the rigid motions in its null space: a small multiple of the diagonal is added.
+    It is positive semidefinite, with the rigid motions in its null space, and is solved by conjugate gradients:
+    preconditioned by the factorisation of an earlier system as long as that serves, else of its own, and by the
+    inverses of the diagonal blocks where a factorisation would be too large.
 
     Arguments:
         pattern: Of the graph.
         diagonal: `(n, b, b)`.
         cross: `(E, b, b)`.
-        dimension: m, which decides between factorisation and conjugate gradients.
+        dimension: m, which decides whether to factorise.
+        known: An earlier factorisation, if there is one; replaced by a new one.
     """
 
-    def __init__(self, pattern: BlockPattern, diagonal: Tensor, cross: Tensor, dimension: int) -> None:
+    def __init__(
+        self, pattern: BlockPattern, diagonal: Tensor, cross: Tensor, dimension: int, known: Factorisation
+    ) -> None:
+        self.shape = (pattern.n * diagonal.shape[1],) * 2
+        self.pattern, self.diagonal, self.cross, self.known = pattern, diagonal, cross, known
+        self.matrix = self._assembled(diagonal)
+        self.direct = pattern.n <= LARGEST_FACTORISED.get(dimension, 500)
+
+    def solve(self, right: Tensor, tolerance: float) -> Tensor:
+        r"""Solutions for right-hand sides `(n b, r)`, up to `tolerance` of them in the norm of the energy."""
+        if not self.direct:
+            return self._conjugate_gradients(right, tolerance, self._by_blocks(), 2000)[0]
+
+        tolerance = min(tolerance, CHEAP)
+
+        if self.known.solve is not None:
+            solution, settled = self._conjugate_gradients(right, tolerance, self._by_factor, PATIENCE)
+            if settled:
+                return solution
+
+        self._factorise()
+
+        return self._conjugate_gradients(right, tolerance, self._by_factor, 100)[0]
+
+    def _assembled(self, diagonal: Tensor):  # type: ignore[no-untyped-def]
         from scipy.sparse import bsr_matrix
 
-        size = diagonal.shape[1]
-        shift = 1e-7 * diagonal.diagonal(dim1=1, dim2=2) + 1e-14
-        diagonal = diagonal + torch.diag_embed(shift)
-        blocks = torch.cat([diagonal, cross, cross.mT])[pattern.order]
-        self.n, self.size = pattern.n, size
-        self.matrix = bsr_matrix(
-            (blocks.numpy(), pattern.indices, pattern.indptr), shape=(pattern.n * size,) * 2
-        )
-        self.diagonal = diagonal
-        self.direct = pattern.n <= LARGEST_FACTORISED.get(dimension, 500)
-        self._factor = self._factorise() if self.direct else None
+        blocks = torch.cat([diagonal, self.cross, self.cross.mT])[self.pattern.order]
 
-    def _factorise(self):  # type: ignore[no-untyped-def]
+        return bsr_matrix((blocks.numpy(), self.pattern.indices, self.pattern.indptr), shape=self.shape)
+
+    def _factorise(self) -> None:
         from scipy.sparse.linalg import splu
 
-        return splu(
-            self.matrix.tocsc(),
+        shift = SHIFT * self.diagonal.diagonal(dim1=1, dim2=2) + 1e-14
+        factor = splu(
+            self._assembled(self.diagonal + torch.diag_embed(shift)).tocsc(),
             permc_spec="MMD_AT_PLUS_A",
             diag_pivot_thresh=0.0,
             options={"SymmetricMode": True},
         )
+        self.known.solve = factor.solve
 
-    def solve(self, right: Tensor, tolerance: float = 1e-3) -> Tensor:
-        r"""Solutions for right-hand sides `(n b, r)`; `tolerance` is relative and only for the iteration."""
-        if self._factor is not None:
-            return torch.from_numpy(self._factor.solve(right.numpy()))
+    def _by_factor(self, right: Tensor) -> Tensor:
+        assert self.known.solve is not None
 
-        columns = [self._conjugate_gradients(column, tolerance) for column in right.T]
+        return torch.from_numpy(self.known.solve(right.numpy()))
 
-        return torch.stack(columns, dim=1)
-
-    def _conjugate_gradients(self, right: Tensor, tolerance: float) -> Tensor:
-        r"""Preconditioned by the inverses of the diagonal blocks."""
+    def _by_blocks(self) -> Callable[[Tensor], Tensor]:
         inverse = torch.linalg.inv(self.diagonal)
-        precondition = lambda v: torch.einsum("nab,nb->na", inverse, v.reshape(self.n, -1)).reshape(-1)  # noqa: E731
-        solution = torch.zeros_like(right)
-        residual = right.clone()
+        n, b = self.diagonal.shape[:2]
+
+        return lambda right: (inverse @ right.reshape(n, b, -1)).reshape(right.shape)
+
+    def _conjugate_gradients(
+        self, right: Tensor, tolerance: float, precondition: Callable[[Tensor], Tensor], steps: int
+    ) -> tuple[Tensor, bool]:
+        r"""For all right-hand sides side by side: solutions, and whether they are as good as wanted."""
+        solution, residual = torch.zeros_like(right), right
         image = precondition(residual)
         direction = image
-        energy = residual @ image
+        energy = (residual * image).sum(dim=0)
         target = tolerance**2 * energy
 
-        for _ in range(2000):
-            if not energy > target:
-                break
+        for _ in range(steps):
+            if not bool((energy > target).any()):
+                return solution, True
             applied = torch.from_numpy(self.matrix @ direction.numpy())
-            step = energy / (direction @ applied)
+            curvature = (direction * applied).sum(dim=0)
+            step = torch.where(curvature > 0, energy / curvature, 0.0)
             solution = solution + step * direction
             residual = residual - step * applied
             image = precondition(residual)
-            last, energy = energy, residual @ image
-            direction = image + (energy / last) * direction
+            last, energy = energy, (residual * image).sum(dim=0)
+            direction = image + torch.where(last > 0, energy / last, 0.0) * direction
 
-        return solution
+        return solution, False
 
 
 def solve_positive(matrices: Tensor, right: Tensor) -> Tensor:

@@ -51,7 +51,9 @@ def farthest_points(points: Tensor, count: int) -> Tensor:
 
     for _ in range(min(count, len(points)) - 1):
         last = chosen[-1]
-        torch.minimum(nearest, torch.addmv(half, points, points[last], alpha=-1).add_(half[last]), out=nearest)
+        torch.minimum(
+            nearest, torch.addmv(half, points, points[last], alpha=-1).add_(half[last]), out=nearest
+        )
         chosen.append(int(nearest.argmax()))
 
     return torch.tensor(chosen)

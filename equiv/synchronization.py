@@ -15,7 +15,7 @@ import math
 import torch
 from torch import Tensor
 
-from equiv.normal_equations import BlockPattern, BlockSystem, solve_positive
+from equiv.normal_equations import BlockPattern, BlockSystem, Factorisation, solve_positive
 
 __all__ = ["PairEquations", "Solution"]
 
@@ -55,6 +55,7 @@ class PairEquations:
         # What misfits are measured by: those of samples that nearly coincide are their rounding.
         self.lengths = (squared + 1e-4 * squared.median()).sqrt()
         self.pattern = BlockPattern(self.n, i, j)
+        self.factorisation = Factorisation()
 
     def subset(self, kept: Tensor) -> "PairEquations":
         r"""The same equations on some of the edges."""
@@ -74,6 +75,7 @@ class PairEquations:
         other.n, other.frames, other.gram = len(nodes), self.frames[nodes], self.gram[nodes]
         other.i, other.j = position[other.i], position[other.j]
         other.pattern = BlockPattern(other.n, other.i, other.j)
+        other.factorisation = Factorisation()
 
         return other
 
@@ -184,6 +186,8 @@ class PairEquations:
             )
             weights = self._robust_weights(residual) if robust else self.weights
             move, turn, stretch = self._step(residual, jacobian_i, jacobian_j, weights, windings, 1e-3)
+            if self.m > 1:
+                move, turn, stretch = self._without_rotation(coordinates, periods, move, turn, stretch)
             coordinates = coordinates + move
             coordinates = coordinates - coordinates.mean(dim=0)
             if periods is not None:
@@ -252,7 +256,7 @@ class PairEquations:
         gradient.index_add_(0, self.i, torch.einsum("eab,ea->eb", block_i, weighted))
         gradient.index_add_(0, self.j, torch.einsum("eab,ea->eb", block_j, weighted))
 
-        system = BlockSystem(self.pattern, diagonal, cross, m)
+        system = BlockSystem(self.pattern, diagonal, cross, m, self.factorisation)
         right = -gradient.reshape(-1, 1)
 
         if windings is None:
@@ -274,6 +278,19 @@ class PairEquations:
         solution = (solved[:, 0] - solved[:, 1:] @ stretch).reshape(n, size)
 
         return solution[:, :m], solution[:, m:], stretch.reshape(p, m)
+
+    def _without_rotation(
+        self, coordinates: Tensor, periods: Tensor | None, move: Tensor, turn: Tensor, stretch: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        r"""A step without its part that turns everything alike, which no equation sees."""
+        velocity = torch.einsum("na,qba->qnb", coordinates - coordinates.mean(dim=0), self.skew)
+        flat = velocity.reshape(len(self.skew), -1)
+        rate = torch.linalg.lstsq(flat @ flat.T, flat @ move.reshape(-1, 1)).solution[:, 0]
+        move, turn = move - torch.einsum("q,qnb->nb", rate, velocity), turn + rate
+        if periods is not None:
+            stretch = stretch - torch.einsum("q,pa,qba->pb", rate, periods, self.skew)
+
+        return move, turn, stretch
 
 
 class Solution:

@@ -9,7 +9,7 @@ from equiv import neighbors, normal_equations
 from equiv.frames import split_frames
 from equiv.metric_points import neuron_weights
 from equiv.neighbors import neighbor_graph
-from equiv.normal_equations import BlockPattern, BlockSystem
+from equiv.normal_equations import BlockPattern, BlockSystem, Factorisation
 from equiv.periods import find_lattice, reduce_lattice
 from equiv.smooth_fit import fit_smooth
 
@@ -69,19 +69,30 @@ def test_block_systems_agree_with_dense_algebra(monkeypatch: pytest.MonkeyPatch)
     i, j = torch.triu_indices(n, n, offset=1)
     kept = torch.rand(len(i), generator=generator) < 0.2
     i, j = i[kept], j[kept]
+    pattern, known = BlockPattern(n, i, j), Factorisation()
+
+    def differs(cross: Tensor, diagonal: Tensor, right: Tensor) -> float:
+        dense = torch.zeros(n, b, n, b, dtype=torch.float64)
+        dense[torch.arange(n), :, torch.arange(n)] = diagonal
+        dense[i, :, j] = cross
+        dense[j, :, i] = cross.mT
+        expected = torch.linalg.solve(dense.reshape(n * b, n * b), right)
+        found = BlockSystem(pattern, diagonal, cross, 2, known).solve(right, tolerance=1e-10)
+        return float((found - expected).abs().max())
+
     cross = torch.randn(len(i), b, b, generator=generator, dtype=torch.float64)
     diagonal = 40 * torch.eye(b, dtype=torch.float64).expand(n, b, b)
-    dense = torch.zeros(n, b, n, b, dtype=torch.float64)
-    dense[torch.arange(n), :, torch.arange(n)] = diagonal * (1 + 1e-7)
-    dense[i, :, j] = cross
-    dense[j, :, i] = cross.mT
     right = torch.randn(n * b, 2, generator=generator, dtype=torch.float64)
-    expected = torch.linalg.solve(dense.reshape(n * b, n * b), right)
-    pattern = BlockPattern(n, i, j)
-    torch.testing.assert_close(BlockSystem(pattern, diagonal, cross, 2).solve(right), expected)
+    assert differs(cross, diagonal, right) < 1e-8
+    # A system near the one that was factorised, then one far from it, then without factorisations.
+    first = known.solve
+    assert differs(1.05 * cross, 1.1 * diagonal, right) < 1e-8
+    assert known.solve is first
+    far = torch.diag_embed(torch.logspace(0, 6, n * b, dtype=torch.float64).reshape(n, b))
+    assert differs(0 * cross, far, right) < 1e-8
+    assert known.solve is not first
     monkeypatch.setattr(normal_equations, "LARGEST_FACTORISED", {2: 0})
-    iterated = BlockSystem(pattern, diagonal, cross, 2).solve(right, tolerance=1e-10)
-    torch.testing.assert_close(iterated, expected, rtol=0, atol=1e-8)
+    assert differs(cross, diagonal, right) < 1e-8
 
 
 @pytest.mark.parametrize("periods", [None, torch.tensor([[1.5, 0.2]], dtype=torch.float64)])
