@@ -44,7 +44,7 @@ def tree_potential(graph: NeighborGraph, displacements: Tensor) -> Tensor:
     return coordinates
 
 
-def landmark_scaling(graph: NeighborGraph, m: int, landmarks: int = 100) -> Tensor:
+def landmark_scaling(graph: NeighborGraph, m: int, landmarks: int = 50) -> Tensor:
     r"""Coordinates `(n, m)` from shortest paths to farthest-point landmarks.
 
     Distances along paths of edges are embedded by classical scaling of the landmarks; every other sample

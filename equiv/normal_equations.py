@@ -15,7 +15,7 @@ SHIFT = 1e-7
 # Iterations after which an earlier factorisation is given up for a new one, which takes as long.
 PATIENCE = 10
 # With a factorisation a solution good to this costs one iteration more.
-CHEAP = 1e-6
+CHEAP = 1e-4
 
 
 class BlockPattern:

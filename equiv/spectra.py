@@ -10,10 +10,10 @@ from equiv.observations import Observations
 __all__ = ["spectral_distance", "spectrum"]
 
 EIGENVALUES = 6
-FUNCTIONS = 150
+FUNCTIONS = 100
 # More samples would not tell spaces apart better: what random samples miss, 10 % at 1,000, is not the
 # method's.
-SAMPLES = 1500
+SAMPLES = 1000
 
 
 def spectrum(obs: Observations) -> list[float] | None:
