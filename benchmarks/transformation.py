@@ -53,12 +53,12 @@ def symmetric_images(case: Case, fresh: Tensor) -> list[Tensor]:
 def measured(case: Case, seed: int) -> dict[str, Any]:
     r"""One pair: what was found, and the truth."""
     pair = draw_pair(case, seed)
-    start = time.perf_counter()
+    start = time.process_time()
     result = equiv.compare(pair.a, pair.b, paired=False, anchors=pair.anchors)
     record = {
         "case": case.name,
         "seed": seed,
-        "seconds": time.perf_counter() - start,
+        "seconds": time.process_time() - start,
         "verdict": str(result.verdict),
         "symmetries": result.symmetries,
         "embedding": [result.diagnostics["embedding_a"], result.diagnostics["embedding_b"]],
@@ -128,7 +128,7 @@ HEADER = """
 Random networks in pairs, unrelated samples of each; errors in percent of the target's spread, on fresh hidden inputs,
 both directions. *refused*: the embedding test found the image of one network to cross itself, or its chart not to be
 trusted; *crossing*: that of one network does cross itself, from 10^5 hidden inputs; *missed*: crossing pairs called
-equivalent. Marks: the median's and the worst's. Seconds on one thread.
+equivalent. Marks: the median's and the worst's. Processor seconds of one thread.
 
 | space | networks | samples a side | anchors | equivalent | refused | crossing | missed | median | worst | marks
 | symmetries right | bounds hold | width over error | seconds |
@@ -144,7 +144,7 @@ def report(records: list[dict[str, Any]]) -> None:
 
         if own:
             lines.append(row(case, own))
-            left += [f"* {case.name}, pair {r['seed']}: {r['sentence']}" for r in own if remarkable(r)]
+            left += [remark(case, r) for r in own if remarkable(r)]
 
     text = HEADER + "\n".join(lines) + "\n"
     text += "\nNot called equivalent although no network crosses itself, or the reverse:\n\n" + "\n".join(
@@ -156,6 +156,14 @@ def report(records: list[dict[str, Any]]) -> None:
 
 def remarkable(record: dict[str, Any]) -> bool:
     return (record["verdict"] == "equivalent") == any(record["crosses"])
+
+
+def remark(case: Case, record: dict[str, Any]) -> str:
+    r"""Why a verdict is what it is: the first reason of many."""
+    reason = record["sentence"].split(": ", 1)[-1].split(";")[0]
+    shown = reason if len(reason) <= 160 else reason[:157].rsplit(" ", 1)[0] + " ..."
+
+    return f"* {case.name}, pair {record['seed']}: {record['verdict']}: {shown}"
 
 
 def main() -> None:
