@@ -34,8 +34,7 @@ def probe(
     r"""Observes a network: activations, and the push-forward of a frame of its inputs.
 
     The network runs in eval mode, in its own dtype and on its own device, only ever on batches, and is left
-    as it was
-    found: hooks, train/eval flags, buffers, gradients, `requires_grad`, and the random state.
+    as it was found: hooks, train/eval flags, buffers, gradients, `requires_grad`, and the random state.
 
     Arguments:
         network: Any module that maps a batch to activations with the samples first, each sample by itself.
@@ -49,8 +48,9 @@ def probe(
             - a tensor `(n, *input_shape, m)` (or a tuple or dictionary of them, as `inputs`): tangent vectors
               of the manifold of inputs, orthonormal in its intrinsic metric;
             - a callable `bursts(inputs) -> (n, b, *input_shape)`: equally distributed small neighbours of
-            each input; - `"neighbors"`: by local principal directions among the inputs themselves; - None: no
-            frames.
+              each input;
+            - `"neighbors"`: by local principal directions among the inputs themselves;
+            - None: no frames.
         dimension: m for bursts and neighbours; None: from the gap in their spectra.
         burst_std: Standard deviation of the bursts along each unit direction of the manifold of inputs, in
             its units.
@@ -58,8 +58,7 @@ def probe(
 
     Returns:
         The observations, on the device of the inputs: values `(n, d)` and frames `(n, d, m)`, in the
-            network's dtype
-        (float32 where that is a half precision).
+        network's dtype (float32 where that is a half precision).
 
     Raises:
         TypeError: If an argument is of the wrong kind.
