@@ -4,10 +4,10 @@ r"""Time and memory of Mahalanobis diffusion maps, beside NumPy/SciPy and datafo
     python benchmarks/speed.py --datafold /path/to/its/bin/python    # datafold 2.0.2 too: minutes
 
 Every cell is a process of its own: 10 coordinates of n random points of the unit square, seen through 10
-neurons, with one epsilon for all. Times are the best of a few runs in the process, on the clock and of the
-processor (which other programs on the machine disturb less); memory is the peak of the
-process, and that peak less what it held before the fit (imports and data). Writes
-`benchmarks/results/speed.md` and `speed.json`.
+neurons, with one epsilon for all; then of other input spaces seen through 3 to 50 neurons. Times are the best
+of a few runs in the process, on the clock and of the processor (which other programs on the machine disturb
+less); memory is the peak of the process, and that peak less what it held before the fit (imports and data).
+Writes `benchmarks/results/speed.md` and `speed.json`.
 """
 
 import argparse
@@ -29,13 +29,24 @@ ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_MAX_THREADS"), "1"
 )
 EXACT = 9.8696044  # the first eigenvalue of the unit square, pi^2
+# Other input spaces of `tests/manifolds.py`, and the neurons through which they are seen.
+SPACES = {"interval": 3, "rectangle": 50, "circle": 10, "torus": 50, "cube": 10}
+SPACE_SIZES = (1000, 2000)
 
 
-def problem(n: int, seed: int = 0) -> tuple[Any, Any]:
-    r"""Values (n, 10) and exact frames (n, 10, 2) of random points of the unit square."""
+def problem(n: int, space: str = "") -> tuple[Any, Any]:
+    r"""Values (n, d) and exact frames (n, d, m) of random points of a space; "": the unit square, d = 10."""
+    if space:
+        sys.path[:0] = [str(ROOT / "tests")]
+        from manifolds import DOMAINS, observe
+
+        obs = observe(DOMAINS[space], DOMAINS[space].sample(n, 0), SPACES[space], 3)
+
+        return obs.values.numpy(), obs.frames.numpy()
+
     import numpy as np
 
-    x = np.random.default_rng(seed).random((n, 2))
+    x = np.random.default_rng(0).random((n, 2))
     rng = np.random.default_rng(5)
     A, b, L = 1.5 * rng.normal(size=(2, 10)), rng.uniform(0, 2 * np.pi, 10), rng.normal(size=(2, 10))
 
@@ -84,9 +95,9 @@ def numpy_maps(values: Any, frames: Any, epsilon: float) -> float:
     return float(-np.log(mu[order][1]) / epsilon)
 
 
-def run_cell(method: str, n: int, epsilon: float) -> dict[str, float]:
+def run_cell(method: str, n: int, epsilon: float, space: str) -> dict[str, float]:
     r"""One measurement, in this process."""
-    values, frames = problem(n)
+    values, frames = problem(n, space)
 
     if method == "numpy":
         import scipy.sparse.linalg
@@ -133,13 +144,13 @@ def in_own_process(command: list[str]) -> dict[str, float]:
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
-def shared_epsilon(n: int) -> float:
+def shared_epsilon(n: int, space: str = "") -> float:
     r"""The epsilon of `equiv`'s rule, given to every method."""
     import torch
 
     from equiv import DiffusionMaps, Observations
 
-    values, frames = problem(n)
+    values, frames = problem(n, space)
 
     return DiffusionMaps(1).fit(Observations(torch.from_numpy(values), torch.from_numpy(frames))).epsilon_
 
@@ -172,12 +183,22 @@ def measure(datafold: str | None) -> list[dict[str, Any]]:
                 )
                 print(rows[-1], flush=True)
 
+    for n in SPACE_SIZES:
+        for space in SPACES:
+            options = ["--n", str(n), "--space", space, "--epsilon", repr(shared_epsilon(n, space))]
+            for method in ("equiv", "numpy"):
+                cell = in_own_process([sys.executable, __file__, "--cell", method, *options])
+                rows.append({"method": method, "n": n, "space": space, **cell})
+                print(rows[-1], flush=True)
+
     return rows
 
 
 def table(rows: list[dict[str, Any]]) -> str:
     r"""The rows as Markdown, with what each method takes as a multiple of `equiv`."""
-    ours = {row["n"]: row["cpu"] for row in rows if row["method"] == "equiv"}
+    square = [row for row in rows if "space" not in row]
+    others = [row for row in rows if "space" in row]
+    ours = {row["n"]: row["cpu"] for row in square if row["method"] == "equiv"}
     lines = [
         "# Speed of diffusion maps, one thread",
         "",
@@ -191,11 +212,25 @@ def table(rows: list[dict[str, Any]]) -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
 
-    for row in rows:
+    for row in square:
         ratio, above = row["cpu"] / ours[row["n"]], row["peak"] - row["base"]
         lines.append(
             f"| {row['n']:,} | {row['method']} | {row['seconds']:.3g} | {row['cpu']:.3g} | {ratio:.3g} "
             f"| {row['peak']:.0f} | {above:.0f} | {row['eigenvalue'] / EXACT:.3f} |"
+        )
+
+    lines += [
+        "",
+        "## Other input spaces: CPU seconds",
+        "",
+        "| n | input space | neurons | equiv | NumPy | times equiv |",
+        "|---|---|---|---|---|---|",
+    ]
+
+    for one, other in zip(others[::2], others[1::2], strict=True):
+        lines.append(
+            f"| {one['n']:,} | {one['space']} | {SPACES[one['space']]} | {one['cpu']:.3g} | {other['cpu']:.3g} "
+            f"| {other['cpu'] / one['cpu']:.3g} |"
         )
 
     return "\n".join(lines) + "\n"
@@ -207,10 +242,11 @@ def main() -> None:
     parser.add_argument("--cell", help="measure this method in this process")
     parser.add_argument("--n", type=int)
     parser.add_argument("--epsilon", type=float)
+    parser.add_argument("--space", default="", choices=["", *SPACES])
     options = parser.parse_args()
 
     if options.cell:
-        print(json.dumps(run_cell(options.cell, options.n, options.epsilon)))
+        print(json.dumps(run_cell(options.cell, options.n, options.epsilon, options.space)))
         return
 
     rows = measure(options.datafold)
