@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from equiv.hermite_kernel import profile
-from equiv.transformation import Map, savable
+from equiv.transformation import Map, check_activations, savable
 
 __all__ = ["Fit", "KernelMap", "typical_radius"]
 
@@ -86,7 +86,12 @@ class KernelMap(Map):
             self.register_buffer(name, tensor.detach())
 
     def forward(self, values: Tensor) -> Tensor:
-        r"""Activations `(q, d_a)` to activations `(q, d_b)`, computed in float64, in the dtype given."""
+        r"""Activations `(q, d_a)` to activations `(q, d_b)`, computed in float64, in the dtype given.
+
+        Raises:
+            TypeError: If `values` is no floating tensor.
+            ValueError: If it has another shape.
+        """
         return self.evaluate(self._scaled(values)).to(values.dtype)
 
     def evaluate(self, z: Tensor) -> Tensor:
@@ -131,6 +136,8 @@ class KernelMap(Map):
         return cls(config["kind"], **tensors)
 
     def _scaled(self, values: Tensor) -> Tensor:
+        check_activations(values, len(self.center))
+
         return (values.to(self.metric.dtype) - self.center) @ self.metric
 
 

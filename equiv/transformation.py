@@ -16,7 +16,17 @@ from equiv.chart import Chart
 from equiv.double_precision import DoublePrecision
 from equiv.lattice import wrap
 
-__all__ = ["MAPS", "ChartMap", "Map", "NoMap", "Transformation", "build", "describe", "savable"]
+__all__ = [
+    "MAPS",
+    "ChartMap",
+    "Map",
+    "NoMap",
+    "Transformation",
+    "build",
+    "check_activations",
+    "describe",
+    "savable",
+]
 
 MAPS: dict[str, Any] = {"Chart": Chart}
 
@@ -62,6 +72,29 @@ def build(config: dict[str, Any], tensors: dict[str, Tensor]) -> nn.Module:
 def part(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
     r"""The entries of a `state_dict` that belong to the submodule `name`."""
     return {key[len(name) + 1 :]: value for key, value in tensors.items() if key.startswith(f"{name}.")}
+
+
+def check_activations(values: object, neurons: int) -> None:
+    r"""Refuses what are no activations of the network that a map starts from; any floating dtype does.
+
+    Raises:
+        TypeError: If it is no floating tensor: the result, in its dtype, would be truncated.
+        ValueError: If it has another shape than `(q, neurons)`.
+    """
+    if not isinstance(values, Tensor) or not values.is_floating_point():
+        got = (
+            str(values.dtype).removeprefix("torch.") if isinstance(values, Tensor) else type(values).__name__
+        )
+        raise TypeError(
+            f"'values' should be a floating tensor of shape (q, {neurons}), got {got}; convert it with "
+            "torch.as_tensor(values, dtype=torch.float32)."
+        )
+
+    if values.ndim != 2 or values.shape[1] != neurons:
+        raise ValueError(
+            f"'values' should have shape (q, {neurons}), the neurons that the transformation was built on, got "
+            f"{tuple(values.shape)}; observe the same ones, and add an axis to a single sample."
+        )
 
 
 class Map(DoublePrecision):
@@ -112,16 +145,10 @@ class ChartMap(Map):
         and the identity on the image.
 
         Raises:
-            ValueError: If `values` has another shape.
+            TypeError: If `values` is no floating tensor.
+            ValueError: If it has another shape.
         """
-        neurons = len(self.source.get_buffer("weights"))
-
-        if values.ndim != 2 or values.shape[1] != neurons:
-            raise ValueError(
-                f"'values' should have shape (q, {neurons}), the neurons that the transformation was built on, got "
-                f"{tuple(values.shape)}; observe the same ones, and add an axis to a single sample."
-            )
-
+        check_activations(values, len(self.source.get_buffer("weights")))
         coordinates = self.source.restrict(values)
         moved = coordinates @ self.matrix.T.to(coordinates) + self.offset.to(coordinates)
 

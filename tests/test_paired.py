@@ -179,6 +179,17 @@ def test_few_samples_are_inconclusive(n: int) -> None:
     assert compare_paired(Observations(_surface(x)), Observations(_other(x))).verdict == "inconclusive"
 
 
+def test_what_are_no_activations_is_refused_by_the_transformation() -> None:
+    x = _uniform(20, 2)
+    transformation = compare_paired(Observations(_surface(x)), Observations(_other(x))).transformation
+    for call in (transformation, transformation.extrapolates):
+        for wrong in (x, _surface(x)[0]):
+            with pytest.raises(ValueError, match=r"'values' should have shape \(q, 4\)"):
+                call(wrong)
+        with pytest.raises(TypeError, match="got int64"):
+            call(_surface(x).long())
+
+
 @pytest.mark.parametrize("n", [1, 2, 30])
 @pytest.mark.parametrize("framed", [True, False])
 def test_samples_that_are_all_equal_are_inconclusive(n: int, framed: bool) -> None:

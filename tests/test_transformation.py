@@ -89,6 +89,13 @@ def test_values_of_another_shape_are_refused(circle_pair):
             result.transformation(wrong)
 
 
+def test_integers_are_refused_rather_than_truncated(circle_pair):
+    result, values_a, _ = circle_pair
+    for wrong, got in ((values_a.long(), "int64"), (values_a.tolist(), "list")):
+        with pytest.raises(TypeError, match=f"floating tensor of shape .* got {got}"):
+            result.transformation(wrong)
+
+
 def test_exports(circle_pair):
     result, values_a, _ = circle_pair
     exported = torch.export.export(result.transformation, (values_a[:7],)).module()
