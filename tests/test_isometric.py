@@ -39,11 +39,13 @@ def test_flat_charts_recover_the_inputs(name: str, n: int, mark: float) -> None:
     assert rigid_error(flat.coordinates_, x) < mark
 
 
-def test_an_affine_observation_is_undone_to_rounding() -> None:
+@pytest.mark.parametrize(("n", "m"), [(2000, 1), (200, 2)])
+def test_an_affine_observation_is_undone_to_rounding(n: int, m: int) -> None:
+    """Along a curve too, which the equations of its pairs hold together but loosely."""
     generator = torch.Generator().manual_seed(0)
-    x = torch.rand(200, 2, generator=generator, dtype=torch.float64)
-    matrix = torch.randn(4, 2, generator=generator, dtype=torch.float64)
-    flat = IsometricMaps().fit(Observations(x @ matrix.T + 1, matrix.expand(200, 4, 2)))
+    x = torch.rand(n, m, generator=generator, dtype=torch.float64)
+    matrix = torch.randn(4, m, generator=generator, dtype=torch.float64)
+    flat = IsometricMaps().fit(Observations(x @ matrix.T + 1, matrix.expand(n, 4, m)))
     assert flat.accepted_
     assert rigid_error(flat.coordinates_, x) < 1e-8  # every pair equation holds exactly
 

@@ -107,6 +107,20 @@ def test_jacobians_of_fits_equal_autograd(periods: Tensor | None) -> None:
     torch.testing.assert_close(slopes, expected)
 
 
+def test_fits_on_a_torus_are_periodic() -> None:
+    periods = torch.tensor([[1.5, 0.2], [-0.4, 1.1]], dtype=torch.float64)
+    generator = torch.Generator().manual_seed(0)
+    u = torch.rand(800, 2, generator=generator, dtype=torch.float64) @ periods
+    angles = 2 * torch.pi * u @ torch.linalg.inv(periods)
+    fit = fit_smooth(u, torch.stack([angles[:, 0].sin(), angles.sum(dim=1).cos()], dim=1), periods)
+    away = u + torch.tensor([[2.0, -3.0]], dtype=torch.float64) @ periods
+    torch.testing.assert_close(fit.basis.evaluate(away), fit.basis.evaluate(u))
+    missed = fit.basis.evaluate(u) @ fit.coefficients - torch.stack(
+        [angles[:, 0].sin(), angles.sum(dim=1).cos()], dim=1
+    )
+    assert missed.abs().max() < 1e-8
+
+
 def test_fits_resolve_smooth_functions_and_smooth_noisy_ones() -> None:
     generator = torch.Generator().manual_seed(0)
     u = torch.rand(600, 1, generator=generator, dtype=torch.float64)

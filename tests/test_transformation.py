@@ -102,6 +102,13 @@ def test_exports(circle_pair):
     assert torch.equal(exported(values_a[:7]), result.transformation(values_a[:7]))
 
 
+@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+def test_compiles_without_a_break(circle_pair, backend):
+    result, values_a, _ = circle_pair
+    compiled = torch.compile(result.transformation, backend=backend, fullgraph=True)
+    torch.testing.assert_close(compiled(values_a), result.transformation(values_a), rtol=1e-9, atol=1e-9)
+
+
 def test_saved_and_loaded_bit_for_bit(circle_pair, tmp_path):
     result, values_a, values_b = circle_pair
     result.save(tmp_path / "comparison")
