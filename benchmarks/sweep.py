@@ -3,7 +3,7 @@ r"""Twelve jobs of one thread each: one after the other, and two at a time throu
     python benchmarks/sweep.py     # two cores: a minute
 
 Jobs are small horses: pictures of 16 pixels, 256 angles, 20 epochs, pictures cached. Writes
-`benchmarks/results/sweep.json`.
+`benchmarks/results/sweep.md` and `sweep.json`.
 """
 
 import json
@@ -13,8 +13,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
 RATES = "optimizer.lr=" + ",".join(f"{0.001 * k:.3f}" for k in range(1, 13))
 SMALL = (
     "experiment=horse",
@@ -54,14 +56,30 @@ def seconds(cache: Path, *arguments: str, rates: str = RATES) -> float:
         return time.perf_counter() - start
 
 
+def table(results: dict[str, Any]) -> str:
+    alone = next(iter(results["seconds"].values()))
+    lines = [
+        f"# A sweep of {results['jobs']} jobs of one thread each, on two cores",
+        "",
+        "By `benchmarks/sweep.py`: small horses, 20 epochs each, start-up included. Mark: 1.5 times faster.",
+        "",
+        "| way | seconds | times faster |",
+        "|---|---|---|",
+        *(f"| {way} | {taken:.1f} | {alone / taken:.2f} |" for way, taken in results["seconds"].items()),
+    ]
+
+    return "\n".join([*lines, ""])
+
+
 def main() -> None:
     cache = Path(tempfile.gettempdir()) / "equiv-benchmark-sweep"
     seconds(cache, "trainer.max_epochs=1", rates="optimizer.lr=0.001")  # renders the pictures
     found = {name: seconds(cache, *arguments) for name, arguments in WAYS.items()}
     alone, together = found.values()
     results = {"jobs": 12, "seconds": found, "times faster": alone / together}
-    (ROOT / "benchmarks" / "results" / "sweep.json").write_text(json.dumps(results, indent=1) + "\n")
-    print(json.dumps(results, indent=1))
+    (RESULTS / "sweep.json").write_text(json.dumps(results, indent=1) + "\n")
+    (RESULTS / "sweep.md").write_text(table(results))
+    print(table(results))
 
 
 if __name__ == "__main__":
