@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from equiv.chart import Chart
-from equiv.diagnosis import Limits, objections
+from equiv.diagnosis import KINKED_PAIRS, Limits, objections
 from equiv.domains import Domain
 from equiv.isometric import IsometricMaps
 from equiv.observations import Observations
@@ -85,7 +85,7 @@ def chart_side(obs: Observations, tolerance: float = 0.0) -> Side:
 
     Arguments:
         obs: The samples, with frames.
-        tolerance: Of the comparison, a share of the spread. A chart that misses a fifth of it may serve: its
+        tolerance: Of the comparison, a share of the spread. A chart that misses half of it may serve: its
             error is reckoned with in the error of the transformation.
     """
     evidence: dict[str, Any] = {
@@ -105,7 +105,7 @@ def chart_side(obs: Observations, tolerance: float = 0.0) -> Side:
 
     coordinates = maps.coordinates_.detach().double().cpu()
     periods = None if maps.periods_ is None else maps.periods_.detach().double().cpu()
-    limits = Limits().at_least(tolerance / 5)
+    limits = Limits().at_least(tolerance / 2)
     reasons = [each.rstrip(".") for each in objections(maps.diagnostics_, limits)]
     numbers: dict[str, Any] = {"intrinsic_dimension": coordinates.shape[1], "embedding": not reasons}
 
@@ -116,6 +116,10 @@ def chart_side(obs: Observations, tolerance: float = 0.0) -> Side:
         numbers["periods"] = periods.norm(dim=1).tolist()
 
     strain = measure_strain(maps.chart_, obs, coordinates, periods)
+    if maps.diagnostics_["kinks"] is not None:
+        # Fits of kinks miss more between the samples than at them, and their slopes scatter.
+        missed = maps.diagnostics_["fit_error"] * Side(obs).spread
+        strain = replace(strain, misfit=max(strain.misfit, missed))
     numbers |= {"strain": strain.size, "residual": float(maps.residual_)} | evidence
     rough = _roughness(maps.diagnostics_)
     side = Side(obs, Domain(coordinates, periods), maps.chart_, strain, reasons, rough, numbers)
@@ -124,13 +128,16 @@ def chart_side(obs: Observations, tolerance: float = 0.0) -> Side:
 
 
 def _roughness(found: Mapping[str, Any]) -> float:
-    if (
-        found["crossings"] > 0
-        or found["rejected_pairs"] + found["frustrated_pairs"] > FOLDED * found["pairs"]
-    ):
+    kinked = found["kinks"] is not None
+    most = (1 / KINKED_PAIRS if kinked else FOLDED) * found["pairs"]
+
+    if found["crossings"] > 0 or found["rejected_pairs"] + found["frustrated_pairs"] > most:
         return math.inf
 
     if found["dimension"] == 1:
         return float(found["fit_error"])
+
+    if kinked:
+        return float(max(found["fit_error"], found["refinement"]))
 
     return float(max(found["residual"], found["fit_error"], found["refinement"]))

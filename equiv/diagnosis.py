@@ -6,7 +6,13 @@ from typing import Any
 
 from equiv.ends import NEAR_ENDS
 
-__all__ = ["Limits", "objections"]
+__all__ = ["KINKED_PAIRS", "Limits", "objections"]
+
+
+# Where frames jump, one in so many pairs may contradict the coordinates, and residuals may be larger than kinks
+# explain by this factor; good charts are at 0.02 to 1.1, wrong ones above 3.
+KINKED_PAIRS = 50
+MOST_EXCESS = 1.5
 
 
 @dataclass(frozen=True)
@@ -35,23 +41,31 @@ def objections(found: Mapping[str, Any], limits: Limits) -> list[str]:
     r"""Sentences, empty where nothing speaks against the chart.
 
     Arguments:
-        found: `IsometricMaps.diagnostics_`: dimension, noise, pairs, rejected_pairs, frustrated_pairs,
+        found: `IsometricMaps.diagnostics_`: dimension, noise, kinks, pairs, rejected_pairs, frustrated_pairs,
             residual, fit_error, refinement, crossings, nearest_ends.
         limits: What is allowed where frames are exact; noise adds to it.
     """
     reasons = []
-    curve, noise = found["dimension"] == 1, found["noise"]
+    curve, noise, kinks = found["dimension"] == 1, found["noise"], found["kinks"]
     rejected, frustrated, pairs = (found[f"{name}pairs"] for name in ("rejected_", "frustrated_", ""))
 
     # So few pairs may be false neighbours that were recognised as such; a crease in a surface takes more.
-    if rejected + frustrated > max(1, pairs // (500 if curve else 2000)):
+    if rejected + frustrated > max(
+        1, pairs // (KINKED_PAIRS if kinks is not None else 500 if curve else 2000)
+    ):
         reasons.append(
             f"{rejected + frustrated} of {pairs} pairs of neighbours contradict the coordinates ({frustrated} "
             "in orientation): no flat chart, or too few samples."
         )
 
     # A curve is never curved in itself: what its pairs miss is noise, which averages out.
-    if not found["residual"] <= (0.2 if curve else limits.residual + noise):
+    if kinks is not None:
+        if not kinks <= MOST_EXCESS:
+            reasons.append(
+                f"The pairs of neighbours miss the coordinates by {kinks:.1f} times what kinks explain: a curved "
+                "space, or too few samples."
+            )
+    elif not found["residual"] <= (0.2 if curve else limits.residual + noise):
         reasons.append(
             f"The pairs of neighbours miss the coordinates by {found['residual']:.2%} of their lengths: a "
             "curved space, noisy frames, or too few samples."

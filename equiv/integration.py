@@ -1,26 +1,20 @@
-r"""The frames of a cloud integrated to coordinates, and the smooth fit y = F(u) that corrects them."""
+r"""The frames of a cloud integrated to coordinates, and corrected by a fit y = F(u)."""
 
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from equiv.deferred_correction import Kinks, correct
 from equiv.ends import NEAR_ENDS, nearest_ends
-from equiv.flattening import Flattening, flatten, misfit
+from equiv.flattening import Flattening, flatten
+from equiv.kinks import KINKED, unexplained_share
 from equiv.neighbors import NeighborGraph, neighbor_graph
 from equiv.orientation import orient
-from equiv.smooth_fit import SmoothFit, fit_smooth, in_blocks
+from equiv.smooth_fit import SmoothFit
 from equiv.synchronization import PairEquations, Solution
 
-__all__ = ["Cloud", "Integration", "fit_error", "integrate", "integrate_from"]
-
-# Deferred corrections: at most so many, until the coordinates move by less than this share of their spread.
-# Those of curves, and of all else.
-ROUNDS = (8, 4)
-SETTLED = (1e-8, 1e-5)
-# The fit gets twice as many functions while it misses the values by more than this share of their spread.
-RESOLVED = 1e-5
-MOST_FUNCTIONS = 1000
+__all__ = ["Cloud", "Integration", "integrate", "integrate_from"]
 
 
 @dataclass(frozen=True)
@@ -80,6 +74,7 @@ class Integration:
         residual: Root mean square misfit of the edges kept. Dimensionless.
         refinement: Root mean square move of the last correction over the spread. Dimensionless.
         ends: How near ends of a curve come to each other, by `equiv.ends`; infinite elsewhere.
+        kinks: What piecewise linear networks leave, by `equiv.deferred_correction`; None elsewhere.
     """
 
     solution: Solution
@@ -91,6 +86,7 @@ class Integration:
     residual: float
     refinement: float
     ends: float
+    kinks: Kinks | None
 
 
 @dataclass(frozen=True)
@@ -101,6 +97,7 @@ class _Oriented:
         edges: Number of edges with those left out.
         frustrated: How many edges are frustrated.
         ends: As in `Integration`.
+        jumping: Whether frames jump between neighbours: kinks, or too few samples to resolve what bends.
     """
 
     graph: NeighborGraph
@@ -108,6 +105,7 @@ class _Oriented:
     edges: int
     frustrated: int
     ends: float
+    jumping: bool
 
 
 def integrate(cloud: Cloud) -> Integration:
@@ -116,7 +114,7 @@ def integrate(cloud: Cloud) -> Integration:
     graph = oriented.graph
     equations = PairEquations(cloud.values, oriented.frames, graph.i, graph.j, graph.squared)
 
-    return _correct(cloud, oriented, flatten(equations, graph, cloud.level))
+    return _corrected(cloud, oriented, flatten(equations, graph, cloud.level))
 
 
 def integrate_from(cloud: Cloud, start: Tensor, periods: Tensor | None) -> Integration:
@@ -140,26 +138,34 @@ def integrate_from(cloud: Cloud, start: Tensor, periods: Tensor | None) -> Integ
     solution = kept.solve(start, rotations, windings=windings, periods=periods, steps=3, tolerance=1e-4)
     found = Flattening(solution, kept, windings, int((~good).sum()))
 
-    return _correct(cloud, oriented, found)
+    return _corrected(cloud, oriented, found)
 
 
-def _neighbours(cloud: Cloud) -> tuple[NeighborGraph, float]:
-    r"""A graph that hangs together, and how near ends of a curve come to each other in it."""
-    first = None
-
+def _neighbours(cloud: Cloud) -> tuple[NeighborGraph, float, bool]:
+    r"""A graph that hangs together, how near ends of a curve come to each other in it, and whether frames jump."""
+    first, jumping = None, False
     # Rough or thinly sampled clouds need more neighbours, and less strictly tangent ones, to hang together.
-    for more, max_sine, max_normal in ((1, 0.75, 0.5), (2, 0.75, 0.5), (1, 0.9, 0.75), (2, 0.9, 0.75)):
+    tries = [(1, 0.75, 0.5), (2, 0.75, 0.5), (1, 0.9, 0.75), (2, 0.9, 0.75)]
+
+    for more, max_sine, max_normal in tries:
         k = min(more * cloud.neighbors, len(cloud) - 1)
         graph = neighbor_graph(
             cloud.values, cloud.basis, cloud.scale, k, max_sine=max_sine, max_normal=max_normal
         )
+        if (more, max_sine) == tries[0][:2] and cloud.noise == 0:
+            frames = cloud.basis * cloud.scale[:, None]
+            jumping = unexplained_share(cloud.values, frames, graph) > KINKED
+            if jumping:
+                # A kink turns all tangent planes by as much as it likes, those of neighbours too.
+                tries[1:1] = [(1, 1.05, 0.7), (2, 1.05, 0.7)]
+                continue
         count, labels = graph.components()
         if count > 1:
             continue
         ends = nearest_ends(cloud.values, cloud.basis[:, :, 0], graph) if cloud.dimension == 1 else torch.inf
         if ends > NEAR_ENDS:
-            return graph, ends
-        first = first or (graph, ends)
+            return graph, ends, jumping
+        first = first or (graph, ends, jumping)
 
     if first is not None:
         return first
@@ -172,7 +178,7 @@ def _neighbours(cloud: Cloud) -> tuple[NeighborGraph, float]:
 
 
 def _orient(cloud: Cloud) -> _Oriented:
-    graph, ends = _neighbours(cloud)
+    graph, ends, jumping = _neighbours(cloud)
     edges = len(graph.i)
     signs, agree = orient(cloud.basis, graph)
     frustrated = int((~agree).sum())
@@ -182,69 +188,27 @@ def _orient(cloud: Cloud) -> _Oriented:
     frames = cloud.basis * cloud.scale[:, None]
     frames[:, :, 0] *= signs[:, None]
 
-    return _Oriented(graph, frames, edges, frustrated, ends)
+    return _Oriented(graph, frames, edges, frustrated, ends, jumping)
 
 
-def _correct(cloud: Cloud, oriented: _Oriented, found: Flattening) -> Integration:
-    r"""Deferred correction: subtracts what the trapezoid rule misses of F, and solves again."""
-    solution, equations = found.solution, found.equations
-    count = 40 if cloud.rough else 150 if cloud.dimension < 3 else 300
-    fit = fit_smooth(solution.coordinates, cloud.values, solution.periods, count, wide=True)
-    finer = None
-    refinement = torch.inf
-
-    beyond = int(cloud.dimension > 1)
-
-    for _ in range(1 if cloud.rough else ROUNDS[beyond]):
-        last = solution.coordinates
-        defect = _trapezoid_defect(fit, equations, solution, found.windings)
-        solution = equations.solve(
-            last,
-            solution.rotations,
-            correction=equations.project(defect),
-            windings=found.windings,
-            periods=solution.periods,
-            steps=2,
-            tolerance=1e-4,
-        )
-        if cloud.rough:
-            fit = fit_smooth(solution.coordinates, cloud.values, solution.periods, count, wide=True)
-        else:
-            fit = fit_smooth(solution.coordinates, cloud.values, solution.periods, finer)
-            if cloud.dimension > 1 and fit_error(fit, solution.coordinates, cloud.values) > RESOLVED:
-                finer = min(2 * len(fit.basis.centers), MOST_FUNCTIONS)
-        spread = solution.coordinates.square().mean().sqrt()
-        refinement = float((solution.coordinates - last).square().mean().sqrt() / spread)
-        if refinement < SETTLED[beyond]:
-            break
+def _corrected(cloud: Cloud, oriented: _Oriented, found: Flattening) -> Integration:
+    best = correct(
+        cloud.values,
+        found,
+        rough=cloud.rough,
+        exact=cloud.noise == 0,
+        jumping=oriented.jumping,
+    )
 
     return Integration(
-        solution=solution,
-        frames=oriented.frames @ solution.rotations,
-        fit=fit,
+        solution=best.solution,
+        frames=oriented.frames @ best.solution.rotations,
+        fit=best.fit,
         edges=oriented.edges,
         frustrated=oriented.frustrated,
         rejected=found.rejected,
-        residual=float(misfit(solution, equations).square().mean().sqrt()),
-        refinement=refinement,
+        residual=best.residual,
+        refinement=best.refinement,
         ends=oriented.ends,
+        kinks=best.kinks,
     )
-
-
-def fit_error(fit: SmoothFit, coordinates: Tensor, values: Tensor) -> float:
-    r"""Root mean square misfit of the fit over the spread of the values."""
-    return float((in_blocks(fit, coordinates)[0] - values).norm() / (values - values.mean(dim=0)).norm())
-
-
-def _trapezoid_defect(
-    fit: SmoothFit, equations: PairEquations, solution: Solution, windings: Tensor | None
-) -> Tensor:
-    r""":math:`F(u_j) - F(u_i) - (DF_i + DF_j)(u_j - u_i) / 2` along each edge, `(E, d)`."""
-    u, i, j = solution.coordinates, equations.i, equations.j
-    step = u[j] - u[i]
-    if windings is not None and solution.periods is not None:
-        step = step + windings @ solution.periods
-
-    values, slope = in_blocks(fit, u)
-
-    return values[j] - values[i] - 0.5 * torch.einsum("edm,em->ed", slope[i] + slope[j], step)

@@ -10,9 +10,10 @@ from torch import Tensor
 from equiv.chart import Chart, anchor_indices, build_chart
 from equiv.checks import as_floating, check_finite, check_integer
 from equiv.crossings import count_crossings
+from equiv.deferred_correction import fit_error
 from equiv.diagnosis import Limits, objections
 from equiv.frames import split_frames
-from equiv.integration import Cloud, Integration, fit_error, integrate, integrate_from
+from equiv.integration import Cloud, Integration, integrate, integrate_from
 from equiv.metric_points import neuron_weights
 from equiv.observations import Observations
 
@@ -178,6 +179,10 @@ class IsometricMaps:
     def _diagnose(self, found: Integration, cloud: Cloud, obs: Observations) -> dict[str, Any]:
         solution = found.solution
         missed = fit_error(found.fit, solution.coordinates, cloud.values)
+        if found.kinks is not None:
+            spread = (cloud.values - cloud.values.mean(dim=0)).norm()
+            # At the samples it misses less than between them, left out at their edge more.
+            missed = math.sqrt(missed * float(found.kinks.missed.norm() / spread))
         anchors = anchor_indices(len(cloud))
         crossings, gap = count_crossings(
             cloud.values[anchors],
@@ -197,6 +202,7 @@ class IsometricMaps:
             "crossings": crossings,
             "smallest_gap": gap,
             "nearest_ends": found.ends,
+            "kinks": None if found.kinks is None else found.kinks.excess,
             "converged": solution.converged,
         }
 

@@ -10,7 +10,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["SmoothBasis", "SmoothFit", "farthest_points", "fit_smooth", "in_blocks", "lattice_images", "wrap"]
+__all__ = [
+    "SmoothBasis",
+    "SmoothFit",
+    "farthest_points",
+    "fit_smooth",
+    "in_blocks",
+    "lattice_images",
+    "ridge_shares",
+    "wrap",
+]
 
 # Width of the Gaussians over the spacing of their centres, by dimension, and beyond. Along curves they are wide:
 # else the fit follows what its coordinates are off by, and corrections from it take long to settle.
@@ -72,18 +81,35 @@ def _cross_validated(design: Tensor, target: Tensor, ridges: list[float]) -> tup
     orthogonal, triangular = torch.linalg.qr(design)
     left, singular, right = torch.linalg.svd(triangular, full_matrices=False)
     seen = orthogonal.mT @ target
-    unseen = (target - orthogonal @ seen).square().sum()
+    unseen = float((target - orthogonal @ seen).square().sum())
     seen = left.mT @ seen  # (b, d)
+    share, score = ridge_shares(singular, seen, unseen, len(design), ridges)
+
+    return right.mT @ ((share / singular.clamp_min(1e-300))[:, None] * seen), score
+
+
+def ridge_shares(
+    singular: Tensor, seen: Tensor, unseen: float, rows: int, ridges: list[float]
+) -> tuple[Tensor, float]:
+    r"""The shares :math:`s^2 / (s^2 + (\lambda s_1)^2)` with the best cross-validated ridge, and its score.
+
+    Arguments:
+        singular: s, descending, `(b,)`.
+        seen: :math:`U^\top Y`, `(b, d)`.
+        unseen: :math:`|Y - U U^\top Y|^2`.
+        rows: Number of equations.
+        ridges: The choices of :math:`\lambda`.
+    """
     best, chosen = torch.inf, singular
 
     for ridge in ridges:
         share = singular.square() / (singular.square() + (ridge * singular[0]).square())
         misfit = float(unseen + ((1 - share)[:, None] * seen).square().sum())
-        score = misfit / (len(design) - float(share.sum())) ** 2
+        score = misfit / (rows - float(share.sum())) ** 2
         if score < best:
             best, chosen = score, share
 
-    return right.mT @ ((chosen / singular.clamp_min(1e-300))[:, None] * seen), best
+    return chosen, best
 
 
 class SmoothBasis:
@@ -108,9 +134,15 @@ class SmoothBasis:
 
     @classmethod
     def at_farthest_points(
-        cls, coordinates: Tensor, count: int, periods: Tensor | None = None, scale: float = 5.0
+        cls,
+        coordinates: Tensor,
+        count: int,
+        periods: Tensor | None = None,
+        scale: float = 5.0,
+        *,
+        densest: int = 3,
     ) -> "SmoothBasis":
-        r"""At most a third of the points as centres, h = `scale` times their median spacing."""
+        r"""At most every `densest`-th point a centre, h = `scale` times their median spacing."""
         m = coordinates.shape[1]
         spread = (coordinates - coordinates.mean(dim=0)).square().mean().sqrt()
         if periods is None:
@@ -120,7 +152,7 @@ class SmoothBasis:
 
         free = free / spread
         points = _Immersion(lattice, free)(coordinates)
-        index = farthest_points(points, min(count, max(1, len(points) // 3)))
+        index = farthest_points(points, min(count, max(1, len(points) // densest)))
         separation = torch.cdist(points[index], points[index], compute_mode="donot_use_mm_for_euclid_dist")
         width = scale * separation.fill_diagonal_(torch.inf).amin(dim=1).median()
 
