@@ -107,7 +107,11 @@ def chart_side(obs: Observations, tolerance: float = 0.0) -> Side:
     periods = None if maps.periods_ is None else maps.periods_.detach().double().cpu()
     limits = Limits().at_least(tolerance / 2)
     reasons = [each.rstrip(".") for each in objections(maps.diagnostics_, limits)]
-    numbers: dict[str, Any] = {"intrinsic_dimension": coordinates.shape[1], "embedding": not reasons}
+    numbers: dict[str, Any] = {
+        "intrinsic_dimension": coordinates.shape[1],
+        "embedding": not reasons,
+        "kinked": maps.diagnostics_["kinks"] is not None,
+    }
 
     if not coordinates.isfinite().all():
         return Side(obs, objections=["its coordinates are not finite"], numbers=numbers | evidence)

@@ -20,14 +20,15 @@ from equiv.verdict import Interval
 
 __all__ = ["estimate_error"]
 
-# RMS error of T over the root of the sum of squares of the charts' estimated errors, on synthetic pairs, and
-# the degrees of freedom of a chi-square that scatters about it as much as they did. The noise of bursts
-# averages as reckoned; of the errors of exact frames those in gaps between samples are not seen.
-EXACT = (1.5, 1.25)
-NOISY = (1.2, 3.0)
+# RMS error of T over the root of the sum of squares of the charts' estimated errors, on synthetic pairs; the factors
+# about it within which it lay, below and above; and the degrees of freedom that it is worth beside anchors. The noise
+# of bursts averages as reckoned, and what fits of kinks miss is held out; of the errors of smooth charts those in gaps
+# between samples are not seen.
+EXACT = (1.5, 2.5, 3.0, 4.0)
+KINKED = (1.5, 3.0, 1.8, 8.0)
+NOISY = (1.2, 1.8, 3.5, 3.0)
 # Errors of neighbouring anchors are alike: the share of their degrees of freedom that counts.
 INDEPENDENT = 0.5
-LEAST_FREEDOM = 2.0
 # How far the looseness of outlines may be underestimated.
 LOOSE_MARGIN = 1.4
 
@@ -45,9 +46,9 @@ def estimate_error(
     .. math:: e^2 = \frac{\nu_0 e_0^2 + \nu s^2}{\nu_0 + \nu} + l^2
 
     with :math:`e_0` expected from the charts, s shown by anchors left out in turn with :math:`\nu` degrees of
-    freedom, and l the looseness of the outlines. The bounds of the first part are those of a standard
-    deviation estimated with :math:`\nu_0 + \nu` degrees of freedom, of the second those of the length of a
-    Gaussian vector with as many entries as the motion has parameters.
+    freedom, and l the looseness of the outlines. The bounds of the first part are factors about it, the nearer to 1
+    the more anchors say so, of the second those of the length of a Gaussian vector with as many entries as the motion
+    has parameters.
 
     Arguments:
         source: The side mapped from.
@@ -57,30 +58,39 @@ def estimate_error(
         anchors: Pairs of sample indices (source, target), shape `(k, 2)`, or None.
         confidence: Level of the bounds.
     """
-    from scipy.special import gammaincinv
+    from scipy.special import erfinv, gammaincinv
 
     assert source.domain is not None
     charts = math.hypot(source.domain.accuracy * target.stretch, target.error)
-    noisy = source.observations.burst_size is not None or target.observations.burst_size is not None
-    factor, trust = NOISY if noisy else EXACT
+    factor, below, above, trust = _scatter(source, target)
     expected = factor * charts / target.spread
     shown, freedom = _left_out(source, target, found, transformation, anchors)
     freedom *= INDEPENDENT
-    pooled = (trust * expected**2 + freedom * shown**2) / (trust + freedom)
+    pooled = math.sqrt((trust * expected**2 + freedom * shown**2) / (trust + freedom))
     loose = _looseness(target, found)
-    estimate = math.sqrt(pooled + loose**2)
-    half = max(trust + freedom, LEAST_FREEDOM) / 2
+    estimate = math.hypot(pooled, loose)
     fixed = 1 if found.alignment is None else len(found.alignment.covariance)
+    margin = 1.0 if found.alignment is None else LOOSE_MARGIN
     tails = (1 - confidence) / 2, (1 + confidence) / 2
+    # The factors are those of 95 %.
+    sharper = math.sqrt(trust / (trust + freedom)) * (erfinv(confidence) / erfinv(0.95))
     low, high = (
-        math.sqrt(
-            pooled * half / gammaincinv(half, 1 - tail)
-            + loose**2 * margin * gammaincinv(fixed / 2, tail) * 2 / fixed
+        math.hypot(
+            pooled * about**sharper, loose * margin * math.sqrt(gammaincinv(fixed / 2, tail) * 2 / fixed)
         )
-        for tail, margin in zip(tails, (1.0, LOOSE_MARGIN**2), strict=True)
+        for tail, about, wider in zip(tails, (1 / below, above), (1.0, margin), strict=True)
     )
 
     return Interval(estimate, min(low, estimate), max(high, estimate))
+
+
+def _scatter(source: Side, target: Side) -> tuple[float, float, float, float]:
+    sides = source, target
+
+    if any(side.observations.burst_size is not None for side in sides):
+        return NOISY
+
+    return KINKED if any(side.numbers["kinked"] for side in sides) else EXACT
 
 
 def _left_out(

@@ -19,10 +19,9 @@ ANCHOR_WEIGHT = 100.0
 # Standard deviation of the distance between outlines, in distances of samples, per boundary sample: for the
 # two ends of an interval, by outlines, and by supporting lines; from synthetic supports.
 ENDS, OUTLINES, LINES = 1.4, 0.7, 0.4
-# Outlines of two samples of one support differ by 0.3 to 0.6 of the distance of samples there.
-SAME = 1.0
-# An interval has two ends only, whose gaps are exponentially distributed.
-SAME_ENDS = 5.0
+# Outlines of two samples of one support differ by 0.2 to 0.5 of the distance of samples there, in space by 0.45 to
+# 0.55; an interval has two ends only, whose gaps are exponentially distributed. Beyond the second they differ.
+SAME = {1: (5.0, 5.0), 2: (0.55, 0.8), 3: (0.57, 0.75)}
 
 Anchors = tuple[Tensor, Tensor] | None
 
@@ -52,7 +51,12 @@ class Alignment:
     @property
     def agrees(self) -> bool:
         r"""Whether sampling explains the distance between the outlines."""
-        return self.misfit <= (SAME if len(self.offset) > 1 else SAME_ENDS)
+        return self.misfit <= SAME[len(self.offset)][0]
+
+    @property
+    def differs(self) -> bool:
+        r"""Whether sampling cannot explain it."""
+        return self.misfit > SAME[len(self.offset)][1]
 
 
 def fit_outlines(

@@ -16,9 +16,17 @@ from torch import Tensor
 from equiv.anchors import AnchorFit, Motion, anchor_rank, fit_rigid, fit_shift
 from equiv.domains import Domain, Registration, Relation, overlaps
 from equiv.lattice import lattice_embeddings
+from equiv.outline_fit import Alignment
 from equiv.symmetry import align, equally_good
+from equiv.voids import stranded
+from equiv.winding import wind
 
 __all__ = ["CONTRADICTION", "OUTLIER_SHARE", "register"]
+
+# Share of samples of the same support that lie in voids of the other's, in up to two dimensions and in three, and how
+# many beside it; so many times as many are no chance.
+STRANDED, STRANDED_SOLID, FEW = 0.004, 0.01, 2.0
+CERTAIN = 3.0
 
 # No anchor that is off by less than this share of the spread is called wrong.
 OUTLIER_SHARE = 0.01
@@ -42,6 +50,17 @@ def register(a: Domain, b: Domain, anchors: Tensor | None, tolerance: float) -> 
 
     if relation in (Relation.NONE, Relation.UNDECIDED):
         return Registration(relation, reason)
+
+    if a.dimension == 2 and (a.n_periods, b.n_periods) in ((0, 1), (1, 0)):
+        if anchors is not None:
+            return Registration(Relation.UNDECIDED, f"{reason}, where anchors are not made use of")
+
+        found = wind(*((a, b) if relation is Relation.A_ONTO_B else (b, a)), tolerance)
+
+        if found.motion is None or relation is Relation.A_ONTO_B:
+            return found
+
+        return replace(found, relation=relation, overlap_a=found.overlap_b, overlap_b=found.overlap_a)
 
     if relation is Relation.B_ONTO_A:
         exchanged = None if anchors is None else anchors.flip(1)
@@ -68,6 +87,9 @@ def _linear_parts(a: Domain, b: Domain, tolerance: float) -> tuple[Relation, lis
     if len(closed) == 1:
         relation = Relation.A_ONTO_B if a.periods is None else Relation.B_ONTO_A
         names = ("A", "B") if a.periods is None else ("B", "A")
+
+        if m == 2 and closed[0].shape[0] == 1:
+            return relation, None, f"{names[0]} is open and {names[1]} is closed"
 
         if m > 1:
             return Relation.UNDECIDED, None, f"{names[1]} is periodic and {names[0]} is not"
@@ -200,11 +222,11 @@ def _by_outlines(
     best = good[0]
     motion = Motion(best.matrix, best.offset)
 
-    if anchors is None and not best.agrees:
-        share = best.distance / target.spread
-        reason = f"the outlines of the spaces differ by {share:.1%} of their spread"
+    if anchors is None:
+        doubt = _contrast(source, target, best, tolerance)
 
-        return Registration(Relation.NONE if share > tolerance else Relation.UNDECIDED, reason)
+        if doubt is not None:
+            return doubt
 
     residuals = None if anchors is None else (motion(anchors[0]) - anchors[1]).norm(dim=1)
 
@@ -213,6 +235,27 @@ def _by_outlines(
     return Registration(
         Relation.ISOMETRIC, "", motion, residuals, (), count, overlap_a, overlap_b, alignment=best
     )
+
+
+def _contrast(source: Domain, target: Domain, best: Alignment, tolerance: float) -> Registration | None:
+    r"""Why supports are not the same, from their outlines and from samples where the other side has none."""
+    moved = Motion(best.matrix, best.offset)(source.coordinates)
+    count = stranded(moved, target.coordinates) + stranded(target.coordinates, moved)
+    usual = (STRANDED_SOLID if source.dimension > 2 else STRANDED) * (
+        len(moved) + len(target.coordinates)
+    ) + FEW
+
+    if best.agrees and count <= usual:
+        return None
+
+    share = best.distance / target.spread
+    reason = (
+        f"the outlines of the spaces differ by {share:.1%} of their spread, and {count} samples of one lie where "
+        "the other should have samples and has none"
+    )
+    differs = best.differs or count > CERTAIN * usual
+
+    return Registration(Relation.NONE if differs and share > tolerance else Relation.UNDECIDED, reason)
 
 
 def _about_the_middle(source: Domain, target: Domain, matrices: list[Tensor]) -> Registration:

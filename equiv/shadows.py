@@ -41,8 +41,9 @@ DISTINCT = 0.2
 CONTINUUM = 12
 # Accuracies of anchors, as shares of the extent, by which a minimum is approached.
 STEPS = (1e-1, 1e-3, 1e-9)
-# Turns tried around a minimum, in radians.
+# Turns tried around a minimum, in radians, and how often they are bisected; those that fit up to the last are free.
 ANGLES = [2.0**-power for power in range(24, 1, -1)]
+BISECTIONS = 5
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,14 @@ class Shadow:
         misfit: RMS difference of the extents over what sampling explains; dimensionless.
         distance: The same in input units.
         slack: RMS displacement in the target that leaves the fit as good, in input units.
+        free: Whether there are turns under which it fits as well, however large; these are no slack.
     """
 
     motion: Motion
     misfit: float
     distance: float
     slack: float
+    free: bool
 
     @property
     def agrees(self) -> bool:
@@ -103,25 +106,29 @@ def project(
     for turn in starts:
         found.append(problem.refined(turn))
 
-    found.sort(key=lambda entry: entry[0])
-    best = found[0][0]
+    best = min(entry[0] for entry in found)
     limit = max(EQUALLY_GOOD * best, WELL)
     good: list[Shadow] = []
 
-    for cost, shadow in found:
+    # Of those that fit, the ones that are fixed best come first.
+    for cost, shadow in sorted(found, key=lambda entry: entry[1].slack):
         apart = all((shadow.motion.matrix - other.motion.matrix).norm() > DISTINCT for other in good)
 
         if cost <= limit and apart:
             good.append(shadow)
 
-    return good, len(good) if len(good) <= CONTINUUM else math.inf
+    free = any(shadow.free for shadow in good)
+
+    return good, math.inf if free or len(good) > CONTINUUM else len(good)
 
 
 class _Problem:
     def __init__(self, a: Tensor, b: Tensor, anchors: Anchors, accuracy: float) -> None:
         self.m, self.p = a.shape[1], b.shape[1]
         self.a, self.anchors, self.accuracy = _outermost(a), anchors, accuracy
-        self.reach = (a - a.mean(dim=0)).square().sum(dim=1).mean().sqrt().item()
+        centred = a - a.mean(dim=0)
+        self.covariance = centred.T @ centred / len(a)
+        self.reach = self.covariance.trace().sqrt().item()
         self.tightness = max(accuracy, STEPS[0] * self.reach)  # of the anchors, while a minimum is sought
         self.skews = [skew_matrix(self.m, i, j) for i, j in itertools.combinations(range(self.m), 2)]
 
@@ -186,13 +193,14 @@ class _Problem:
 
         matrix = turned(angles)[: self.p]
         offset, gap, scale = self._solved(matrix)
-        free = [self._freedom(turned, angles, axis, best) for axis in np.eye(k)]
+        moved = [self._freedom(turned, angles, axis, best) for axis in np.eye(k)]
         own = scale.square().mean().sqrt().item() if self.anchors is None else self.accuracy
         shadow = Shadow(
             Motion(matrix, offset),
             (gap / scale).square().mean().sqrt().item(),
             gap.square().mean().sqrt().item(),
-            math.hypot(self.reach * math.hypot(*free), own),
+            math.hypot(*(size for size in moved if size is not None), own),
+            None in moved,
         )
 
         return best, shadow
@@ -203,15 +211,27 @@ class _Problem:
         angles: NDArray[np.float64],
         axis: NDArray[np.float64],
         best: float,
-    ) -> float:
-        r"""How far Q may be turned about an axis before the sum of squares has grown by 1."""
+    ) -> float | None:
+        r"""RMS displacement of a turn about an axis by which the sum of squares has grown by 1; None where none has."""
         grown = math.sqrt(best**2 + 1 / len(self.directions))
 
-        for size in ANGLES:
-            if max(self.cost(turned(angles + sign * size * axis)) for sign in (1, -1)) > grown:
-                break
+        def fits(size: float) -> bool:
+            return max(self.cost(turned(angles + sign * size * axis)) for sign in (1, -1)) <= grown
 
-        return (turned(angles + size * axis) - turned(angles))[: self.p].norm().item()
+        most = next((size for size in ANGLES if not fits(size)), None)
+
+        if most is None:
+            return None
+
+        least = most / 2 if most > ANGLES[0] else 0.0
+
+        for _ in range(BISECTIONS):
+            middle = (least + most) / 2
+            least, most = (middle, most) if fits(middle) else (least, middle)
+
+        change = (turned(angles + most * axis) - turned(angles))[: self.p]
+
+        return (change @ self.covariance @ change.T).trace().sqrt().item()
 
 
 def _outermost(cloud: Tensor) -> Tensor:

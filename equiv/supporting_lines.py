@@ -10,7 +10,7 @@ from torch import Tensor
 from equiv.anchors import Motion
 from equiv.support import Outline
 
-__all__ = ["fit_by_supporting_lines"]
+__all__ = ["WINDOW", "fit_by_supporting_lines"]
 
 # Half the length of a window, in distances to the sixth neighbour.
 WINDOW = 5.0

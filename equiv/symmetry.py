@@ -16,7 +16,7 @@ from torch import Tensor
 from equiv.anchors import Motion
 from equiv.outline_fit import LINES, OUTLINES, Alignment, Anchors, fit_outlines, middle_of, skew_matrix
 from equiv.support import NEIGHBORS, Outline, outline
-from equiv.supporting_lines import fit_by_supporting_lines
+from equiv.supporting_lines import WINDOW, fit_by_supporting_lines
 
 __all__ = ["align", "equally_good", "rotation_grid"]
 
@@ -75,7 +75,10 @@ def _sharpened(a: Tensor, b: Tensor, edge: Outline, fit: Alignment) -> Alignment
     near = [torch.cdist(cloud, edge.points).amin(dim=1) < 2 * radius for cloud in (moved(a), b)]
     motion = fit_by_supporting_lines(a[near[0]], b[near[1]], edge, moved, radius)
 
-    covariance = fit.covariance * (LINES / OUTLINES) ** 2
+    # Windows as long as the edges themselves hold corners, and gain nothing.
+    spread = (b - b.mean(dim=0)).square().sum(dim=1).mean().sqrt().item()
+    gain = min(max(LINES / OUTLINES, WINDOW * radius / spread), 1.0)
+    covariance = fit.covariance * gain**2
 
     return replace(fit, matrix=motion.matrix, offset=motion.offset, covariance=covariance)
 
