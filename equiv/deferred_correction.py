@@ -77,15 +77,17 @@ def correct(values: Tensor, found: Flattening, *, rough: bool, exact: bool, jump
         exact: Whether the frames have no noise.
         jumping: Whether frames change between neighbours by more than the trapezoid rule can follow.
     """
-    if jumping:
-        return _with_frames(values, found) or _across_kinks(values, found)
+    coarse = _with_frames(values, found) if jumping else None
+
+    if jumping and coarse is None:
+        return _across_kinks(values, found)
 
     smooth = _without_frames(values, found, rough)
 
     if not exact or smooth.residual <= COARSE:
         return smooth
 
-    coarse = _with_frames(values, found)
+    coarse = coarse or _with_frames(values, found)
 
     return smooth if coarse is None or coarse.residual >= smooth.residual else coarse
 

@@ -70,7 +70,8 @@ def estimate_error(
     loose = _looseness(target, found)
     estimate = math.hypot(pooled, loose)
     fixed = 1 if found.alignment is None else len(found.alignment.covariance)
-    margin = 1.0 if found.alignment is None else LOOSE_MARGIN
+    # Of the ends of a curve there is little to underestimate.
+    margin = LOOSE_MARGIN if fixed > 1 else 1.0
     tails = (1 - confidence) / 2, (1 + confidence) / 2
     # The factors are those of 95 %.
     sharper = math.sqrt(trust / (trust + freedom)) * (erfinv(confidence) / erfinv(0.95))

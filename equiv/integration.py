@@ -157,7 +157,7 @@ def _neighbours(cloud: Cloud) -> tuple[NeighborGraph, float, bool]:
             jumping = unexplained_share(cloud.values, frames, graph) > KINKED
             if jumping:
                 # A kink turns all tangent planes by as much as it likes, those of neighbours too.
-                tries[1:1] = [(1, 1.05, 0.7), (2, 1.05, 0.7)]
+                tries[1:] = [(1, 1.05, 0.7), (2, 1.05, 0.7), (2, 1.5, 0.9)]
                 continue
         count, labels = graph.components()
         if count > 1:

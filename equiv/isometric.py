@@ -23,6 +23,10 @@ __all__ = ["IsometricMaps"]
 LARGEST_AT_ONCE = {1: 50_000, 2: 10_000, 3: 8_000}
 
 
+# Most of what a neuron's values range over, in spreads; of Gaussian ones it is six.
+LONGEST = 6.0
+
+
 class IsometricMaps:
     r"""Coordinates :math:`u_i \in R^m` in which every frame is orthonormal.
 
@@ -92,7 +96,7 @@ class IsometricMaps:
         place = (fresh.cumsum(dim=0) - 1)[order.argsort()]
         obs = obs.subset(fresh.nonzero().flatten())
         values = obs.values.detach().double().cpu()
-        weights = neuron_weights(values)
+        weights = neuron_weights(values) * _seldom(values)
         cloud = self._cloud(obs, values, weights)
         at_once = LARGEST_AT_ONCE.get(cloud.dimension, 6_000)
 
@@ -207,6 +211,17 @@ class IsometricMaps:
         }
 
         return numbers | {"reasons": objections(numbers, Limits())}
+
+
+def _seldom(values: Tensor) -> Tensor:
+    r"""Factors below 1 of neurons that are silent nearly everywhere, `(d,)`.
+
+    Their spread is small and their kinks would count most.
+    """
+    reach = values.amax(dim=0) - values.amin(dim=0)
+    spread = (values - values.mean(dim=0)).square().mean(dim=0).sqrt()
+
+    return torch.where(reach > 0, LONGEST * spread / reach.clamp_min(1e-300), 1.0).clamp_max(1.0)
 
 
 def distinct_rows(obs: Observations) -> Tensor:

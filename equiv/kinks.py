@@ -21,7 +21,7 @@ from equiv.synchronization import PairEquations
 __all__ = ["KINKED", "kinked_displacements", "unexplained_share"]
 
 # Share of the change of frames between neighbours above which they jump; kinks leave 0.29, smooth networks less.
-KINKED = 0.2
+KINKED = 0.16
 # Pairs that the share is judged by.
 JUDGED = 3000
 # Errors of displacements across no kink, a share of their length, and of pairs beside that of most of them.
@@ -48,8 +48,10 @@ def unexplained_share(values: Tensor, frames: Tensor, graph: NeighborGraph) -> f
     step = torch.linalg.pinv(middle) @ difference
     missed = (difference - middle @ step).square().sum()
     changed = ((frames[j] - turned) @ step).square().sum()
+    # Least squares takes up what is missed along the m directions of the frames.
+    d, m = frames.shape[1:]
 
-    return (missed / changed.clamp_min(1e-300)).sqrt().item()
+    return (missed / changed.clamp_min(1e-300) * d / max(d - m, 1)).sqrt().item()
 
 
 def kinked_displacements(
