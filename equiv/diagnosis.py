@@ -71,10 +71,7 @@ def objections(found: Mapping[str, Any], limits: Limits) -> list[str]:
             "curved space, noisy frames, or too few samples."
         )
 
-    # What fits of kinks miss is known from samples left out.
-    missed = limits.fit_error * (1 if kinks is None else 2)
-
-    if not found["fit_error"] <= (0.05 if curve else missed + noise):
+    if not found["fit_error"] <= (0.05 if curve else limits.fit_error + noise):
         reasons.append(
             f"The values are off a smooth function of the coordinates by {found['fit_error']:.2%} of their "
             "spread: the coordinates overlap themselves, or too few samples."

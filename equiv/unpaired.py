@@ -150,8 +150,9 @@ def _registered(a: Side, b: Side, anchors: Tensor | None, tolerance: float) -> R
     if first is None or second is None:
         return Registration(Relation.UNDECIDED, "a chart is missing")
 
-    if a.objections or b.objections:
-        # What rough charts exclude must differ by far more than their roughness.
+    if any(side.objections or side.numbers["kinked"] for side in (a, b)):
+        # What rough charts exclude must differ by far more than their roughness, and kinks may leave hinges, which show
+        # in the fit alone.
         rough = [side.roughness for side in (a, b) if side.roughness <= ROUGH]
         tolerance = max(tolerance, 2 * MARGIN * max(rough, default=0.0))
 
