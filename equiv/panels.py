@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
 
 __all__ = [
+    "ROWS",
     "blank_figure",
     "chart_axes",
     "draw_angle_errors",
@@ -45,7 +46,8 @@ _STYLE: dict[Any, Any] = {
     "figure.facecolor": "white",
     "figure.dpi": 200,
 }
-_ROWS = (
+#: Name of each row of pictures, what it shows, and its colour.
+ROWS = (
     ("Camera A", "what network A sees", BLUE),
     ("Camera B, predicted", "from A's activations alone", ORANGE),
     ("Camera B, true", "never shown to A", ORANGE),
@@ -98,7 +100,7 @@ def draw_cross_view(figure: Figure | SubFigure, rows: list[Array], angles: objec
     grid = figure.subplots(3, k, squeeze=False, gridspec_kw={"wspace": 0.0, "hspace": 0.0})
     turns = None if angles is None else np.degrees(as_array(angles, "angles", 1)) % 360
 
-    for row, (shown, (name, explanation, ink)) in enumerate(zip(rows, _ROWS, strict=True)):
+    for row, (shown, (name, explanation, ink)) in enumerate(zip(rows, ROWS, strict=True)):
         for column, picture in enumerate(shown):
             axes = grid[row, column]
             axes.imshow(np.clip(picture.transpose(1, 2, 0), 0, 1), interpolation="bicubic")

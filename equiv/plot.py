@@ -1,8 +1,8 @@
 r"""Figures: pure functions from tensors or arrays to `matplotlib.figure.Figure`.
 
 No window is opened and no setting of matplotlib is changed; save a figure with `figure.savefig(path)`. Its
-label, `figure.get_label()`, says in words and numbers what it shows. A is blue and B is orange everywhere,
-and grey is what they are compared with. Angles come in radians.
+label, `figure.get_label()`, says in words and numbers what it shows. `film` alone returns a file, a GIF. A is
+blue and B is orange everywhere, and grey is what they are compared with. Angles come in radians.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from equiv.drawing import (
     chart_positions,
     common_periods,
 )
+from equiv.film import film
 from equiv.function_figures import folded_figure, function_figure
 from equiv.map_figures import map_figure
 from equiv.panels import blank_figure, chart_axes, draw_spectrum, scatter, style
@@ -45,6 +46,7 @@ __all__ = [
     "class_graph",
     "cross_view",
     "error_map",
+    "film",
     "folded_figure",
     "function_figure",
     "horse_figure",

@@ -31,6 +31,9 @@ WORDS = {
     "angle_error_deg": "Error of the recovered angle in degrees: median",
     "angle_error_deg_p95": "Error of the recovered angle in degrees: 95 % are below",
     "angle_error_deg_euclidean": "The same with a Euclidean kernel at its best bandwidth: median",
+    "gait_error_deg": "Error of the recovered phase of the gait in degrees: median",
+    "gait_error_deg_p95": "Error of the recovered phase of the gait in degrees: 95 % are below",
+    "gait_error_deg_euclidean": "The same with a Euclidean kernel at its best bandwidth: median",
     "cross_view_psnr": "Pictures of B predicted from A: peak signal to noise in dB",
     "autoencoder_a_psnr": "Pictures of A by its own autoencoder, in dB",
     "autoencoder_b_psnr": "Pictures of B by its own autoencoder, in dB",
@@ -106,11 +109,14 @@ class Results:
         for name, figure in self.finding.figures.items():
             figure.savefig(pictures[name], dpi=150)
 
+        for name, film in self.finding.films.items():
+            (folder / "figures" / f"{name}.gif").write_bytes(film)
+
         write_report(
             self.result,
             folder / "report.html",
             title=config["description"],
-            sections=[*self.finding.strips, self._numbers(), *self._figures(pictures)],
+            sections=[*self.finding.strips, *self._films(), self._numbers(), *self._figures(pictures)],
             settings=config,
         )
         self.metrics |= {f"seconds_{part}": value for part, value in clock.seconds.items()}
@@ -125,6 +131,11 @@ class Results:
         rows = [{"Quantity": WORDS.get(name, in_words(name)), "Value": value} for name, value in known]
 
         return Section("Numbers of this run", "Errors of activations are shares of their spread.", table=rows)
+
+    def _films(self) -> list[Section]:
+        return [
+            Section(self.finding.captions[name], figure=film) for name, film in self.finding.films.items()
+        ]
 
     def _figures(self, pictures: Mapping[str, Path]) -> list[Section]:
         r"""The figures that the report does not draw itself, and no part of a figure that is shown."""

@@ -1,10 +1,12 @@
 r"""The experiments' figures: drawn from what they are given, also where there is no map; said in words."""
 
+import io
 import math
 
 import matplotlib.figure
 import pytest
 import torch
+from PIL import Image
 
 from equiv import Interval, plot
 
@@ -99,3 +101,11 @@ def test_a_transfer_shows_what_there_is_no_map_for() -> None:
     figure = drawn(plot.transfer_figure({0: math.nan, 3: 0.9}, {4: [0.5, 0.6]}, 0.95, classes, corners))
     assert "3: 90.0 %" in figure.get_label()
     assert len(figure.axes) == 3
+
+
+def test_a_film_is_a_gif_of_all_moments() -> None:
+    shown = torch.rand(5, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    with Image.open(io.BytesIO(plot.film(shown, shown, shown, seconds=1.0))) as image:
+        assert (image.format, image.n_frames, image.info["duration"]) == ("GIF", 5, 200)
+    with pytest.raises(ValueError, match="'true_b'"):
+        plot.film(shown, shown, shown[:4])

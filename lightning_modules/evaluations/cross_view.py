@@ -13,16 +13,17 @@ from equiv.lattice import wrap
 from equiv.report import PictureStrip
 from lightning_modules.circle import AngleMap, euclidean_angle_errors, wrapped
 from lightning_modules.data.views import Views
-from lightning_modules.evaluations.finding import Finding, Match, Matched, fresh, mapped, true_errors
+from lightning_modules.evaluations.finding import Finding, Match, Matched, fresh, mapped, psnr, true_errors
 from lightning_modules.pair import NetworkPair
 
-__all__ = ["CrossView", "psnr"]
+__all__ = ["CrossView"]
 
 #: Eigenvalues of minus the Laplacian of the circle of hidden angles.
 EXACT = (1, 1, 4, 4, 9, 9)
 
 CAPTIONS = {
     "horse": "Camera B predicted from A's activations; recovered and true angle; spectra",
+    "film": "The horse turns: camera A, camera B predicted from A's activations, camera B",
     "cross_view": "What camera A sees, what is predicted for camera B, what camera B sees",
     "angles": "Recovered against true angle, and the errors with and without the metric",
     "charts": "The intrinsic coordinates of both sides, coloured by the hidden angle",
@@ -39,7 +40,7 @@ class CrossView:
 
     Arguments:
         columns: Pictures in the figures.
-        moments: Pictures in the report's strip.
+        moments: Pictures in the report's strip and in the film.
     """
 
     def __init__(self, columns: int = 10, moments: int = 48) -> None:
@@ -76,7 +77,9 @@ class CrossView:
         pictures = pair.network_b.get_submodule("decoder")(predicted_b)
         finding.metrics["cross_view_psnr"] = psnr(pictures, views.held_out_b)
         hidden, rows = views.hidden.held_out, (views.held_out_a, pictures, views.held_out_b)
-        finding.strips.append(_strip(rows, hidden, _evenly(hidden, self.moments)))
+        moments = _evenly(hidden, self.moments)
+        finding.strips.append(_strip(rows, hidden, moments))
+        finding.films["film"] = plot.film(rows[0][moments], pictures[moments], rows[2][moments])
         columns = _evenly(hidden, self.columns)
         shown_a, shown, shown_b = (row[columns] for row in rows)
         finding.figures["cross_view"] = plot.cross_view(shown_a, shown, shown_b, hidden[columns])
@@ -172,8 +175,3 @@ def _evenly(angles: Tensor, count: int) -> Tensor:
     marks = (torch.arange(count) + 0.5) * (2 * math.pi / count)
 
     return wrapped(angles - marks[:, None]).abs().argmin(dim=1)
-
-
-def psnr(predicted: Tensor, true: Tensor) -> float:
-    r"""Peak signal-to-noise ratio of pictures in [0, 1] in dB, from the mean squared error over them all."""
-    return -10 * math.log10((predicted - true).double().square().mean().item())

@@ -21,6 +21,7 @@ __all__ = [
     "fresh",
     "mapped",
     "point_errors",
+    "psnr",
     "relative_error",
     "true_errors",
 ]
@@ -76,12 +77,14 @@ class Finding:
         figures: Figures of matplotlib, by file name.
         captions: What each of them shows, in a few words.
         strips: Pictures for the report.
+        films: Animated GIFs, by file name.
     """
 
     metrics: dict[str, Any]
     figures: dict[str, Any] = field(default_factory=dict)
     captions: Mapping[str, str] = field(default_factory=dict)
     strips: list[PictureStrip] = field(default_factory=list)
+    films: dict[str, bytes] = field(default_factory=dict)
 
 
 def charts(match: Match, views: Views) -> dict[str, Any]:
@@ -136,3 +139,8 @@ def relative_error(predicted: Tensor | None, true: Tensor) -> float:
     errors = point_errors(predicted, true)
 
     return math.nan if errors is None else errors.square().mean().sqrt().item()
+
+
+def psnr(predicted: Tensor, true: Tensor) -> float:
+    r"""Peak signal-to-noise ratio of pictures in [0, 1] in dB, from the mean squared error over them all."""
+    return -10 * math.log10((predicted - true).double().square().mean().item())
