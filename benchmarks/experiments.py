@@ -5,7 +5,7 @@ r"""Every experiment in three seeds, with its controls, through `run.py`.
     python benchmarks/experiments.py RUNS --gather           # gathers what is there
 
 Writes `benchmarks/results/experiments.json`, the tables of `docs/experiments/README.md` and the figures beside it
-from the runs' own files; no number is typed by hand.
+from the runs' own files; no number is typed by hand. A run that is not there keeps the numbers that it had.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 PAGES = ROOT / "docs" / "experiments"
+RESULTS = ROOT / "benchmarks" / "results" / "experiments.json"
 SEEDS = ("seed=0", "seed=1", "seed=2")
 #: Runs beside the three seeds, by experiment and name.
 CONTROLS: dict[str, dict[str, list[str]]] = {
@@ -38,14 +39,16 @@ CONTROLS: dict[str, dict[str, list[str]]] = {
 }
 #: The figure of each page, from the run of seed 0.
 FIGURES = {
-    "scalar_monotone": ["functions"],
-    "scalar_nonmonotone": ["functions"],
-    "vector_field": ["maps"],
-    "reconstruction": ["errors", "inputs"],
-    "reconstruction_horse": ["errors", "inputs"],
-    "training": ["training"],
-    "transfer": ["transfer"],
+    "scalar_monotone": ["functions.png"],
+    "scalar_nonmonotone": ["functions.png"],
+    "vector_field": ["maps.png"],
+    "reconstruction": ["errors.png", "inputs.png"],
+    "reconstruction_horse": ["errors.png", "inputs.png"],
+    "training": ["training.png"],
+    "transfer": ["transfer.png"],
 }
+#: The page of an experiment, where it has none of its own.
+PAGE = {"reconstruction_horse": "reconstruction"}
 LEFT_OUT = ("symmetries", "intrinsic_dimension", "seconds_data", "seconds_training", "seconds_matching")
 
 
@@ -81,48 +84,93 @@ def run_all(runs: Path, only: str) -> None:
 
 
 def gather(runs: Path) -> dict[str, dict[str, dict[str, Any]]]:
-    r"""What is there of every experiment: the metrics by run."""
+    r"""The metrics by experiment and run: what is there, and of what is not, what was found before."""
+    before = json.loads(RESULTS.read_text())
     found: dict[str, dict[str, dict[str, Any]]] = {}
 
     for experiment in CONTROLS:
         files = {name: folder(runs, experiment, name) / "metrics.json" for name in runs_of(experiment)}
         found[experiment] = {
-            name: json.loads(file.read_text()) for name, file in files.items() if file.is_file()
+            name: json.loads(file.read_text()) if file.is_file() else before[experiment][name]
+            for name, file in files.items()
+            if file.is_file() or name in before.get(experiment, {})
         }
 
-    return {experiment: each for experiment, each in found.items() if each}
+    return {experiment: each for experiment, each in found.items() if _split(each)[0]}
 
 
 def tables(found: dict[str, dict[str, dict[str, Any]]]) -> str:
-    return "\n".join(f"## [{name}]({name}.md)\n\n{table(runs)}" for name, runs in found.items())
+    return "\n".join(
+        f"## [{name}]({PAGE.get(name, name)}.md)\n\n{numbers(runs)}{series(runs)}"
+        for name, runs in found.items()
+    )
 
 
-def table(runs: dict[str, dict[str, Any]]) -> str:
-    r"""Mean and spread over the seeds, and each control by itself."""
-    seeds = [each for name, each in runs.items() if name.startswith("seed")]
-    controls = {name: each for name, each in runs.items() if not name.startswith("seed")}
-    columns = ["", f"mean over {len(seeds)} seeds", "least to most", *controls]
-    lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
+def numbers(runs: dict[str, dict[str, Any]]) -> str:
+    r"""Mean and spread of each number over the seeds, and each control by itself."""
+    seeds, controls = _split(runs)
+    columns = ["", f"mean over {_seeds(seeds)}", "least to most", *controls]
+    rows = [
+        [
+            key.replace("_", " "),
+            *_summed([seed.get(key) for seed in seeds]),
+            *(shown(run.get(key)) for run in controls.values()),
+        ]
+        for key, value in seeds[0].items()
+        if key not in LEFT_OUT and not isinstance(value, dict)
+    ]
+
+    return markdown(columns, rows)
+
+
+def series(runs: dict[str, dict[str, Any]]) -> str:
+    r"""What was measured along the way or by count: a row for each epoch or count, over the seeds."""
+    seeds, _ = _split(runs)
+    together: dict[tuple[str, ...], list[str]] = {}
 
     for key, value in seeds[0].items():
-        if key in LEFT_OUT:
-            continue
-
         if isinstance(value, dict):
-            rows = [
-                (f"{key}, {part}", lambda run, k=key, p=part: (run.get(k) or {}).get(p)) for part in value
-            ]
-        else:
-            rows = [(key, lambda run, k=key: run.get(k))]
+            together.setdefault(tuple(value), []).append(key)
 
-        for label, read in rows:
-            cells = [
-                *_summed([read(seed) for seed in seeds]),
-                *(shown(read(run)) for run in controls.values()),
-            ]
-            lines.append(f"| {label.replace('_', ' ')} | {' | '.join(cells)} |")
+    text = ""
 
-    return "\n".join([*lines, ""])
+    for places, keys in together.items():
+        along = keys[0].partition("_by_")[2]
+        columns = [along, *(key.replace(f"_by_{along}", "") for key in keys)]
+        rows = [
+            [
+                place,
+                *(" ".join(_bracketed([(seed.get(key) or {}).get(place) for seed in seeds])) for key in keys),
+            ]
+            for place in places
+        ]
+        text += f"\nMean over {_seeds(seeds)}, in brackets the least and the most:\n\n"
+        text += markdown([column.replace("_", " ") for column in columns], rows)
+
+    return text
+
+
+def markdown(columns: list[str], rows: list[list[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _split(runs: dict[str, dict[str, Any]]) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
+    r"""The runs of the seeds, and the controls by name."""
+    seeds = [each for name, each in runs.items() if name.startswith("seed")]
+
+    return seeds, {name: each for name, each in runs.items() if not name.startswith("seed")}
+
+
+def _seeds(seeds: list[dict[str, Any]]) -> str:
+    return f"{len(seeds)} seeds" if len(seeds) > 1 else "one seed"
+
+
+def _bracketed(values: list[Any]) -> tuple[str, ...]:
+    mean, spread = _summed(values)
+
+    return (mean, f"({spread})") if " to " in spread else (mean,)
 
 
 def _summed(values: list[Any]) -> tuple[str, str]:
@@ -131,8 +179,9 @@ def _summed(values: list[Any]) -> tuple[str, str]:
         return shown(float(statistics.mean(values))), f"{shown(min(values))} to {shown(max(values))}"
 
     words = [shown(value) for value in values]
+    alike = "the same in all" if len(words) > 1 else ""
 
-    return (words[0], "the same in all") if len(set(words)) == 1 else (", ".join(words), "")
+    return (words[0], alike) if len(set(words)) == 1 else (", ".join(words), "")
 
 
 def shown(value: object) -> str:
@@ -143,7 +192,7 @@ def shown(value: object) -> str:
 
 
 def write(runs: Path, found: dict[str, dict[str, dict[str, Any]]]) -> None:
-    (ROOT / "benchmarks" / "results" / "experiments.json").write_text(json.dumps(found, indent=1) + "\n")
+    RESULTS.write_text(json.dumps(found, indent=1) + "\n")
     (PAGES / "figures").mkdir(exist_ok=True)
     page = PAGES / "README.md"
     head, mark, _ = page.read_text().partition("<!-- tables -->")
@@ -151,10 +200,10 @@ def write(runs: Path, found: dict[str, dict[str, dict[str, Any]]]) -> None:
 
     for experiment in found:
         for figure in FIGURES[experiment]:
-            source = folder(runs, experiment, "seed 0") / "figures" / f"{figure}.png"
+            source = folder(runs, experiment, "seed 0") / "figures" / figure
 
             if source.is_file():
-                shutil.copy(source, PAGES / "figures" / f"{experiment}_{figure}.png")
+                shutil.copy(source, PAGES / "figures" / f"{experiment}_{figure}")
 
 
 if __name__ == "__main__":

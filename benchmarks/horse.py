@@ -3,17 +3,21 @@ r"""The horse end to end, through `run.py`: three seeds with and without cached 
     python benchmarks/horse.py RUNS               # runs everything into RUNS/ (about ten minutes), then gathers
     python benchmarks/horse.py RUNS --gather      # gathers what is there
 
-Writes `benchmarks/results/horse.md` and `horse.json` from the runs' own `metrics.json`; no number is typed by hand.
+Writes `benchmarks/results/horse.md` and `horse.json` from the runs' own `metrics.json`, no number typed by hand, and
+the figures of `docs/experiments/horse.md`.
 """
 
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+#: The figures of the page, from the first of the runs.
+FIGURES = ("horse.png", "film.gif")
 RUNS = {
     "horse, seed 0, nothing cached": ["experiment=horse", "seed=0"],
     "horse, seed 0, pictures cached": ["experiment=horse", "seed=0"],
@@ -78,3 +82,7 @@ if __name__ == "__main__":
     (results / "horse.json").write_text(json.dumps(found, indent=2) + "\n")
     (results / "horse.md").write_text(table(found))
     print(table(found))
+
+    for figure in FIGURES:
+        source = folder(arguments.runs, next(iter(RUNS))) / "figures" / figure
+        shutil.copy(source, ROOT / "docs" / "experiments" / "figures" / f"horse_{figure}")
