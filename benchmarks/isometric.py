@@ -180,8 +180,8 @@ def shapes(count: int) -> tuple[str, list[dict[str, float | str]]]:
             [
                 name,
                 str(n),
-                f"{sorted(errors)[len(errors) // 2]:.5f}",
-                f"{max(errors):.5f}",
+                f"{sorted(errors)[len(errors) // 2]:.1e}",
+                f"{max(errors):.1e}",
                 str(mark),
                 f"{max(lengths):.4f}" if lengths else "",
                 f"{accepted} of {count}",

@@ -251,7 +251,7 @@ def report(records: list[dict[str, Any]]) -> None:
         (__doc__ or "").split("\n\n", 2)[2].strip(),
         "",
         "| samples a side | method | pairs | median error in percent | least | over ours, least "
-        "| processor seconds (all settings) |",
+        "| seconds of one thread (all settings) |",
         "|---|---|---|---|---|---|---|",
     ]
 
