@@ -152,7 +152,7 @@ def _neighbours(cloud: Cloud) -> tuple[NeighborGraph, float, bool]:
         graph = neighbor_graph(
             cloud.values, cloud.basis, cloud.scale, k, max_sine=max_sine, max_normal=max_normal
         )
-        if (more, max_sine) == tries[0][:2] and cloud.noise == 0:
+        if (more, max_sine) == tries[0][:2] and cloud.noise == 0 and cloud.dimension > 1:
             frames = cloud.basis * cloud.scale[:, None]
             jumping = unexplained_share(cloud.values, frames, graph) > KINKED
             if jumping:
