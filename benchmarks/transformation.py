@@ -155,7 +155,10 @@ def report(records: list[dict[str, Any]]) -> None:
 
 
 def remarkable(record: dict[str, Any]) -> bool:
-    return (record["verdict"] == "equivalent") == any(record["crosses"])
+    r"""Whether a verdict is not the one to expect: "equivalent", or "inconclusive" where one crosses itself."""
+    expected = "inconclusive" if any(record["crosses"]) else "equivalent"
+
+    return record["verdict"] != expected
 
 
 def remark(case: Case, record: dict[str, Any]) -> str:

@@ -19,9 +19,10 @@ from equiv.strain import Strain, measure_strain
 
 __all__ = ["Side", "chart_side"]
 
-FOLDED = (
-    1 / 300
-)  # share of pairs of neighbours that contradict the coordinates, above which these may be folded
+# Shares of pairs of neighbours that contradict the coordinates, or each other's orientation, above which these may
+# be folded.
+FOLDED = 1 / 300
+MIRRORED = 1 / 2000
 
 
 @dataclass(frozen=True)
@@ -134,8 +135,14 @@ def chart_side(obs: Observations, tolerance: float = 0.0) -> Side:
 def _roughness(found: Mapping[str, Any]) -> float:
     kinked = found["kinks"] is not None
     most = (1 / KINKED_PAIRS if kinked else FOLDED) * found["pairs"]
+    contradicting = found["rejected_pairs"] + found["frustrated_pairs"]
 
-    if found["crossings"] > 0 or found["rejected_pairs"] + found["frustrated_pairs"] > most:
+    # Neighbours that see each other mirrored are on different sheets, which false ones are only by chance.
+    if (
+        found["crossings"] > 0
+        or contradicting > most
+        or (not kinked and found["frustrated_pairs"] > MIRRORED * found["pairs"])
+    ):
         return math.inf
 
     if found["dimension"] == 1:

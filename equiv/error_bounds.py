@@ -29,6 +29,8 @@ KINKED = (1.5, 3.0, 1.8, 8.0)
 NOISY = (1.2, 1.8, 3.5, 3.0)
 # Errors of neighbouring anchors are alike: the share of their degrees of freedom that counts.
 INDEPENDENT = 0.5
+# Errors below this share are told from zero by no estimate: what is left of them is rounding and luck.
+RESOLVED = 1e-6
 # How far the looseness of outlines may be underestimated.
 LOOSE_MARGIN = 1.4
 
@@ -82,7 +84,7 @@ def estimate_error(
         for tail, about, wider in zip(tails, (1 / below, above), (1.0, margin), strict=True)
     )
 
-    return Interval(estimate, min(low, estimate), max(high, estimate))
+    return Interval(estimate, 0.0 if estimate < RESOLVED else min(low, estimate), max(high, estimate))
 
 
 def _scatter(source: Side, target: Side) -> tuple[float, float, float, float]:
