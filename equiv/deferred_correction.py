@@ -24,8 +24,11 @@ SETTLED = (1e-8, 1e-5)
 # The fit gets twice as many functions while it misses the values by more than this share of their spread.
 RESOLVED = 1e-5
 MOST_FUNCTIONS = 1000
-# Corrections across kinks; later ones change nothing.
-KINKED_ROUNDS = 3
+# Corrections across kinks: at most so many, until the coordinates move by less than this share of their spread; and the
+# largest of a displacement, of which around a corner the trapezoid rule may give a small part.
+KINKED_ROUNDS = 8
+KINKED_SETTLED = 5e-4
+REACH = 5.0
 # Above this misfit of the pairs, over their lengths, frames are fitted as well.
 COARSE = 1e-3
 COARSE_ROUNDS = 8
@@ -146,6 +149,7 @@ def _with_frames(values: Tensor, found: Flattening) -> Corrected | None:
 
 def _across_kinks(values: Tensor, found: Flattening) -> Corrected:
     solution, equations = found.solution, found.equations
+    equations.reach = REACH
     refinement = torch.inf
 
     for _ in range(KINKED_ROUNDS):
@@ -155,6 +159,8 @@ def _across_kinks(values: Tensor, found: Flattening) -> Corrected:
         equations.weights = 1 / variance
         solution = _solved(found, solution, defect)
         refinement = _moved(solution, last)
+        if refinement < KINKED_SETTLED:
+            break
 
     frames = equations.frames @ solution.rotations
     best = fit_hermite(solution.coordinates, values, frames, solution.periods, NARROW)

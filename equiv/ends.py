@@ -3,6 +3,7 @@ r"""Ends of a curve, and whether they look like ends."""
 import torch
 from torch import Tensor
 
+from equiv.corners import loose_ends
 from equiv.neighbors import NeighborGraph
 
 __all__ = ["NEAR_ENDS", "nearest_ends"]
@@ -25,20 +26,7 @@ def nearest_ends(values: Tensor, tangents: Tensor, graph: NeighborGraph) -> floa
     Returns:
         Dimensionless; infinity where there are fewer than two ends.
     """
-    i, j = graph.i, graph.j
-    edge = values[j] - values[i]
-    length = edge.norm(dim=1)
-    ahead, behind, count, total = (torch.zeros(graph.n, dtype=values.dtype) for _ in range(4))
+    index, _, usual = loose_ends(values, tangents, graph)
+    apart = torch.cdist(values[index], values[index]) / torch.maximum(usual[:, None], usual).clamp_min(1e-300)
 
-    for here, towards in ((i, edge), (j, -edge)):
-        along = (tangents[here] * towards).sum(dim=1)
-        ahead.index_add_(0, here, (along > 0).to(values.dtype))
-        behind.index_add_(0, here, (along < 0).to(values.dtype))
-        count.index_add_(0, here, torch.ones_like(length))
-        total.index_add_(0, here, length)
-
-    ends = ((ahead == 0) | (behind == 0)).nonzero().flatten()
-    usual = (total / count.clamp_min(1))[ends]
-    apart = torch.cdist(values[ends], values[ends]) / torch.maximum(usual[:, None], usual).clamp_min(1e-300)
-
-    return float(apart.fill_diagonal_(torch.inf).min()) if len(ends) else torch.inf
+    return float(apart.masked_fill_(index[:, None] == index, torch.inf).min()) if len(index) else torch.inf

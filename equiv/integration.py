@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from equiv.corners import join_corners
 from equiv.deferred_correction import Kinks, correct
 from equiv.ends import NEAR_ENDS, nearest_ends
 from equiv.flattening import Flattening, flatten
@@ -152,7 +153,10 @@ def _neighbours(cloud: Cloud) -> tuple[NeighborGraph, float, bool]:
         graph = neighbor_graph(
             cloud.values, cloud.basis, cloud.scale, k, max_sine=max_sine, max_normal=max_normal
         )
-        if (more, max_sine) == tries[0][:2] and cloud.noise == 0 and cloud.dimension > 1:
+        if cloud.noise == 0 and cloud.dimension == 1:
+            joined = join_corners(cloud.values, (cloud.basis * cloud.scale[:, None])[:, :, 0], graph)
+            graph, jumping = joined, joined is not graph
+        elif (more, max_sine) == tries[0][:2] and cloud.noise == 0:
             frames = cloud.basis * cloud.scale[:, None]
             jumping = unexplained_share(cloud.values, frames, graph) > KINKED
             if jumping:
@@ -180,7 +184,7 @@ def _neighbours(cloud: Cloud) -> tuple[NeighborGraph, float, bool]:
 def _orient(cloud: Cloud) -> _Oriented:
     graph, ends, jumping = _neighbours(cloud)
     edges = len(graph.i)
-    signs, agree = orient(cloud.basis, graph)
+    signs, agree = orient(cloud.values, cloud.basis, graph)
     frustrated = int((~agree).sum())
     if frustrated < 0.01 * edges and graph.subset(agree).components()[0] == 1:
         graph = graph.subset(agree)

@@ -27,6 +27,8 @@ JUDGED = 3000
 # Errors of displacements across no kink, a share of their length, and of pairs beside that of most of them.
 FLOOR = 0.03
 LEAST_VARIANCE = 0.1
+# Share of what the trapezoid rule misses up to which one corner explains a pair.
+EXPLAINED = 0.1
 
 
 def unexplained_share(values: Tensor, frames: Tensor, graph: NeighborGraph) -> float:
@@ -92,6 +94,31 @@ def kinked_displacements(
     inverse = torch.linalg.inv(gram)
     found = inverse @ (whitened.mT @ difference[:, :, None])
     plain = equations.displacements(rotations)[0][:, :, None]
+
+    if equations.m == 1:
+        found = _around_corners(frames[i], frames[j], difference, middle @ plain, found)
+
     variance = inverse.diagonal(dim1=1, dim2=2).sum(dim=1)
 
     return (middle @ (plain - found))[:, :, 0], variance + LEAST_VARIANCE * variance.median()
+
+
+def _around_corners(tail: Tensor, head: Tensor, difference: Tensor, said: Tensor, found: Tensor) -> Tensor:
+    r"""Displacements along a curve, exact where a pair has one corner in between: :math:`y_j - y_i = s\,t_i + r\,t_j`.
+
+    Arguments:
+        tail: Frames at i, `(E, d, 1)`.
+        head: At j.
+        difference: :math:`y_j - y_i`, `(E, d)`.
+        said: What the trapezoid rule makes of it, `(E, d, 1)`.
+        found: Displacements where there is more than one, `(E, 1, 1)`.
+    """
+    a, b = tail[:, :, 0], head[:, :, 0]
+    aa, bb, ab = ((p * q).sum(dim=1) for p, q in ((a, a), (b, b), (a, b)))
+    first, second = (a * difference).sum(dim=1), (b * difference).sum(dim=1)
+    size = (aa * bb - ab.square()).clamp_min(1e-12 * aa * bb)
+    s, r = (first * bb - second * ab) / size, (second * aa - first * ab) / size
+    missed = (difference - s[:, None] * a - r[:, None] * b).norm(dim=1)
+    single = (s >= 0) & (r >= 0) & (missed <= EXPLAINED * (difference - said[:, :, 0]).norm(dim=1))
+
+    return torch.where(single[:, None, None], (s + r)[:, None, None], found)

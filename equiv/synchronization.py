@@ -54,6 +54,8 @@ class PairEquations:
         self.weights = 1 / (squared + 1e-3 * squared.median())
         # What misfits are measured by: those of samples that nearly coincide are their rounding.
         self.lengths = (squared + 1e-4 * squared.median()).sqrt()
+        # The largest correction of a displacement, as a share of it: what fits of rough coordinates say may be wild.
+        self.reach = 0.2
         self.pattern = BlockPattern(self.n, i, j)
         self.factorisation = Factorisation()
 
@@ -137,7 +139,7 @@ class PairEquations:
 
         if correction is not None:
             defect = solved[:, :, -1]
-            share = 0.2 * z.norm(dim=1) / defect.norm(dim=1).clamp_min(1e-300)
+            share = self.reach * z.norm(dim=1) / defect.norm(dim=1).clamp_min(1e-300)
             z = z - defect * share.clamp_max(1.0)[:, None]
 
         return z, solved[:, :, 1 : 1 + m], solved[:, :, 1 + m : 1 + 2 * m]

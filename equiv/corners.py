@@ -1,0 +1,118 @@
+r"""Corners of a curve: where a kink cuts the chain of tangent neighbours, its loose ends are joined.
+
+Between samples a and b on either side of a corner a curve goes straight on along its tangent at a, and arrives straight
+along that at b, :math:`y_b - y_a = s\,t_a + r\,t_b` with :math:`s, r \ge 0`, so that it is s + r long in input units
+where the tangents are frames. Two curves that merely come near each other do not end where they do.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from equiv.neighbors import NeighborGraph
+
+__all__ = ["Ends", "join_corners", "loose_ends"]
+
+# Longest way to a corner on either side, over the usual length of edges there.
+FARTHEST = 10.0
+# Most of a difference that is on no way around one corner: more than one in so short a gap leave some.
+MOST_MISSED = 0.5
+# Largest cosine of the angle at which two ends go on: a hairpin might as well be two ends side by side.
+MOST_COSINE = 0.5
+
+
+class Ends(NamedTuple):
+    r"""Samples with neighbours on one side alone; one with none on either counts twice.
+
+    Attributes:
+        at: Indices of the samples, `(k,)`.
+        outward: Whether the curve would go on along (1) or against (-1) the tangent, `(k,)`.
+        usual: Usual length of the edges there, `(k,)`, in activation units.
+    """
+
+    at: Tensor
+    outward: Tensor
+    usual: Tensor
+
+
+def loose_ends(values: Tensor, tangents: Tensor, graph: NeighborGraph) -> Ends:
+    r"""The ends of the pieces of a curve.
+
+    Arguments:
+        values: `(n, d)`.
+        tangents: `(n, d)`, of any length.
+        graph: The neighbours.
+    """
+    i, j = graph.i, graph.j
+    edge = values[j] - values[i]
+    length = edge.norm(dim=1)
+    ahead, behind, count, total = (torch.zeros(graph.n, dtype=values.dtype) for _ in range(4))
+
+    for here, towards in ((i, edge), (j, -edge)):
+        along = (tangents[here] * towards).sum(dim=1)
+        ahead.index_add_(0, here, (along > 0).to(values.dtype))
+        behind.index_add_(0, here, (along < 0).to(values.dtype))
+        count.index_add_(0, here, torch.ones_like(length))
+        total.index_add_(0, here, length)
+
+    usual = total / count.clamp_min(1)
+    usual = torch.where(count > 0, usual, usual[count > 0].median() if bool((count > 0).any()) else 0.0)
+    front, back = (ahead == 0).nonzero().flatten(), (behind == 0).nonzero().flatten()
+    index = torch.cat([front, back])
+    outward = torch.cat([torch.ones(len(front)), -torch.ones(len(back))]).to(values.dtype)
+
+    return Ends(index, outward, usual[index])
+
+
+def join_corners(values: Tensor, tangents: Tensor, graph: NeighborGraph) -> NeighborGraph:
+    r"""The graph with an edge around every corner: between two ends that are each other's nearest around one.
+
+    Arguments:
+        values: `(n, d)`.
+        tangents: Frames of the curve, `(n, d)`, in activation units per input unit.
+        graph: The neighbours.
+
+    Returns:
+        The graph itself where nothing is joined.
+    """
+    ends = loose_ends(values, tangents, graph)
+
+    if len(ends.at) < 2:
+        return graph
+
+    out = ends.outward[:, None] * tangents[ends.at]  # (k, d)
+    gap = values[ends.at] - values[ends.at][:, None]  # from row to column, (k, k, d)
+    # Least squares of gap = s out_a - r out_b.
+    square, product = out.square().sum(dim=1), out @ out.T
+    first, second = (gap @ out[:, :, None])[:, :, 0], (gap * out).sum(dim=2)
+    size = (square[:, None] * square - product.square()).clamp_min(1e-12 * square[:, None] * square)
+    s = (first * square - second * product) / size
+    r = (first * product - second * square[:, None]) / size
+    missed = gap - s[:, :, None] * out[:, None] + r[:, :, None] * out
+    whole = gap.norm(dim=2)
+    speed = square.sqrt()
+    reach = FARTHEST * ends.usual / speed
+    fits = (s >= 0) & (r >= 0) & (s <= reach[:, None]) & (r <= reach)
+    # Seen from either end the other is ahead.
+    fits &= (first > 0) & (second < 0) & (missed.norm(dim=2) <= MOST_MISSED * whole)
+    fits &= product <= MOST_COSINE * speed[:, None] * speed
+    fits &= ends.at[:, None] != ends.at
+    away = torch.where(fits, s + r, torch.inf)
+    nearest = away.min(dim=1)
+    a = nearest.values.isfinite().nonzero().flatten()
+    a = a[nearest.indices[nearest.indices[a]] == a]
+    b = nearest.indices[a]
+    a, b = a[a < b], b[a < b]
+    i, j = torch.minimum(ends.at[a], ends.at[b]), torch.maximum(ends.at[a], ends.at[b])
+    known = graph.i * graph.n + graph.j
+    new = ~torch.isin(i * graph.n + j, known)
+
+    if not bool(new.any()):
+        return graph
+
+    i, j = torch.cat([graph.i, i[new]]), torch.cat([graph.j, j[new]])
+    squared = torch.cat([graph.squared, away[a, b][new].square()])
+    order = (i * graph.n + j).argsort()
+
+    return NeighborGraph(i[order], j[order], squared[order], graph.n)
