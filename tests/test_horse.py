@@ -154,7 +154,7 @@ class TestPictures:
         both = Mesh(*(np.concatenate([a, b]) for a, b in zip(floor, lid, strict=True)))
         both = both._replace(faces=np.concatenate([floor.faces, lid.faces + np.int32(len(floor.vertices))]))
         light = Light(elevation=90)
-        lit = Renderer(both, light, 16, 1)._lit[0]
+        lit = Renderer(both, light, 16, 1).lit[0]
         distance = np.hypot(floor.vertices[:, 0], floor.vertices[:, 1])
         top = floor.vertices[:, 2] > 1.2
         assert (lit[: len(distance)][top & (distance < 0.37)] == 0).all()

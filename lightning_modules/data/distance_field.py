@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lightning_modules.data.horse_shape import Capsule, Part, horse
+from lightning_modules.data.horse_shape import WALK, Capsule, Gait, Part, horse
 from lightning_modules.data.mesh import Mesh
 
-__all__ = ["colour", "distance", "horse_mesh", "normal", "project"]
+__all__ = ["capsule_distances", "colour", "distance", "horse_mesh", "normal", "project"]
 
 #: A box that holds the horse in every phase of its gait (metres).
 LOWER, UPPER = (-1.35, -0.45, -0.12), (1.80, 0.45, 2.42)
@@ -54,6 +54,19 @@ def colour(parts: list[Part], points: Tensor, softness: float = 0.018) -> Tensor
     return torch.softmax(-distances / softness, dim=1) @ colours
 
 
+def capsule_distances(parts: list[Part], points: Tensor) -> Tensor:
+    """Distance of `points` (n, 3) to each capsule of each part by itself, shape (n, capsules)."""
+    x, y, z = points.unbind(dim=1)
+    return torch.stack(
+        [
+            _capsule_distance(capsule, part.width, torch.stack([x, y / part.width, z], dim=1)) * part.width
+            for part in parts
+            for capsule in part.capsules
+        ],
+        dim=1,
+    )
+
+
 def _value_and_gradient(parts: list[Part], points: Tensor) -> tuple[Tensor, Tensor]:
     with torch.enable_grad():
         points = points.detach().requires_grad_()
@@ -93,14 +106,14 @@ def _smooth_minimum(a: Tensor, b: Tensor, width: float) -> Tensor:
     return torch.minimum(a, b) - overlap.square() / (4 * width)
 
 
-def horse_mesh(gait: float = 0.0, step: float = 0.025) -> Mesh:
+def horse_mesh(phase: float = 0.0, step: float = 0.025, gait: Gait = WALK) -> Mesh:
     """Marching cubes on a grid of `step` metres, then vertices moved onto the true surface.
 
-    `gait` is the phase of the stride in radians. Normals are those of the distance field.
+    `phase` is that of the stride in radians. Normals are those of the distance field.
     """
     from skimage.measure import marching_cubes  # imported late: half a second
 
-    parts = horse(gait)
+    parts = horse(phase, gait)
     axes = [
         torch.arange(low, high, step, dtype=torch.float64) for low, high in zip(LOWER, UPPER, strict=True)
     ]

@@ -1,14 +1,14 @@
 r"""A horse as a signed distance field of smoothly united tapered capsules.
 
 Metres; x points forward, y to the horse's left, z up; the ground is z = 0 and the withers stand near
-z = 1.6. The pose follows a gait phase, 2 pi-periodic, of a walk.
+z = 1.6. The pose follows a gait phase, 2 pi-periodic, of a walk or of a canter.
 """
 
 import math
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-__all__ = ["Capsule", "Part", "horse"]
+__all__ = ["CANTER", "WALK", "Capsule", "Gait", "Part", "horse"]
 
 Point = tuple[float, float, float]
 Colour = tuple[float, float, float]
@@ -22,13 +22,38 @@ BAY, DARK_BAY, BLACK, WHITE, HORN = (
 )
 SOCK = (0.16, 0.09, 0.06)
 
-#: Leg -> (side, share of the stride by which it follows the left hind leg, colour below the knee).
-LEGS: dict[str, tuple[int, float, Colour]] = {
-    "left hind": (1, 0.00, SOCK),
-    "left fore": (1, 0.25, WHITE),
-    "right hind": (-1, 0.50, WHITE),
-    "right fore": (-1, 0.75, SOCK),
+#: Leg -> (side, colour below the knee).
+LEGS: dict[str, tuple[int, Colour]] = {
+    "left hind": (1, SOCK),
+    "left fore": (1, WHITE),
+    "right hind": (-1, WHITE),
+    "right fore": (-1, SOCK),
 }
+#: What the trunk turns about when it rocks: x and z (metres).
+PIVOT = (0.0, 1.2)
+
+
+class Gait(NamedTuple):
+    """How the horse moves in a stride.
+
+    `delays` are the shares of the stride by which the legs follow the left hind leg, in the order of `LEGS`;
+    `beats` how often head and trunk go up and down, `bob` by how much (metres), `nod` and `rock` the angles by which
+    neck and trunk turn (radians), `sway` that of the tail (metres), `lift` how sharply a leg is lifted, an exponent.
+    """
+
+    delays: tuple[float, float, float, float]
+    beats: int
+    bob: float
+    nod: float
+    rock: float
+    sway: float
+    lift: int
+
+
+#: Four beats, one leg after the other: left and right look much alike half a stride apart.
+WALK = Gait((0.00, 0.25, 0.50, 0.75), beats=2, bob=0.018, nod=0.06, rock=0.0, sway=0.10, lift=2)
+#: Both hind legs, then both fore legs, the trunk rocking once a stride: no two phases look alike from anywhere.
+CANTER = Gait((0.00, 0.45, 0.12, 0.57), beats=1, bob=0.05, nod=0.10, rock=0.10, sway=0.14, lift=1)
 
 
 class Capsule(NamedTuple):
@@ -55,18 +80,24 @@ class Part(NamedTuple):
     capsules: list[Capsule]
 
 
-def horse(gait: float = 0.0) -> list[Part]:
-    """The parts of a horse at `gait` (phase of the stride in radians, 2 pi-periodic)."""
-    bob = 0.018 * math.sin(2 * gait)
+def horse(phase: float = 0.0, gait: Gait = WALK) -> list[Part]:
+    """The parts of a horse at `phase` of its stride (radians, 2 pi-periodic)."""
+    bob, rock = gait.bob * math.sin(gait.beats * phase), gait.rock * math.cos(phase - 0.6)
+    cos, sin = math.cos(rock), math.sin(rock)
 
     def body(x: float, z: float, y: float = 0.0) -> Point:
-        return (x, y, z + bob)
+        dx, dz = x - PIVOT[0], z - PIVOT[1]
+        return (PIVOT[0] + cos * dx - sin * dz, y, PIVOT[1] + sin * dx + cos * dz + bob)
 
     return [
         Part("trunk", BAY, 0.16, 0.12, 0.80, _trunk(body)),
-        *_neck_and_head(body, nod=0.06 * math.sin(2 * gait + 0.8)),
-        Part("tail", BLACK, 0.05, 0.03, 1.00, _tail(body, gait)),
-        *(part for leg in LEGS for part in _leg(leg, gait, bob)),
+        *_neck_and_head(body, nod=gait.nod * math.sin(gait.beats * phase + 0.8)),
+        Part("tail", BLACK, 0.05, 0.03, 1.00, _tail(body, phase, gait)),
+        *(
+            part
+            for leg, delay in zip(LEGS, gait.delays, strict=True)
+            for part in _leg(leg, phase - 2 * math.pi * delay, gait.lift, body)
+        ),
     ]
 
 
@@ -117,8 +148,8 @@ def _neck_and_head(body: Callable[..., Point], nod: float) -> Iterator[Part]:
         yield Part("eye", BLACK, 0.006, 0.006, 1.0, eye)
 
 
-def _tail(at: Callable[..., Point], gait: float) -> list[Capsule]:
-    sway, lift = 0.10 * math.sin(gait), 0.05 * math.sin(2 * gait)
+def _tail(at: Callable[..., Point], phase: float, gait: Gait) -> list[Capsule]:
+    sway, lift = gait.sway * math.sin(phase), 0.05 * math.sin(gait.beats * phase)
     joints = [
         at(-0.80, 1.43),
         at(-0.93, 1.36),
@@ -130,19 +161,18 @@ def _tail(at: Callable[..., Point], gait: float) -> list[Capsule]:
     return [Capsule(joints[i], joints[i + 1], radii[i], radii[i + 1]) for i in range(4)]
 
 
-def _leg(name: str, gait: float, bob: float) -> Iterator[Part]:
+def _leg(name: str, phase: float, sharpness: int, at: Callable[..., Point]) -> Iterator[Part]:
     """One leg: joints by forward kinematics, then thigh, cannon and hoof around them."""
-    side, delay, stocking = LEGS[name]
-    phase = gait - 2 * math.pi * delay
+    side, stocking = LEGS[name]
     swing = math.sin(phase)  # +1 foremost, -1 hindmost
-    lift = (0.5 + 0.5 * math.cos(phase - 0.25)) ** 2  # largest in the middle of the swing
+    lift = (0.5 + 0.5 * math.cos(phase - 0.25)) ** sharpness  # largest in the middle of the swing
     if name.endswith("fore"):
         shoulder = 0.38 * swing + 0.20 * lift
         knee = shoulder - 1.15 * lift
         fetlock = knee + 0.32 - 0.90 * lift
         lengths: tuple[float, ...] = (0.47, 0.36, 0.13, 0.055)
         angles: tuple[float, ...] = (shoulder, knee, fetlock, fetlock - 0.15)
-        root, out = (0.50, 1.02 + bob), 0.165
+        root, out = at(0.50, 1.02), 0.165
     else:
         hip = 0.42 + 0.30 * swing + 0.22 * lift
         stifle = -0.62 + 0.34 * swing - 0.45 * lift
@@ -150,9 +180,9 @@ def _leg(name: str, gait: float, bob: float) -> Iterator[Part]:
         fetlock = hock + 0.34 - 0.80 * lift
         lengths = (0.36, 0.46, 0.37, 0.13, 0.055)
         angles = (hip, stifle, hock, fetlock, fetlock - 0.15)
-        root, out = (-0.52, 1.25 + bob), 0.160
+        root, out = at(-0.52, 1.25), 0.160
 
-    joints = [(root[0], out * side, root[1])]
+    joints = [(root[0], out * side, root[2])]
     for i, (length, angle) in enumerate(zip(lengths, angles, strict=True), start=1):
         x, _, z = joints[-1]
         y = (out + (0.125 - out) * i / len(lengths)) * side  # feet closer together than hips
@@ -161,7 +191,7 @@ def _leg(name: str, gait: float, bob: float) -> Iterator[Part]:
 
     if name.endswith("fore"):
         high = [
-            Capsule((0.55, 0.14 * side, 1.24 + bob), upper[0], 0.190, 0.150),
+            Capsule(at(0.55, 1.24, 0.14 * side), upper[0], 0.190, 0.150),
             Capsule(upper[0], joint, 0.140, 0.068),
         ]
         low = [Capsule(joint, joint, 0.070, 0.070), Capsule(joint, pastern, 0.056, 0.046)]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from lightning_modules.data.mesh import Mesh
 from lightning_modules.data.rays import scene
 
-__all__ = ["CAMERA_A", "CAMERA_B", "Camera", "Light", "Renderer"]
+__all__ = ["CAMERA_A", "CAMERA_B", "Camera", "Floats", "Light", "Renderer"]
 
 Floats = NDArray[np.float32]
 
@@ -52,14 +52,20 @@ class Light:
 
 
 class Renderer:
-    """Renders `mesh` under `light` with `supersampling`^2 rays a pixel, in the same pattern in each."""
+    """Renders `mesh` under `light` with `supersampling`^2 rays a pixel, in the same pattern in each.
 
-    def __init__(self, mesh: Mesh, light: Light, size: int = 64, supersampling: int = 5) -> None:
+    `lit` is the share of the key light that reaches each vertex, (n, v), the light at n azimuths round the mesh;
+    None to have it computed.
+    """
+
+    def __init__(
+        self, mesh: Mesh, light: Light, size: int = 64, supersampling: int = 5, lit: Floats | None = None
+    ) -> None:
         self.mesh, self.light, self.size = mesh, light, size
         self._offsets, self._weights = _pattern(supersampling**2)
-        self._edge = _longest_edge(mesh)
+        self._corners = _by_longest_edge(mesh)
         self._scene = scene(mesh.vertices, mesh.faces)
-        self._lit = self._light_table()
+        self.lit = self._light_table() if lit is None else lit
 
     def __getstate__(self) -> dict[str, object]:
         return {name: value for name, value in self.__dict__.items() if name != "_scene"}
@@ -96,20 +102,22 @@ class Renderer:
     ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Rows and columns of the pixels that the mesh may touch: those near a vertex.
 
-        No point of a triangle is farther from its nearest corner than the longest edge over sqrt(3).
+        No point of a triangle is farther from its nearest corner than its longest edge over sqrt(3).
         """
         size = self.size
         right, up, depth = axes @ (self.mesh.vertices - eye).T
         x, y = (0.5 + focal * right / depth) * size, (0.5 - focal * up / depth) * size
-        reach = self._edge / math.sqrt(3) * focal * size / max(float(depth.min()), 1e-3)
+        scale = focal * size / max(float(depth.min()), 1e-3) / math.sqrt(3)
         covered = np.zeros((size, size), dtype=bool)
-        steps = np.linspace(-reach, reach, math.ceil(2 * reach) + 1, dtype=np.float32)
-        columns = [np.floor(x + step).astype(np.intp) for step in steps]
-        for step in steps:
-            row = np.floor(y + step).astype(np.intp)
-            for column in columns:
-                seen = (row >= 0) & (row < size) & (column >= 0) & (column < size)
-                covered[row[seen], column[seen]] = True
+        for corners, edge in self._corners:
+            reach = edge * scale
+            steps = np.linspace(-reach, reach, math.ceil(2 * reach) + 1, dtype=np.float32)
+            columns = [np.floor(x[corners] + step).astype(np.intp) for step in steps]
+            for step in steps:
+                row = np.floor(y[corners] + step).astype(np.intp)
+                for column in columns:
+                    seen = (row >= 0) & (row < size) & (column >= 0) & (column < size)
+                    covered[row[seen], column[seen]] = True
         rows, columns_ = np.nonzero(covered)
         return rows, columns_
 
@@ -124,12 +132,12 @@ class Renderer:
 
     def _share_lit(self, azimuth: float) -> Floats:
         """The table of light between its rows by a cubic B-spline: bursts would see the kinks of lines."""
-        n = len(self._lit)
+        n = len(self.lit)
         place = azimuth / (2 * math.pi) * n
         row, t = math.floor(place), place % 1.0
         weights = ((1 - t) ** 3, (3 * t - 6) * t**2 + 4, ((-3 * t + 3) * t + 3) * t + 1, t**3)
         rows = [(row + shift) % n for shift in (-1, 0, 1, 2)]
-        return (np.array(weights) / 6).astype(np.float32) @ self._lit[rows]
+        return (np.array(weights) / 6).astype(np.float32) @ self.lit[rows]
 
     def _light_table(self, n: int = 96) -> Floats:
         """Share (n, v) of the key light that reaches each vertex, the light at n azimuths round the mesh."""
@@ -176,6 +184,12 @@ def _pattern(rays: int) -> tuple[Floats, Floats]:
     return offsets.astype(np.float32), (tent.prod(axis=2) / rays).astype(np.float32)
 
 
-def _longest_edge(mesh: Mesh) -> float:
+def _by_longest_edge(mesh: Mesh) -> list[tuple[NDArray[np.intp], float]]:
+    """The vertices in two groups, of short edges and of a few long ones, each with its longest edge."""
     corners = mesh.vertices[mesh.faces]
-    return float(np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).max())
+    longest = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).max(axis=1)
+    around = np.zeros(len(mesh.vertices), dtype=np.float32)
+    np.maximum.at(around, mesh.faces, longest[:, None])
+    short = around <= 2 * np.median(around)
+    groups = [np.flatnonzero(each) for each in (short, ~short)]
+    return [(group, float(around[group].max())) for group in groups if len(group)]
