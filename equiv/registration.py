@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from equiv.anchors import AnchorFit, Motion, anchor_rank, fit_rigid, fit_shift
+from equiv.closed_spaces import register_closed
 from equiv.domains import Domain, Registration, Relation, overlaps
 from equiv.lattice import lattice_embeddings
 from equiv.outline_fit import Alignment
@@ -134,7 +135,7 @@ def _register(
         if open_ended:
             return _by_outlines(source, target, None, tolerance)
 
-        return _about_the_middle(source, target, matrices or [])
+        return register_closed(source, target, matrices or [], tolerance)
 
     ends = source.coordinates[anchors[:, 0]], target.coordinates[anchors[:, 1]]
     floor = OUTLIER_SHARE * target.spread
@@ -256,27 +257,3 @@ def _contrast(source: Domain, target: Domain, best: Alignment, tolerance: float)
     differs = best.differs or count > CERTAIN * usual
 
     return Registration(Relation.NONE if differs and share > tolerance else Relation.UNDECIDED, reason)
-
-
-def _about_the_middle(source: Domain, target: Domain, matrices: list[Tensor]) -> Registration:
-    r"""Closed spaces without anchors: any shift along the periods fits; open directions by their ends."""
-    best: Registration | None = None
-
-    for matrix in matrices:
-        turned = source.coordinates @ matrix.T
-        offset = (target.coordinates.amin(dim=0) + target.coordinates.amax(dim=0)) / 2
-        offset = offset - (turned.amin(dim=0) + turned.amax(dim=0)) / 2
-        assert target.periods is not None
-        across = torch.linalg.pinv(target.periods) @ target.periods  # projection on the closed directions
-        motion = Motion(matrix, offset - offset @ across)
-        overlap_a, overlap_b = overlaps(source, target, motion)
-        found = Registration(
-            Relation.ISOMETRIC, "", motion, symmetries=math.inf, overlap_a=overlap_a, overlap_b=overlap_b
-        )
-
-        if best is None or min(overlap_a, overlap_b) > min(best.overlap_a, best.overlap_b) + 0.02:
-            best = found
-
-    assert best is not None
-
-    return best
