@@ -25,7 +25,7 @@ __all__ = ["estimate_error"]
 # of bursts averages as reckoned, and what fits of kinks miss is held out; of the errors of smooth charts those in gaps
 # between samples are not seen.
 EXACT = (1.5, 2.5, 3.0, 4.0)
-KINKED = (1.5, 3.0, 1.8, 8.0)
+KINKED = (0.65, 2.5, 3.0, 8.0)
 NOISY = (1.2, 1.8, 3.5, 3.0)
 # Errors of neighbouring anchors are alike: the share of their degrees of freedom that counts.
 INDEPENDENT = 0.5
