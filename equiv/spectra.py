@@ -11,9 +11,9 @@ __all__ = ["spectral_distance", "spectrum"]
 
 EIGENVALUES = 6
 FUNCTIONS = 100
-# More samples would not tell spaces apart better: what random samples miss, 10 % at 1,000, is not the
-# method's.
-SAMPLES = 1000
+# More samples would not tell spaces apart better: what random samples miss, some 7 % at 2,000, is not the
+# method's. Fewer would spoil evenly spread ones.
+SAMPLES = 2048
 
 
 def spectrum(obs: Observations) -> list[float] | None:
