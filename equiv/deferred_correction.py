@@ -85,7 +85,7 @@ def correct(values: Tensor, found: Flattening, *, rough: bool, exact: bool, jump
     if jumping and coarse is None:
         return _across_kinks(values, found)
 
-    smooth = _without_frames(values, found, rough)
+    smooth = _without_frames(values, found, rough, exact)
 
     if not exact or smooth.residual <= COARSE:
         return smooth
@@ -95,7 +95,7 @@ def correct(values: Tensor, found: Flattening, *, rough: bool, exact: bool, jump
     return smooth if coarse is None or coarse.residual >= smooth.residual else coarse
 
 
-def _without_frames(values: Tensor, found: Flattening, rough: bool) -> Corrected:
+def _without_frames(values: Tensor, found: Flattening, rough: bool, exact: bool) -> Corrected:
     solution, equations = found.solution, found.equations
     count = 40 if rough else 150 if equations.m < 3 else 300
     fit = fit_smooth(solution.coordinates, values, solution.periods, count, wide=True)
@@ -109,7 +109,7 @@ def _without_frames(values: Tensor, found: Flattening, rough: bool) -> Corrected
         if rough:
             fit = fit_smooth(solution.coordinates, values, solution.periods, count, wide=True)
         else:
-            fit = fit_smooth(solution.coordinates, values, solution.periods, finer)
+            fit = fit_smooth(solution.coordinates, values, solution.periods, finer, noisy=not exact)
             if beyond and fit_error(fit, solution.coordinates, values) > RESOLVED:
                 finer = min(2 * len(fit.basis.centers), MOST_FUNCTIONS)
         refinement = _moved(solution, last)

@@ -4,6 +4,7 @@ On a closed manifold the Gaussians are those of an immersion into a space of mor
 there, and the affine part keeps only the directions that are not periodic.
 """
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -236,6 +237,7 @@ def fit_smooth(
     count: int | None = None,
     *,
     wide: bool = False,
+    noisy: bool = False,
 ) -> SmoothFit:
     r"""Fits values `(n, d)` by a function of coordinates `(n, m)`.
 
@@ -246,16 +248,21 @@ def fit_smooth(
         count: Number of functions, at most a third of the samples; None: 300, along a curve what
             cross-validation chooses, and 500 in three dimensions and more.
         wide: Whether they are wide, for rough coordinates or noisy frames.
+        noisy: Whether coordinates are off by noise that no correction takes away: along a curve cross-validation may
+            choose narrow ones, too.
     """
     n, m = coordinates.shape
     counts = [count] if count else [25, 75, 300] if m == 1 else [300] if m == 2 else [500]
     # The fit needs no more samples than some tens for each function.
     used = torch.arange(0, n, max(1, n // 20_000))
-    scale = max(WIDTHS.get(m, NARROW), 5.0 if wide else 0.0)
+    usual = WIDTHS.get(m, NARROW)
+    scales = [
+        max(scale, 5.0 if wide else 0.0) for scale in ((usual, NARROW) if noisy and m == 1 else (usual,))
+    ]
     ridges = [10.0**-power for power in range(10 if wide else 13)]
     fits = []
 
-    for size in counts:
+    for size, scale in itertools.product(counts, scales):
         basis = SmoothBasis.at_farthest_points(coordinates[used], size, periods, scale)
         coefficients, score = _cross_validated(basis.evaluate(coordinates[used]), values[used], ridges)
         fits.append((score, SmoothFit(basis, coefficients)))
