@@ -12,6 +12,7 @@ import torch
 from equiv.chart import Chart
 from equiv.diagnosis import KINKED_PAIRS, Limits, objections
 from equiv.domains import Domain
+from equiv.ends import NEAR_ENDS
 from equiv.isometric import IsometricMaps
 from equiv.observations import Observations
 from equiv.spectra import spectrum
@@ -137,9 +138,11 @@ def _roughness(found: Mapping[str, Any]) -> float:
     most = (1 / KINKED_PAIRS if kinked else FOLDED) * found["pairs"]
     contradicting = found["rejected_pairs"] + found["frustrated_pairs"]
 
-    # Neighbours that see each other mirrored are on different sheets, which false ones are only by chance.
+    # Neighbours that see each other mirrored are on different sheets, which false ones are only by chance. A curve
+    # whose ends may be none may be closed.
     if (
         found["crossings"] > 0
+        or found["nearest_ends"] <= NEAR_ENDS
         or contradicting > most
         or (not kinked and found["frustrated_pairs"] > MIRRORED * found["pairs"])
     ):

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from equiv import IsometricMaps, Observations
+from equiv.charted import chart_side
 from equiv.corners import join_corners, loose_ends
 from equiv.neighbors import NeighborGraph, neighbor_graph
 
@@ -79,3 +80,15 @@ def test_the_way_around_a_corner_is_the_sum_of_both_parts() -> None:
     new = ~torch.isin(joined.i * 60 + joined.j, graph.i * 60 + graph.j)
     assert joined.i[new].tolist() == [29] and joined.j[new].tolist() == [30]
     assert math.isclose(float(joined.squared[new]), (0.03 / 2 + 0.02 / 0.5) ** 2, rel_tol=1e-6)
+
+
+def test_a_curve_that_may_be_closed_excludes_nothing() -> None:
+    r"""A drop whose cusp no sample shows: what its length seems to be is no reason against anything."""
+    t = torch.linspace(0.1, 2 * math.pi - 0.1, 400, dtype=torch.float64)
+    values = torch.stack([t.cos(), t.sin() * (t / 2).sin() ** 3], dim=1)
+    slopes = torch.stack(
+        [-t.sin(), t.cos() * (t / 2).sin() ** 3 + 1.5 * t.sin() * (t / 2).sin() ** 2 * (t / 2).cos()], dim=1
+    )
+    side = chart_side(Observations(values, (slopes / slopes.norm(dim=1, keepdim=True))[:, :, None]))
+    assert any("it may go on" in each for each in side.objections)
+    assert side.roughness == math.inf
