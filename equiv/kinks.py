@@ -90,7 +90,9 @@ def kinked_displacements(
     whitened = middle / single[:, :, None]
     whitened = whitened - scaled @ torch.linalg.solve(eye + common.mT @ scaled, common.mT @ whitened)
     gram = middle.mT @ whitened
-    gram = gram + 1e-12 * gram.diagonal(dim1=1, dim2=2).sum(dim=1)[:, None, None] * eye
+    # Frames that cancel say nothing of the displacement: its variance is beyond all others.
+    ridge = (1e-12 * gram.diagonal(dim1=1, dim2=2).sum(dim=1)).clamp_min(1e-30)
+    gram = gram + ridge[:, None, None] * eye
     inverse = torch.linalg.inv(gram)
     found = inverse @ (whitened.mT @ difference[:, :, None])
     plain = equations.displacements(rotations)[0][:, :, None]

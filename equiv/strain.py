@@ -84,9 +84,9 @@ def measure_strain(chart: Chart, obs: Observations, coordinates: Tensor, periods
     solved = inverse @ (rows.T @ strains)
     left = (strains - rows @ solved).square().sum() / max(len(strains) - b * m, 1)
     # Lengths in the activations: |DF w| = |H w| with H^T H = DF^T DF.
-    root = torch.linalg.cholesky(lifted.mT @ lifted, upper=True)
-    moved = torch.einsum("nb,ncm->ncbm", values, root).reshape(n * m, b * m)
-    rigid = torch.einsum("ncm,nmr->ncr", root, rigid_motions(coordinates, periods)).reshape(n * m, -1)
+    root = torch.linalg.qr(lifted, mode="r").R  # also where DF is singular
+    moved = torch.einsum("nb,ncm->ncbm", values, root).reshape(-1, b * m)
+    rigid = torch.einsum("ncm,nmr->ncr", root, rigid_motions(coordinates, periods)).flatten(0, 1)
     moved = moved - rigid @ torch.linalg.lstsq(rigid, moved).solution  # which registration settles
     mass = moved.T @ moved / n
 
