@@ -12,7 +12,7 @@ from torch import Tensor
 
 from equiv.neighbors import NeighborGraph
 
-__all__ = ["Ends", "join_corners", "loose_ends"]
+__all__ = ["Ends", "along_both", "join_corners", "loose_ends"]
 
 # Longest way to a corner on either side, over the usual length of edges there.
 FARTHEST = 10.0
@@ -86,9 +86,7 @@ def join_corners(values: Tensor, tangents: Tensor, graph: NeighborGraph) -> Neig
     # Least squares of gap = s out_a - r out_b.
     square, product = out.square().sum(dim=1), out @ out.T
     first, second = (gap @ out[:, :, None])[:, :, 0], (gap * out).sum(dim=2)
-    size = (square[:, None] * square - product.square()).clamp_min(1e-12 * square[:, None] * square)
-    s = (first * square - second * product) / size
-    r = (first * product - second * square[:, None]) / size
+    s, r = along_both(square[:, None], square, -product, first, -second)
     missed = gap - s[:, :, None] * out[:, None] + r[:, :, None] * out
     whole = gap.norm(dim=2)
     speed = square.sqrt()
@@ -116,3 +114,18 @@ def join_corners(values: Tensor, tangents: Tensor, graph: NeighborGraph) -> Neig
     order = (i * graph.n + j).argsort()
 
     return NeighborGraph(i[order], j[order], squared[order], graph.n)
+
+
+def along_both(aa: Tensor, bb: Tensor, ab: Tensor, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    r"""Least squares of :math:`y = s\,a + r\,b`: s and r from products of vectors, tensors of any common shape.
+
+    Arguments:
+        aa: :math:`|a|^2`.
+        bb: :math:`|b|^2`.
+        ab: :math:`a^\top b`.
+        first: :math:`a^\top y`.
+        second: :math:`b^\top y`.
+    """
+    size = (aa * bb - ab.square()).clamp_min(1e-12 * aa * bb)
+
+    return (first * bb - second * ab) / size, (second * aa - first * ab) / size

@@ -15,6 +15,7 @@ import math
 import torch
 from torch import Tensor
 
+from equiv.corners import along_both
 from equiv.neighbors import NeighborGraph
 from equiv.synchronization import PairEquations
 
@@ -118,8 +119,7 @@ def _around_corners(tail: Tensor, head: Tensor, difference: Tensor, said: Tensor
     a, b = tail[:, :, 0], head[:, :, 0]
     aa, bb, ab = ((p * q).sum(dim=1) for p, q in ((a, a), (b, b), (a, b)))
     first, second = (a * difference).sum(dim=1), (b * difference).sum(dim=1)
-    size = (aa * bb - ab.square()).clamp_min(1e-12 * aa * bb)
-    s, r = (first * bb - second * ab) / size, (second * aa - first * ab) / size
+    s, r = along_both(aa, bb, ab, first, second)
     missed = (difference - s[:, None] * a - r[:, None] * b).norm(dim=1)
     single = (s >= 0) & (r >= 0) & (missed <= EXPLAINED * (difference - said[:, :, 0]).norm(dim=1))
 
