@@ -7,8 +7,9 @@ moves in a direction that A does not see, they tell at a few samples as well.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -50,14 +51,30 @@ class Probing:
 
         return not isinstance(self.side, Observations) and isinstance(frames, str) and frames == "jacobian"
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        r"""Neurons and input entries of the Jacobian of one sample; zeros where none is asked for."""
+        if not self.jacobian:
+            return 0, 0
+
+        entries = sum(
+            t[0].numel() for t in input_tensors(checked_inputs(self.inputs)) if t.is_floating_point()
+        )
+
+        return self.subset(slice(0, 2)).observed(frames=None).values.shape[1], entries
+
+    def subset(self, some: slice) -> Probing:
+        r"""The network at some of its inputs."""
+        return replace(self, inputs=batch_of(checked_inputs(self.inputs), some))
+
     def observed(self, **options: Any) -> Observations:
-        r"""Observations, of a network as it is asked for unless `options` say otherwise."""
+        r"""Observations, of a network with the frames that are asked for unless `options` say otherwise."""
         if isinstance(self.side, Observations):
             return self.side
 
-        given = {"layers": self.layers, "neurons": self.neurons} | self.options | options
-
-        return probe(self.side, given.pop("inputs", self.inputs), **given)
+        return probe(
+            self.side, self.inputs, layers=self.layers, neurons=self.neurons, **self.options | options
+        )
 
 
 def observe_pairs(sides: Sequence[Probing]) -> tuple[list[Observations], list[Observations] | None]:
@@ -71,29 +88,28 @@ def observe_pairs(sides: Sequence[Probing]) -> tuple[list[Observations], list[Ob
         more than 2^22 numbers, observations of all sides without any frames, and the same of a few samples, spread
         over all, with frames (None again where even these are too many).
     """
-    values = [side.observed(frames=None) if side.jacobian else None for side in sides]
-    entries = [_entries(side) if side.jacobian else 0 for side in sides]
-    sizes = [0 if v is None else v.values.shape[1] * m for v, m in zip(values, entries, strict=True)]
-    n = max((len(v) for v in values if v is not None), default=0)
+    sizes = [math.prod(side.shape) for side in sides]
+    n = max((_samples(side) for side in sides if side.jacobian), default=0)
 
     if n * max(sizes) <= MOST_NUMBERS:
         return [side.observed() for side in sides], None
 
-    seen = [side.observed() if v is None else v for side, v in zip(sides, values, strict=True)]
+    seen = [side.observed(frames=None) if side.jacobian else side.observed() for side in sides]
+    values = [Observations(obs.values) for obs in seen]
     count = min(MOST, n, MOST_NUMBERS // max(sizes))
 
     if count < FEWEST or len({len(obs) for obs in seen}) > 1:
-        return [Observations(obs.values) for obs in seen], None
+        return values, None
 
     some = slice(None, None, -(-n // count))
     local = [
-        obs.subset(torch.arange(n, device=obs.device)[some])
-        if v is None
-        else side.observed(inputs=batch_of(checked_inputs(side.inputs), some))
-        for side, obs, v in zip(sides, seen, values, strict=True)
+        side.subset(some).observed()
+        if side.jacobian
+        else obs.subset(torch.arange(n, device=obs.device)[some])
+        for side, obs in zip(sides, seen, strict=True)
     ]
 
-    return [Observations(obs.values) for obs in seen], local
+    return values, local
 
 
 def observe_alone(side: Probing, name: str) -> Observations:
@@ -106,22 +122,18 @@ def observe_alone(side: Probing, name: str) -> Observations:
     Raises:
         ValueError: If its Jacobians would hold more than 2^27 numbers.
     """
-    if side.jacobian:
-        entries = _entries(side)
-        values = side.observed(frames=None).values
+    neurons, entries = side.shape
+    n = _samples(side) if side.jacobian else 0
 
-        if values.numel() * entries > MOST_UNPAIRED:
-            raise ValueError(
-                f"'{name}' should span the space that the inputs fill, got 'jacobian' of {entries} input entries "
-                f"for {values.shape[0]} samples of {values.shape[1]} neurons; give tangents or bursts of that "
-                "space, or 'neighbors' with its dimension."
-            )
+    if n * neurons * entries > MOST_UNPAIRED:
+        raise ValueError(
+            f"'{name}' should span the space that the inputs fill, got 'jacobian' of {entries} input entries "
+            f"for {n} samples of {neurons} neurons; give tangents or bursts of that "
+            "space, or 'neighbors' with its dimension."
+        )
 
     return side.observed()
 
 
-def _entries(side: Probing) -> int:
-    r"""How many directions the floating inputs of a network have."""
-    tensors = input_tensors(checked_inputs(side.inputs))
-
-    return sum(t[0].numel() for t in tensors if t.is_floating_point())
+def _samples(side: Probing) -> int:
+    return len(input_tensors(checked_inputs(side.inputs))[0])
