@@ -13,6 +13,8 @@ __all__ = ["Chart", "anchor_indices", "build_chart"]
 
 # More samples than this are thinned out as starting points.
 LARGEST_ANCHORS = 4096
+# From so many of the nearest anchors `restrict` iterates.
+STARTS = 3
 _TENSORS = (
     "centers",
     "width",
@@ -31,9 +33,10 @@ _TENSORS = (
 class Chart(DoublePrecision):
     r"""Coordinates :math:`u \in R^m` of values :math:`y = F(u)`, and F itself.
 
-    F is a sum of Gaussians and an affine part. `restrict` starts from the linear map of the nearest anchors
-    (samples kept with their frames) and takes Gauss-Newton steps on :math:`|D (y - F(u))|^2` with D the
-    weights of the neurons; its derivative is that of the implicit function, :math:`(D\,DF)^+ D`.
+    F is a sum of Gaussians and an affine part. `restrict` starts from the linear map of the near anchors
+    (samples kept with their frames) whose tangents reach the value best, and takes Gauss-Newton steps on
+    :math:`|D (y - F(u))|^2` with D the weights of the neurons; its derivative is that of the implicit
+    function, :math:`(D\,DF)^+ D`.
     The number of steps is fixed, so that the module can be exported; it keeps the dtype that it is given.
 
     Attributes:
@@ -47,7 +50,7 @@ class Chart(DoublePrecision):
         periods: Lattice vectors, `(p, m)`; p = 0 where coordinates are not periodic.
     """
 
-    def __init__(self, tensors: dict[str, Tensor], *, steps: int = 7, candidates: int = 3) -> None:
+    def __init__(self, tensors: dict[str, Tensor], *, steps: int = 7, candidates: int = 12) -> None:
         super().__init__()
         self.steps, self.candidates = steps, candidates
         for name in _TENSORS:
@@ -143,28 +146,45 @@ class Chart(DoublePrecision):
         anchors = self.get_buffer("anchor_values").double() * weights
         scaled = values * weights
         squared = anchors.square().sum(dim=1) - 2 * scaled @ anchors.T  # but for a constant in each row
-        near = squared.topk(self.candidates, dim=1, largest=False).indices  # (q, c)
-        spacing = self.get_buffer("anchor_spacing").double()[near].reshape(-1)
+        candidates = min(self.candidates, len(anchors))
+        near = squared.topk(candidates, dim=1, largest=False).indices  # (q, c)
+        spacing = self.get_buffer("anchor_spacing").double()[near]
         inverse = self.get_buffer("anchor_inverses").double()[near]
         defect = scaled[:, None] - anchors[near]
-        linear = torch.einsum("qcmd,qcd->qcm", inverse, defect).reshape(-1, self.dimension)
-        length = linear.norm(dim=1, keepdim=True).clamp_min(1e-300)
-        linear = linear * (3 * spacing[:, None] / length).clamp_max(1.0)
-        start = self.get_buffer("anchor_coordinates").double()[near].reshape(-1, self.dimension) + linear
-        repeated = values.repeat_interleave(self.candidates, dim=0)
+        linear = torch.einsum("qcmd,qcd->qcm", inverse, defect)
+        length = linear.norm(dim=2).clamp_min(1e-300)
+        share = (3 * spacing / length).clamp_max(1.0)
+        # Where the image comes near to itself the nearest anchors may be of another sheet: what a step along the
+        # tangents of an anchor leaves tells which is.
+        left = defect.square().sum(dim=2) - share * (2 - share) * _tangential(inverse, linear)
+        starts = min(STARTS, candidates)
+        kept = left.topk(starts, dim=1, largest=False).indices  # (q, s)
+        spacing = spacing.gather(1, kept).reshape(-1)
+        start = self.get_buffer("anchor_coordinates").double()[near] + share[:, :, None] * linear
+        start = start.gather(1, kept[:, :, None].expand(-1, -1, self.dimension)).reshape(-1, self.dimension)
+        repeated = values.repeat_interleave(starts, dim=0)
 
         for _ in range(2):
             start = self._bounded_step(start, repeated, spacing)
 
         misfit = ((repeated - self.lift(start)) * weights).square().sum(dim=1)
-        best = misfit.reshape(-1, self.candidates).argmin(dim=1)
-        rows = torch.arange(values.shape[0], device=values.device) * self.candidates + best
+        best = misfit.reshape(-1, starts).argmin(dim=1)
+        rows = torch.arange(values.shape[0], device=values.device) * starts + best
         start, reach = start[rows], spacing[rows]
 
         for _ in range(self.steps - 2):
             start = self._bounded_step(start, values, reach)
 
         return start
+
+
+def _tangential(inverse: Tensor, linear: Tensor) -> Tensor:
+    r"""Squared lengths of tangential parts :math:`|J l|^2`, `(q, c)`, from :math:`J^+` and :math:`l = J^+ y`."""
+    gram = inverse @ inverse.mT  # (J^T J)^-1
+    ridge = 1e-12 * gram.diagonal(dim1=2, dim2=3).sum(dim=2).clamp_min(1e-300)
+    gram = gram + ridge[:, :, None, None] * torch.eye(gram.shape[2], dtype=gram.dtype, device=gram.device)
+
+    return (linear * torch.linalg.solve(gram, linear[..., None])[..., 0]).sum(dim=2)
 
 
 def anchor_indices(n: int) -> Tensor:

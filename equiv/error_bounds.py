@@ -79,7 +79,7 @@ def estimate_error(
     sharper = math.sqrt(trust / (trust + freedom)) * (erfinv(confidence) / erfinv(0.95))
     low, high = (
         math.hypot(
-            pooled * about**sharper, loose * margin * math.sqrt(gammaincinv(fixed / 2, tail) * 2 / fixed)
+            pooled * about**sharper, loose * wider * math.sqrt(gammaincinv(fixed / 2, tail) * 2 / fixed)
         )
         for tail, about, wider in zip(tails, (1 / below, above), (1.0, margin), strict=True)
     )

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from equiv.chart import Chart
 from equiv.isometric import IsometricMaps
+from equiv.observations import Observations
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +76,28 @@ def test_charts_can_be_exported(square: tuple[IsometricMaps, Tensor, Tensor, Ten
     chart, values = square[0].chart_, square[3]
     program = torch.export.export(chart, (values[:7],), dynamic_shapes=({0: torch.export.Dim("q", min=2)},))
     torch.testing.assert_close(program.module()(values), chart(values))
+
+
+def test_the_nearest_samples_may_be_of_another_sheet() -> None:
+    # Two straight arms, 0.1 apart, joined by a half circle: where samples of one are missing, those of the other are
+    # nearer. Parametrised by arc length, so coordinates are that up to a shift and a sign.
+    def arms(s: Tensor) -> Tensor:
+        turn = ((s - 1) / 0.05).clamp(0, torch.pi)
+        before, after = s.clamp(max=1) - 1, (s - 1 - 0.05 * torch.pi).clamp(min=0)
+        along, across = before - after + 0.05 * turn.sin(), -0.05 * turn.cos()
+        # Turned by an eighth, so that both neurons have one spread.
+        return torch.stack([along - across, along + across], dim=1) / 2**0.5
+
+    s = (torch.linspace(0, 2 + 0.05 * torch.pi, 120, dtype=torch.float64)).requires_grad_()
+    values = arms(s)
+    frames = torch.stack([torch.autograd.grad(v.sum(), s, retain_graph=True)[0] for v in values.T], dim=1)
+    flat = IsometricMaps().fit(Observations(values.detach(), frames[:, :, None]))
+    value = arms(torch.tensor([0.5], dtype=torch.float64))
+    expected = flat.chart_.restrict(value)
+    tensors = flat.chart_.state_dict()
+    away = (tensors["anchor_coordinates"] - expected)[:, 0].abs() > 0.11
+    tensors |= {name: tensor[away] for name, tensor in tensors.items() if name.startswith("anchor")}
+    thinned = Chart(tensors)
+    torch.testing.assert_close(thinned.restrict(value), expected, rtol=0, atol=1e-6)
+    # Both arms are there, and the chart is right.
+    assert (flat.coordinates_.max() - flat.coordinates_.min() - s[-1]).abs() < 0.01
