@@ -11,6 +11,7 @@ __all__ = ["BlockPattern", "BlockSystem", "Factorisation", "solve_positive"]
 # A factorisation fills in: little for a curve, n log n for a surface, too much beyond.
 LARGEST_FACTORISED = {1: 1_000_000, 2: 12_000, 3: 1_000}
 # Share of the diagonal that is added before a factorisation: the rigid motions are no unknowns.
+SINGULAR = 1e-12
 SHIFT = 1e-7
 # Iterations after which an earlier factorisation is given up for a new one, which takes as long.
 PATIENCE = 10
@@ -102,7 +103,12 @@ class BlockSystem:
         return torch.from_numpy(self.known.solve(right.numpy()))
 
     def _by_blocks(self) -> Callable[[Tensor], Tensor]:
-        inverse = torch.linalg.inv(self.diagonal)
+        # A sample none of whose pairs count has a block of zeros: a little of its trace more, or 1.
+        size = self.diagonal.diagonal(dim1=1, dim2=2).mean(dim=1)
+        shift = torch.where(size > 0, SINGULAR * size, 1.0)[:, None, None]
+        inverse = torch.linalg.inv(
+            self.diagonal + shift * torch.eye(self.diagonal.shape[1], dtype=self.diagonal.dtype)
+        )
         n, b = self.diagonal.shape[:2]
 
         return lambda right: (inverse @ right.reshape(n, b, -1)).reshape(right.shape)

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -26,6 +25,8 @@ __all__ = ["MAX_DIMENSION", "Shadow", "project"]
 MAX_DIMENSION = 3
 DIRECTIONS = 48
 REFINED = 16
+# Sides of a region are seen from as near to their normals as these directions come; for minima alone.
+FINE_DIRECTIONS = 360
 # Samples beyond these in none of so many directions are inside.
 PROBED = 400
 # Samples between which the distance of the outermost one from the true edge is judged.
@@ -37,10 +38,18 @@ EQUALLY_GOOD = 1.5
 WELL = 2.0
 # Two projections are the same when their matrices differ by less.
 DISTINCT = 0.2
+# Edges are seen as well when they are known up to this factor as well.
+ALIKE = 3.0
 # More than this that fit equally well are a continuum.
 CONTINUUM = 12
 # Accuracies of anchors, as shares of the extent, by which a minimum is approached.
 STEPS = (1e-1, 1e-3, 1e-9)
+# How often a minimum is sought, without anchors.
+ROUNDS = 3
+# First turns tried around a start and around a minimum, in radians.
+EXTENT, CLOSE = 0.1, 0.02
+# Samples outermost in a direction at a minimum among which are those outermost near it.
+NEAR_EDGE = 20
 # Turns tried around a minimum, in radians, and how often they are bisected; those that fit up to the last are free.
 ANGLES = [2.0**-power for power in range(24, 1, -1)]
 BISECTIONS = 5
@@ -55,6 +64,8 @@ class Shadow:
         misfit: RMS difference of the extents over what sampling explains; dimensionless.
         distance: The same in input units.
         slack: RMS displacement in the target that leaves the fit as good, in input units.
+        edge: How well the extents fix the offset, in input units: well where sides face an edge of the target, less
+            so where corners do.
         free: Whether there are turns under which it fits as well, however large; these are no slack.
     """
 
@@ -62,6 +73,7 @@ class Shadow:
     misfit: float
     distance: float
     slack: float
+    edge: float
     free: bool
 
     @property
@@ -95,7 +107,6 @@ def project(
     tried = sorted(
         ((problem.cost(turn), turn) for turn in rotation_grid(a.shape[1])), key=lambda entry: entry[0]
     )
-    found: list[tuple[float, Shadow]] = []
     starts: list[Tensor] = []
 
     for _, turn in tried:
@@ -103,19 +114,27 @@ def project(
         if len(starts) < REFINED and all((turn - other)[: b.shape[1]].norm() > DISTINCT for other in starts):
             starts.append(turn)
 
-    for turn in starts:
-        found.append(problem.refined(turn))
+    found = problem.fitting([problem.refined(turn, EXTENT) for turn in starts])
+    plane = b.shape[1] > 1
 
-    best = min(entry[0] for entry in found)
-    limit = max(EQUALLY_GOOD * best, WELL)
+    if plane:
+        problem.look_closer([turn for _, turn in found])
+        found = problem.fitting([problem.refined(turn, CLOSE) for _, turn in found])
+
     good: list[Shadow] = []
 
-    # Of those that fit, the ones that are fixed best come first.
-    for cost, shadow in sorted(found, key=lambda entry: entry[1].slack):
-        apart = all((shadow.motion.matrix - other.motion.matrix).norm() > DISTINCT for other in good)
-
-        if cost <= limit and apart:
+    # Of those that fit, the ones that are fixed best come first: in the plane the ones whose edges are seen best.
+    for shadow in sorted(
+        (problem.shadow(*entry) for entry in found), key=lambda shadow: shadow.edge if plane else shadow.slack
+    ):
+        if all((shadow.motion.matrix - other.motion.matrix).norm() > DISTINCT for other in good):
             good.append(shadow)
+
+    if plane:
+        # The least of several estimates is one by luck: those of edges seen as well are pooled.
+        alike = [shadow.slack for shadow in good if shadow.edge <= ALIKE * good[0].edge]
+        pooled = math.sqrt(sum(slack**2 for slack in alike) / len(alike))
+        good[0] = replace(good[0], slack=max(pooled, good[0].slack))
 
     free = any(shadow.free for shadow in good)
 
@@ -126,25 +145,51 @@ class _Problem:
     def __init__(self, a: Tensor, b: Tensor, anchors: Anchors, accuracy: float) -> None:
         self.m, self.p = a.shape[1], b.shape[1]
         self.a, self.anchors, self.accuracy = _outermost(a), anchors, accuracy
+        self.source = a
         centred = a - a.mean(dim=0)
         self.covariance = centred.T @ centred / len(a)
         self.reach = self.covariance.trace().sqrt().item()
         self.tightness = max(accuracy, STEPS[0] * self.reach)  # of the anchors, while a minimum is sought
-        self.skews = [skew_matrix(self.m, i, j) for i, j in itertools.combinations(range(self.m), 2)]
+        planes = itertools.combinations(range(self.m), 2)
+        self.skews = torch.stack([skew_matrix(self.m, i, j) for i, j in planes])  # (k, m, m)
 
         if self.p == 1:
             self.directions = torch.tensor([[1.0], [-1.0]], dtype=torch.float64)
         else:
-            angle = 2 * math.pi * torch.arange(DIRECTIONS, dtype=torch.float64) / DIRECTIONS
-            self.directions = torch.stack([angle.cos(), angle.sin()], dim=1)
+            self.directions = _circle(DIRECTIONS)
 
-        self.extent, self.rim = _extent(b, self.directions)
+        self.target = b
+        self._measure()
 
-    def _solved(self, matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        r"""Offset, differences of extents and their scales, for a projection's Q, `(p, m)`."""
-        extent, rim = _extent(self.a, self.directions @ matrix)
-        gap, scale = self.extent - extent, torch.hypot(self.rim, rim)
-        rows, goal = self.directions / scale[:, None], gap / scale
+    def look_closer(self, turns: list[Tensor]) -> None:
+        r"""From now on looks in as many directions as sides take, at the samples outermost near these turns."""
+        self.directions = _circle(FINE_DIRECTIONS)
+        heights = torch.cat([self.source @ turn[: self.p].T @ self.directions.T for turn in turns], dim=1)
+        self.a = self.source[heights.topk(min(NEAR_EDGE, len(heights)), dim=0).indices.unique()]
+        self._measure()
+
+    def _measure(self) -> None:
+        self.extent, self.rim = _extent(self.target, self.directions)
+        # Directions in which the same sample is outermost say the same.
+        outermost = (self.target @ self.directions.T).argmax(dim=0)
+        self.weight = 1 / outermost.bincount()[outermost].double()
+
+    def _mean(self, squares: Tensor) -> Tensor:
+        return (self.weight * squares).sum() / self.weight.sum()
+
+    def _solved(self, matrix: Tensor, scale: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        r"""Offset, differences of extents and their scales if these are not known, for a projection's Q, `(p, m)`."""
+        looks = self.directions @ matrix
+
+        if scale is None:
+            extent, rim = _extent(self.a, looks)
+            scale = (self.rim.square() + rim.square() + self.accuracy**2).sqrt()
+        else:
+            extent = (looks @ self.a.T).amax(dim=1)
+
+        gap = self.extent - extent
+        each = self.weight.sqrt() / scale
+        rows, goal = self.directions * each[:, None], gap * each
 
         if self.anchors is not None:
             shift = self.anchors[1] - self.anchors[0] @ matrix.T
@@ -156,11 +201,11 @@ class _Problem:
 
         return offset, gap - self.directions @ offset, scale
 
-    def cost(self, turn: Tensor) -> float:
+    def cost(self, turn: Tensor, scale: Tensor | None = None) -> float:
         r"""Root mean square of all differences in units of what explains them."""
         matrix = turn[: self.p]
-        offset, gap, scale = self._solved(matrix)
-        square = (gap / scale).square().mean()
+        offset, gap, scale = self._solved(matrix, scale)
+        square = self._mean((gap / scale).square())
 
         if self.anchors is not None:
             missed = self.anchors[0] @ matrix.T + offset - self.anchors[1]
@@ -168,55 +213,71 @@ class _Problem:
 
         return square.sqrt().item()
 
-    def refined(self, turn: Tensor) -> tuple[float, Shadow]:
+    def _turned(self, turn: Tensor, angles: NDArray[np.float64]) -> Tensor:
+        return torch.linalg.matrix_exp(torch.tensordot(torch.from_numpy(angles), self.skews, 1)) @ turn
+
+    def fitting(self, found: list[tuple[float, Tensor]]) -> list[tuple[float, Tensor]]:
+        r"""Those that fit about as well as the best."""
+        limit = max(EQUALLY_GOOD * min(cost for cost, _ in found), WELL)
+
+        return [(cost, turn) for cost, turn in found if cost <= limit]
+
+    def refined(self, turn: Tensor, size: float) -> tuple[float, Tensor]:
         r"""The nearest minimum: by simplices, since extents have kinks where edges of the support turn up."""
         from scipy.optimize import minimize
 
-        def turned(angles: NDArray[np.float64]) -> Tensor:
-            moved = turn
-
-            for angle, skew in zip(angles, self.skews, strict=True):
-                moved = torch.linalg.matrix_exp(float(angle) * skew) @ moved
-
-            return moved
-
         k = len(self.skews)
-        angles, best = np.zeros(k), math.inf
 
-        # Anchors make a narrow valley, which is entered by steps.
-        for share in STEPS if self.anchors is not None else STEPS[-1:]:
+        # Anchors make a narrow valley, which is entered by steps; scales of extents are those at the start of each.
+        for share in STEPS if self.anchors is not None else STEPS[-1:] * ROUNDS:
             self.tightness = max(self.accuracy, share * self.reach)
-            simplex = np.vstack([angles, angles + max(share, 0.02) * 5 * np.eye(k)])
-            options = {"initial_simplex": simplex, "xatol": 1e-9, "fatol": 1e-9, "maxfev": 120 * k}
-            found = minimize(lambda x: self.cost(turned(x)), angles, method="Nelder-Mead", options=options)
-            angles, best = found.x, float(found.fun)
+            _, _, scale = self._solved(turn[: self.p])
+            found = minimize(
+                lambda x, start, scale: self.cost(self._turned(start, x), scale),
+                np.zeros(k),
+                (turn, scale),
+                method="Nelder-Mead",
+                options={
+                    "initial_simplex": np.vstack([np.zeros(k), max(5 * share, size) * np.eye(k)]),
+                    "xatol": 1e-9,
+                    "fatol": 1e-9,
+                    "maxfev": 120 * k,
+                },
+            )
+            turn = self._turned(turn, found.x)
 
-        matrix = turned(angles)[: self.p]
-        offset, gap, scale = self._solved(matrix)
-        moved = [self._freedom(turned, angles, axis, best) for axis in np.eye(k)]
-        own = scale.square().mean().sqrt().item() if self.anchors is None else self.accuracy
-        shadow = Shadow(
-            Motion(matrix, offset),
-            (gap / scale).square().mean().sqrt().item(),
-            gap.square().mean().sqrt().item(),
+        return self.cost(turn), turn
+
+    def shadow(self, cost: float, turn: Tensor) -> Shadow:
+        r"""The projection at a minimum, and how well it is fixed."""
+        offset, gap, scale = self._solved(turn[: self.p])
+        moved = [self._freedom(turn, axis, cost) for axis in np.eye(len(self.skews))]
+        edge = self._shift(scale)
+        own = edge if self.anchors is None else self.accuracy
+
+        return Shadow(
+            Motion(turn[: self.p], offset),
+            self._mean((gap / scale).square()).sqrt().item(),
+            self._mean(gap.square()).sqrt().item(),
             math.hypot(*(size for size in moved if size is not None), own),
+            edge,
             None in moved,
         )
 
-        return best, shadow
+    def _shift(self, scale: Tensor) -> float:
+        r"""How well extents with these errors fix the offset."""
+        information = torch.einsum(
+            "n,na,nb->ab", self.weight / scale.square(), self.directions, self.directions
+        )
 
-    def _freedom(
-        self,
-        turned: Callable[[NDArray[np.float64]], Tensor],
-        angles: NDArray[np.float64],
-        axis: NDArray[np.float64],
-        best: float,
-    ) -> float | None:
+        return torch.linalg.inv(information).trace().sqrt().item()
+
+    def _freedom(self, turn: Tensor, axis: NDArray[np.float64], best: float) -> float | None:
         r"""RMS displacement of a turn about an axis by which the sum of squares has grown by 1; None where none has."""
-        grown = math.sqrt(best**2 + 1 / len(self.directions))
+        grown = math.sqrt(best**2 + 1 / self.weight.sum().item())
 
         def fits(size: float) -> bool:
-            return max(self.cost(turned(angles + sign * size * axis)) for sign in (1, -1)) <= grown
+            return max(self.cost(self._turned(turn, sign * size * axis)) for sign in (1, -1)) <= grown
 
         most = next((size for size in ANGLES if not fits(size)), None)
 
@@ -229,9 +290,16 @@ class _Problem:
             middle = (least + most) / 2
             least, most = (middle, most) if fits(middle) else (least, middle)
 
-        change = (turned(angles + most * axis) - turned(angles))[: self.p]
+        change = (self._turned(turn, most * axis) - turn)[: self.p]
 
         return (change @ self.covariance @ change.T).trace().sqrt().item()
+
+
+def _circle(count: int) -> Tensor:
+    r"""Evenly spaced directions of the plane, `(count, 2)`."""
+    angle = 2 * math.pi * torch.arange(count, dtype=torch.float64) / count
+
+    return torch.stack([angle.cos(), angle.sin()], dim=1)
 
 
 def _outermost(cloud: Tensor) -> Tensor:
@@ -244,6 +312,7 @@ def _outermost(cloud: Tensor) -> Tensor:
 
 def _extent(cloud: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
     r"""Extents of samples in directions, and how far the outermost is from the edge, as the next ones show."""
-    heights = (cloud @ directions.T).topk(min(OUTERMOST, len(cloud)), dim=0).values
+    k = min(OUTERMOST, len(cloud))
+    heights = (directions @ cloud.T).topk(k, dim=1).values
 
-    return heights[0], (heights[0] - heights[-1]) / (len(heights) - 1) + 1e-9 * heights[0].abs()
+    return heights[:, 0], (heights[:, 0] - heights[:, -1]) / (k - 1) + 1e-9 * heights[:, 0].abs()

@@ -46,6 +46,22 @@ def test_few_anchors_fix_the_projection(anchors):
     assert min((found.motion.matrix - OBLIQUE).abs().max() for found in good) < 1e-5  # ten times the accuracy
 
 
+def test_the_shadow_of_a_box_is_fixed_by_its_faces():
+    # A box over a rectangle, seen from a random side: tilts are seen where faces turn into edges.
+    generator = torch.Generator().manual_seed(3)
+    sides = torch.tensor([1.8, 1.3, 0.9], dtype=torch.float64)
+    box = torch.rand(1500, 3, generator=generator, dtype=torch.float64) * sides
+    floor = torch.rand(1500, 2, generator=generator, dtype=torch.float64) * sides[:2]
+    turn = torch.linalg.qr(torch.randn(3, 3, generator=generator, dtype=torch.float64))[0]
+    good, _ = project(box @ turn.T, floor)
+    found = good[0].motion.matrix @ turn
+    # Rounded, the turned box's axes: the third is not seen.
+    assert torch.equal(found.round().abs(), torch.eye(3, dtype=torch.float64)[:2])
+    # A tilt by an angle a shows when the ramp that it makes of an edge, 0.9 a wide, holds a few samples.
+    assert (found - found.round()).abs().max() < 0.1
+    assert good[0].slack < 0.03
+
+
 def test_a_network_that_sees_one_of_two_inputs_is_determined_and_does_not_determine():
     square, interval = DOMAINS["square"], DOMAINS["interval"]
     known, fresh = square.sample(2, seed=99), square.sample(300, seed=8)
