@@ -33,7 +33,7 @@ CONTROLS: dict[str, dict[str, list[str]]] = {
         "a field that folds": ["dataset.a.learns.damping=2"],
     },
     "reconstruction": {"another input space": ["relation=stretched", "evaluation.choices=2"]},
-    "reconstruction_horse": {},
+    "reconstruction_horse": {"B turns twice as fast": ["relation=double", "evaluation.choices=2"]},
     "training": {"another input space": ["relation=stretched"]},
     "transfer": {"another input space": ["relation=stretched"], "A untrained": ["trainer.max_epochs=0"]},
 }
