@@ -160,7 +160,7 @@ def gait_figure(
             shown = [each[:, axis] for each in numbers]
             draw_angles(angle, shown[0], shown[1], None)
             draw_angle_errors(errors, shown[0], shown[2], shown[3])
-            angle.set_title(f"The {name}, off A's neurons", fontsize=10, fontweight="bold", pad=9)
+            angle.set_title(f"The {name}", fontsize=10, fontweight="bold", pad=9)
             errors.set_title("Its error", fontsize=10, fontweight="bold", pad=9)
             said.append(f"The {name}: {said_of_angles(shown[2], shown[3])}")
 

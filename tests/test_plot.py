@@ -54,9 +54,9 @@ def test_both_angles_of_a_torus_have_their_panels(generator: torch.Generator) ->
     figure = drawn(plot.gait_figure(*pictures, true, true + error, error, 10 * error))
     titles = [axes.get_title("left") for axes in figure.axes[12:]]
     assert titles == [
-        "The yaw, off A's neurons",
+        "The yaw",
         "Its error",
-        "The phase of the gait, off A's neurons",
+        "The phase of the gait",
         "Its error",
     ]
     medians = [float(error[:, k].abs().median().rad2deg()) for k in (0, 1)]
