@@ -34,6 +34,7 @@ CONTROLS: dict[str, dict[str, list[str]]] = {
     },
     "reconstruction": {"another input space": ["relation=stretched", "evaluation.choices=2"]},
     "reconstruction_horse": {"B turns twice as fast": ["relation=double", "evaluation.choices=2"]},
+    "horse_gait": {"two strides for one": ["relation=double"]},
     "training": {"another input space": ["relation=stretched"]},
     "transfer": {"another input space": ["relation=stretched"], "A untrained": ["trainer.max_epochs=0"]},
 }
@@ -44,6 +45,7 @@ FIGURES = {
     "vector_field": ["maps.png"],
     "reconstruction": ["errors.png", "inputs.png"],
     "reconstruction_horse": ["errors.png", "inputs.png"],
+    "horse_gait": ["torus.png", "film.gif"],
     "training": ["training.png"],
     "transfer": ["transfer.png"],
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from equiv.captions import said_of_angles, said_of_pictures, said_of_spectra
-from equiv.drawing import Array
+from equiv.drawing import Array, as_array
 from equiv.panels import (
     blank_figure,
     draw_angle_errors,
@@ -19,7 +19,7 @@ from equiv.panels import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["angle_scatter", "cross_view", "horse_figure"]
+__all__ = ["angle_scatter", "cross_view", "gait_figure", "horse_figure"]
 
 
 def cross_view(picture_a: object, predicted_b: object, true_b: object, angles: object = None) -> Figure:
@@ -111,6 +111,59 @@ def horse_figure(
             said_of_angles(errors_mahalanobis, errors_euclidean),
             said_of_spectra(eigenvalues_a, eigenvalues_b, exact),
         )
+        figure.set_label(" ".join(said))
+
+    return figure
+
+
+def gait_figure(
+    picture_a: object,
+    predicted_b: object,
+    true_b: object,
+    angles: object,
+    true: object,
+    recovered: object,
+    errors_mahalanobis: object,
+    errors_euclidean: object,
+    title: str = "Two networks, two cameras: B's picture from A's activations alone",
+) -> Figure:
+    r"""`cross_view` above what `angle_scatter` shows, of yaw and of phase of the gait side by side.
+
+    Arguments:
+        picture_a: As in `cross_view`, likewise `predicted_b`, `true_b` and `angles`.
+        true: Yaw and phase of the gait of each held-out point, shape `(q, 2)`, in radians.
+        recovered: As T recovers them, same shape, in radians, modulo full turns.
+        errors_mahalanobis: Their errors, same shape, in radians.
+        errors_euclidean: The same with the plain Euclidean kernel.
+        title: Above it all.
+    """
+    rows = _rows(picture_a, predicted_b, true_b)
+    given = {
+        "true": true,
+        "recovered": recovered,
+        "errors_mahalanobis": errors_mahalanobis,
+        "errors_euclidean": errors_euclidean,
+    }
+    numbers = [as_array(value, name, 2) for name, value in given.items()]
+    side = min(1.6, (13.6 - 2.0) / len(rows[0]))
+    said = [said_of_pictures(rows)]
+
+    with style():
+        figure = blank_figure(13.6, 3 * side + 0.65 + 3.4)
+        upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=(3 * side + 0.25, 3.4))[:, 0]
+        figure.suptitle(title, x=0.012, ha="left", fontsize=15, fontweight="bold")
+        draw_cross_view(upper, rows, angles, size=10)
+        places = lower.subplots(1, 4, width_ratios=(1, 1.2, 1, 1.2))
+
+        for axis, name in enumerate(("yaw", "phase of the gait")):
+            angle, errors = places[2 * axis : 2 * axis + 2]
+            shown = [each[:, axis] for each in numbers]
+            draw_angles(angle, shown[0], shown[1], None)
+            draw_angle_errors(errors, shown[0], shown[2], shown[3])
+            angle.set_title(f"The {name}", fontsize=10, fontweight="bold", pad=9)
+            errors.set_title("Its error", fontsize=10, fontweight="bold", pad=9)
+            said.append(f"The {name}: {said_of_angles(shown[2], shown[3])}")
+
         figure.set_label(" ".join(said))
 
     return figure

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from equiv.camera_figures import angle_scatter, cross_view, horse_figure
+from equiv.camera_figures import angle_scatter, cross_view, gait_figure, horse_figure
 from equiv.captions import said_of_spectra
 from equiv.class_figures import class_graph
 from equiv.drawing import (
@@ -49,6 +49,7 @@ __all__ = [
     "film",
     "folded_figure",
     "function_figure",
+    "gait_figure",
     "horse_figure",
     "map_figure",
     "reconstructed_grids",

@@ -9,7 +9,7 @@ from torch import Tensor
 
 import equiv
 
-__all__ = ["AngleMap", "euclidean_angle_errors", "wrapped"]
+__all__ = ["AngleMap", "euclidean_angle_errors", "evenly", "wrapped"]
 
 #: Bandwidths tried, as multiples of the median squared distance to the seventh neighbour.
 EPSILONS = tuple(2.0**k for k in range(-3, 7))
@@ -18,6 +18,13 @@ EPSILONS = tuple(2.0**k for k in range(-3, 7))
 def wrapped(angle: Tensor) -> Tensor:
     r"""The angle in [-pi, pi) that differs from it by full turns, radians."""
     return torch.remainder(angle + math.pi, 2 * math.pi) - math.pi
+
+
+def evenly(angles: Tensor, count: int) -> Tensor:
+    r"""Indices of the angles next to so many evenly spaced ones, ascending."""
+    marks = (torch.arange(count) + 0.5) * (2 * math.pi / count)
+
+    return wrapped(angles - marks[:, None]).abs().argmin(dim=1)
 
 
 class AngleMap(NamedTuple):

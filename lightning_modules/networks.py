@@ -24,16 +24,19 @@ class Centred(nn.Module):
 class Autoencoder(nn.Module):
     r"""A small convolutional autoencoder of pictures in [0, 1], smooth in its inputs.
 
-    The encoder averages `pool` x `pool` pixels, halves the picture by convolutions of 4 x 4 with stride 2,
-    and ends in two linear layers. All kernels overlap evenly and GELU is between them, so that the latent
-    moves smoothly with the picture and the steps of pixels at its edges are seen as little as may be. The
-    decoder has most of its weights in one linear layer to a coarse map, which costs little, and doubles that
-    by convolutions whose channels become pixels (Shi et al. 2016, https://arxiv.org/abs/1609.05158).
+    The encoder averages `pool` x `pool` pixels, blurs what is left `blur` times by means over 3 x 3, halves
+    the picture by convolutions of 4 x 4 with stride 2, and ends in two linear layers. All kernels overlap
+    evenly and GELU is between them, so that the latent moves smoothly with the picture and the steps of
+    pixels at its edges are seen as little as may be. The decoder has most of its weights in one linear layer
+    to a coarse map, which costs little, and doubles that by convolutions whose channels become pixels (Shi et
+    al. 2016, https://arxiv.org/abs/1609.05158).
 
     Arguments:
         size: Pixels along each side, a multiple of 2 to the power of the number of halvings and of doublings.
         pool: Pixels along each side that the encoder averages first, a power of two: where pictures change by
             a motion, their edges step from pixel to pixel, and means over several step less.
+        blur: How often means over 3 x 3 are taken of that: where two things change, samples are farther apart, and
+            the latent must be smooth over that distance.
         encoder: Channels after each halving by a convolution.
         decoder: Channels of the coarse map and after each doubling but the last.
         hidden: Width of the layer beside the latent, in both halves.
@@ -49,6 +52,7 @@ class Autoencoder(nn.Module):
         self,
         size: int = 64,
         pool: int = 4,
+        blur: int = 0,
         encoder: Sequence[int] = (32, 64),
         decoder: Sequence[int] = (48, 32),
         hidden: int = 128,
@@ -80,6 +84,7 @@ class Autoencoder(nn.Module):
         self.encoder = nn.Sequential(
             Centred(centre, scale),
             nn.AvgPool2d(pool),
+            *(nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False) for _ in range(blur)),
             *down,
             nn.Flatten(),
             nn.Linear((3, *encoder)[-1] * smallest**2, hidden),

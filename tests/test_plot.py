@@ -46,6 +46,23 @@ def test_no_window_and_no_setting_changes(generator: torch.Generator) -> None:
     assert dict(matplotlib.rcParams) == before
 
 
+def test_both_angles_of_a_torus_have_their_panels(generator: torch.Generator) -> None:
+    given = horse(generator)
+    pictures = [given[name] for name in ("picture_a", "predicted_b", "true_b", "angles")]
+    true = 2 * torch.pi * torch.rand(50, 2, generator=generator)
+    error = torch.tensor([0.01, 0.03]) * torch.randn(50, 2, generator=generator)
+    figure = drawn(plot.gait_figure(*pictures, true, true + error, error, 10 * error))
+    titles = [axes.get_title("left") for axes in figure.axes[12:]]
+    assert titles == [
+        "The yaw",
+        "Its error",
+        "The phase of the gait",
+        "Its error",
+    ]
+    medians = [float(error[:, k].abs().median().rad2deg()) for k in (0, 1)]
+    assert all(f"median {median:.2g}°" in figure.get_label() for median in medians)
+
+
 def test_cross_view_draws_each_picture_clipped_with_its_angle(generator: torch.Generator) -> None:
     given = horse(generator)
     rows = [given[name] for name in ("picture_a", "predicted_b", "true_b")]

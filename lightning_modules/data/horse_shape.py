@@ -38,22 +38,25 @@ class Gait(NamedTuple):
 
     `delays` are the shares of the stride by which the legs follow the left hind leg, in the order of `LEGS`;
     `beats` how often head and trunk go up and down, `bob` by how much (metres), `nod` and `rock` the angles by which
-    neck and trunk turn (radians), `sway` that of the tail (metres), `lift` how sharply a leg is lifted, an exponent.
+    neck and trunk turn (radians), `nods` by how much of the stride (radians) the neck is ahead, `sway` how far the tail
+    swings (metres), `lift` how sharply a leg is lifted, an exponent.
     """
 
     delays: tuple[float, float, float, float]
     beats: int
     bob: float
     nod: float
+    nods: float
     rock: float
     sway: float
     lift: int
 
 
 #: Four beats, one leg after the other: left and right look much alike half a stride apart.
-WALK = Gait((0.00, 0.25, 0.50, 0.75), beats=2, bob=0.018, nod=0.06, rock=0.0, sway=0.10, lift=2)
+WALK = Gait((0.00, 0.25, 0.50, 0.75), beats=2, bob=0.018, nod=0.06, nods=0.8, rock=0.0, sway=0.10, lift=2)
 #: Both hind legs, then both fore legs, the trunk rocking once a stride: no two phases look alike from anywhere.
-CANTER = Gait((0.00, 0.45, 0.12, 0.57), beats=1, bob=0.05, nod=0.10, rock=0.10, sway=0.14, lift=1)
+#: Trunk and neck move at different times, so that the gait is seen in two ways also where the horse comes straight on.
+CANTER = Gait((0.00, 0.45, 0.12, 0.57), beats=1, bob=0.08, nod=0.25, nods=1.6, rock=0.14, sway=0.14, lift=1)
 
 
 class Capsule(NamedTuple):
@@ -91,7 +94,7 @@ def horse(phase: float = 0.0, gait: Gait = WALK) -> list[Part]:
 
     return [
         Part("trunk", BAY, 0.16, 0.12, 0.80, _trunk(body)),
-        *_neck_and_head(body, nod=gait.nod * math.sin(gait.beats * phase + 0.8)),
+        *_neck_and_head(body, nod=gait.nod * math.sin(gait.beats * phase + gait.nods)),
         Part("tail", BLACK, 0.05, 0.03, 1.00, _tail(body, phase, gait)),
         *(
             part

@@ -31,16 +31,17 @@ def render_all(
     progress: Progress | None = None,
     workers: int | None = None,
     chunk: int = 96,
-) -> NDArray[np.float16]:
+    dtype: type[np.floating[Any]] = np.float16,
+) -> NDArray[np.floating[Any]]:
     """Pictures (n, 3, size, size) in [0, 1] at `poses`, each whatever `renderer` takes, (n,) or (n, k).
 
     `workers` processes of one thread each share the work in chunks (None: one a core); a single chunk, or
     a process that is itself one of joblib's workers, does without more. The numbers do not depend on it.
     float16 has steps of at most 1/2048 where 8 bits have 1/255, which would show in the small differences
-    that bursts are for.
+    that bursts are for; where even these steps would show, `dtype` is float32.
     """
     chunks = np.split(poses, range(chunk, len(poses), chunk))
-    pictures = np.empty((len(poses), 3, renderer.size, renderer.size), dtype=np.float16)
+    pictures = np.empty((len(poses), 3, renderer.size, renderer.size), dtype=dtype)
     done = 0
     for part in _in_order(renderer, camera, chunks, workers):
         pictures[done : done + len(part)] = part
@@ -52,7 +53,7 @@ def render_all(
 
 def _in_order(
     renderer: Renders, camera: Camera, chunks: list[NDArray[np.float64]], workers: int | None
-) -> Iterator[NDArray[np.float16]]:
+) -> Iterator[Floats]:
     from joblib import Parallel, cpu_count, delayed  # type: ignore[import-untyped]
     from joblib.parallel import get_active_backend  # type: ignore[import-untyped]
 
@@ -67,5 +68,5 @@ def _in_order(
     yield from parallel(delayed(_render_chunk)(renderer, camera, poses) for poses in chunks)
 
 
-def _render_chunk(renderer: Renders, camera: Camera, poses: NDArray[np.float64]) -> NDArray[np.float16]:
-    return np.stack([renderer.render(camera, pose) for pose in poses]).astype(np.float16)
+def _render_chunk(renderer: Renders, camera: Camera, poses: NDArray[np.float64]) -> Floats:
+    return np.stack([renderer.render(camera, pose) for pose in poses])

@@ -11,7 +11,7 @@ from equiv import plot
 from equiv.chart import Chart
 from equiv.lattice import wrap
 from equiv.report import PictureStrip
-from lightning_modules.circle import AngleMap, euclidean_angle_errors, wrapped
+from lightning_modules.circle import AngleMap, euclidean_angle_errors, evenly
 from lightning_modules.data.views import Views
 from lightning_modules.evaluations.finding import Finding, Match, Matched, fresh, mapped, psnr, true_errors
 from lightning_modules.pair import NetworkPair
@@ -77,10 +77,10 @@ class CrossView:
         pictures = pair.network_b.get_submodule("decoder")(predicted_b)
         finding.metrics["cross_view_psnr"] = psnr(pictures, views.held_out_b)
         hidden, rows = views.hidden.held_out, (views.held_out_a, pictures, views.held_out_b)
-        moments = _evenly(hidden, self.moments)
+        moments = evenly(hidden, self.moments)
         finding.strips.append(_strip(rows, hidden, moments))
         finding.films["film"] = plot.film(rows[0][moments], pictures[moments], rows[2][moments])
-        columns = _evenly(hidden, self.columns)
+        columns = evenly(hidden, self.columns)
         shown_a, shown, shown_b = (row[columns] for row in rows)
         finding.figures["cross_view"] = plot.cross_view(shown_a, shown, shown_b, hidden[columns])
         recovered = result.chart_b.restrict(predicted_b)
@@ -168,10 +168,3 @@ def _hidden_angles(
     known = chart.restrict(observations_b.values[rows])[:, 0].double() * turn
 
     return AngleMap.through(known, views.hidden.probe_b[rows])(recovered[:, 0].double() * turn)
-
-
-def _evenly(angles: Tensor, count: int) -> Tensor:
-    r"""Indices of the angles next to so many evenly spaced ones, ascending."""
-    marks = (torch.arange(count) + 0.5) * (2 * math.pi / count)
-
-    return wrapped(angles - marks[:, None]).abs().argmin(dim=1)
