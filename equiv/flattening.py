@@ -13,6 +13,8 @@ from equiv.synchronization import PairEquations, Solution
 
 __all__ = ["Flattening", "flatten", "misfit"]
 
+# Share of the samples that may be set down in a wrong place.
+FEW = 0.01
 # A start is folded if after a few steps half of the pairs miss by more than so many times what fits.
 FOLDED = 2.0
 
@@ -146,6 +148,16 @@ def _solve_flat(
     return Flattening(solution, part, None, int((~kept).sum()))
 
 
+def _joined(graph: NeighborGraph, good: Tensor) -> Tensor:
+    r"""The good edges, and all those of few samples that good ones do not join to the rest: set down in a wrong place,
+    they are moved as one by a solution that keeps these.
+    """
+    labels = graph.subset(good).components()[1]
+    apart = labels != labels.bincount().argmax()
+
+    return good | apart[graph.i] | apart[graph.j] if float(apart.double().mean()) < FEW else good
+
+
 def _solve_closed(
     equations: PairEquations, graph: NeighborGraph, start: Solution, periods: Tensor, windings: Tensor
 ) -> Flattening:
@@ -153,7 +165,7 @@ def _solve_closed(
     solution = start
     kept = torch.ones(len(graph.i), dtype=torch.bool)
     mismatch = equations.mismatch(start.coordinates, start.rotations) + windings @ periods
-    good = mismatch.norm(dim=1) < 0.3 * periods.norm(dim=1).min()
+    good = _joined(graph, mismatch.norm(dim=1) < 0.3 * periods.norm(dim=1).min())
 
     for _ in range(3):
         if graph.subset(good).components()[0] > 1:
@@ -171,7 +183,7 @@ def _solve_closed(
         bare = equations.mismatch(solution.coordinates, solution.rotations)
         windings = -(bare @ torch.linalg.pinv(periods)).round()
         residual = (bare + windings @ periods).norm(dim=1) / equations.lengths
-        good = residual <= _largest(residual[kept])
+        good = _joined(graph, residual <= _largest(residual[kept]))
         if bool((good == kept).all()):
             break
 

@@ -6,12 +6,14 @@ from manifolds import DOMAINS, observe
 from torch import Tensor
 
 from equiv import neighbors, normal_equations
+from equiv.flattening import _solve_closed
 from equiv.frames import split_frames
 from equiv.metric_points import neuron_weights
 from equiv.neighbors import neighbor_graph
 from equiv.normal_equations import BlockPattern, BlockSystem, Factorisation
 from equiv.periods import find_lattice, reduce_lattice
 from equiv.smooth_fit import fit_smooth
+from equiv.synchronization import PairEquations, Solution
 
 
 def cloud(n: int, seed: int = 1) -> tuple[Tensor, Tensor, Tensor]:
@@ -151,3 +153,29 @@ def test_lattices_are_reduced_and_found() -> None:
 def test_scattered_mismatches_are_no_lattice() -> None:
     mismatch = torch.randn(300, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     assert find_lattice(mismatch, torch.full((300,), 0.05**2, dtype=torch.float64)) is None
+
+
+def test_a_sample_set_down_in_a_wrong_place_is_moved() -> None:
+    # A flat torus, its two circles in R^4, on its universal cover; one sample is a third of each period off.
+    periods = 2 * torch.pi * torch.eye(2, dtype=torch.float64)
+    u = torch.quasirandom.SobolEngine(2, scramble=True, seed=0).draw(500, dtype=torch.float64) @ periods
+    values = torch.stack([u.cos(), u.sin()], dim=2).flatten(1)
+    frames = torch.zeros(500, 2, 2, 2, dtype=torch.float64)
+    frames[:, [0, 1], :, [0, 1]] = torch.stack([-u.sin(), u.cos()], dim=2).movedim(1, 0)
+    frames = frames.flatten(1, 2)
+    graph = neighbor_graph(values, *split_frames(frames)[:2])
+    equations = PairEquations(values, frames, graph.i, graph.j, graph.squared)
+    wrong = u.clone()
+    wrong[17] += periods.sum(dim=0) / 3
+    rotations = torch.eye(2, dtype=torch.float64).expand(500, 2, 2).clone()
+    start = Solution(wrong, rotations, None, equations.mismatch(wrong, rotations), True)
+    windings = -(equations.mismatch(u, rotations) @ periods.inverse()).round()
+
+    found = _solve_closed(equations, graph, start, periods, windings).solution
+    assert found.periods is not None
+    # The trapezoid rule is off by a twelfth of the squared angle between neighbours.
+    error = (graph.squared.mean() / 12).item()
+    torch.testing.assert_close(found.periods.norm(dim=1), periods.norm(dim=1), rtol=2 * error, atol=0)
+    offset = (found.coordinates[17] - u[17]) - (found.coordinates - u).median(dim=0).values
+    turns = offset @ periods.inverse()
+    assert (turns - turns.round()).abs().max() < 0.02
