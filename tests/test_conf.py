@@ -172,3 +172,14 @@ def test_without_arguments_the_experiments_are_listed_one_line_each() -> None:
     names = [line.split()[0] for line in done.stdout.splitlines()[2:]]
     assert names == list(EXPERIMENTS)
     assert not re.search(r"\bplanned\b", done.stdout)
+
+
+def test_sweeps_have_a_folder_before_their_first_job(monkeypatch):
+    # Sweepers ask for it while no job, and so none of Hydra's own answers, is there yet.
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", None)
+    register()
+
+    with initialize(version_base="1.3", config_path="../conf"):
+        settings = compose("config", ["experiment=vector_field"], return_hydra_config=True)
+
+    assert settings.hydra.sweep.dir.startswith("multirun/vector_field/")
