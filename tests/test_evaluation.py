@@ -5,8 +5,10 @@ import math
 import pytest
 import torch
 
+import equiv
 from lightning_modules.circle import AngleMap, euclidean_angle_errors, wrapped
 from lightning_modules.evaluations.cross_view import psnr
+from lightning_modules.evaluations.everything import Everything
 from lightning_modules.evaluations.finding import relative_error
 
 
@@ -72,3 +74,19 @@ def test_relative_error_is_one_for_the_mean_and_zero_for_the_truth() -> None:
 def test_psnr_of_a_constant_error() -> None:
     pictures = torch.zeros(2, 3, 4, 4)
     assert psnr(pictures + 0.1, pictures) == pytest.approx(20, abs=1e-4)
+
+
+def test_few_principal_components_stand_for_everything():
+    # 40 inputs of 200 columns that are smooth functions of one angle: a map to their components loses nothing.
+    angle = torch.linspace(0, 2 * torch.pi, 41, dtype=torch.float64)[:-1]
+    mixing = torch.randn(4, 200, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    values = torch.stack([angle.cos(), angle.sin(), (2 * angle).cos(), (2 * angle).sin()], dim=1) @ mixing + 3
+    neurons = torch.stack([angle.cos(), angle.sin()], dim=1)
+    known = Everything(values, neurons, [100, 60, 40], [1.0, 1.0, 1.0])
+    learned, both = known.from_neurons(torch.arange(2)), torch.arange(2)
+    plain = equiv.reconstruct(neurons, values)
+    assert learned.axes is not None and learned.axes.shape == (200, 4)
+    fresh = neurons.roll(1, dims=0) + neurons
+    fresh = fresh / fresh.norm(dim=1, keepdim=True)
+    torch.testing.assert_close(learned.predict(fresh), plain.predict(fresh), rtol=0, atol=2e-2)
+    assert max(known.predicted(learned, both).errors(known)) < 1e-3

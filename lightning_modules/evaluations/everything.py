@@ -2,15 +2,45 @@ r"""All that there is of a network at given inputs: inputs, outputs and the neur
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 import equiv
+from equiv.verdict import Interval
 from lightning_modules.evaluations.finding import relative_error
 
-__all__ = ["Everything"]
+__all__ = ["Everything", "Learned"]
+
+#: Variances of principal components below this share of the largest are left out.
+NEGLIGIBLE = 1e-10
+
+
+class Learned(NamedTuple):
+    r"""A map from few neurons to everything, learned on its principal components where these are fewer.
+
+    Attributes:
+        found: From the neurons to the components.
+        axes: The components' directions, `(d, c)`; None where everything is its own.
+        middle: What they are reckoned from, `(d,)`.
+    """
+
+    found: equiv.Reconstruction
+    axes: Tensor | None
+    middle: Tensor
+
+    @property
+    def error(self) -> Interval:
+        r"""Estimate and bounds of the error, over the spread."""
+        return self.found.error
+
+    def predict(self, neurons: Tensor) -> Tensor:
+        r"""Neurons `(q, k)` to everything, `(q, d)`."""
+        values = self.found.predict(neurons)
+
+        return values if self.axes is None else values @ self.axes.T + self.middle
 
 
 @dataclass(frozen=True)
@@ -79,18 +109,35 @@ class Everything:
         r"""The neurons with their frames."""
         return equiv.Observations(self.neurons, self.neuron_frames)
 
-    def from_neurons(self, neurons: Tensor) -> equiv.Reconstruction:
+    @cached_property
+    def _axes(self) -> Tensor | None:
+        r"""Directions of the principal components, `(d, c)`; None where there are no fewer of them than columns."""
+        n, d = self.values.shape
+
+        if self.frames is not None or d <= n:
+            return None
+
+        centred = (self.values - self.values.mean(dim=0)).double()
+        variance, mixed = torch.linalg.eigh(centred @ centred.T)
+        kept = variance > NEGLIGIBLE * variance[-1]
+
+        return (centred.T @ mixed[:, kept] / variance[kept].sqrt()).to(self.values)
+
+    def from_neurons(self, neurons: Tensor) -> Learned:
         r"""The map from these neurons to everything, learned here."""
         both = None
 
         if self.frames is not None and self.neuron_frames is not None:
             both = self.neuron_frames[:, neurons], self.frames
 
-        return equiv.reconstruct(self.neurons[:, neurons], self.values, frames=both)
+        middle, axes = self.values.mean(dim=0), self._axes
+        target = self.values if axes is None else (self.values - middle) @ axes
 
-    def predicted(self, found: equiv.Reconstruction, neurons: Tensor) -> "Everything":
+        return Learned(equiv.reconstruct(self.neurons[:, neurons], target, frames=both), axes, middle)
+
+    def predicted(self, learned: Learned, neurons: Tensor) -> "Everything":
         r"""What the map makes of these neurons here."""
-        return replace(self, values=found.predict(self.neurons[:, neurons]))
+        return replace(self, values=learned.predict(self.neurons[:, neurons]))
 
     @property
     def parts(self) -> tuple[Tensor, ...]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 import equiv
 from equiv import plot
 from lightning_modules.data.views import Views
-from lightning_modules.evaluations.everything import Everything
+from lightning_modules.evaluations.everything import Everything, Learned
 from lightning_modules.evaluations.finding import Finding, Matched, charts, fresh, true_errors
 from lightning_modules.evaluations.vector_field import grid_of
 from lightning_modules.pair import NetworkPair
@@ -121,7 +121,7 @@ class FewNeurons:
         network: nn.Module,
         views: Views,
         scales: list[float],
-        maps: Mapping[int, tuple[equiv.Reconstruction, Tensor]],
+        maps: Mapping[int, tuple[Learned, Tensor]],
         errors: Mapping[int, float],
     ) -> Any:
         r"""The figure of inputs reconstructed from the chosen neurons: lines of a grid, or pictures."""
