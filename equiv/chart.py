@@ -129,11 +129,8 @@ class Chart(DoublePrecision):
         lifted, jacobian = self._combine(coordinates)
         jacobian = jacobian * weights[:, None]
         defect = (values - lifted) * weights
-        gram = jacobian.mT @ jacobian
-        ridge = 1e-12 * gram.diagonal(dim1=1, dim2=2).sum(dim=1)[:, None, None]
-        gram = gram + ridge * torch.eye(self.dimension, dtype=gram.dtype, device=gram.device)
 
-        return torch.linalg.solve(gram, (jacobian.mT @ defect[:, :, None]))[:, :, 0]
+        return _solve_gram(jacobian.mT @ jacobian, (jacobian.mT @ defect[:, :, None])[:, :, 0])
 
     def _bounded_step(self, coordinates: Tensor, values: Tensor, reach: Tensor) -> Tensor:
         step = self._step(coordinates, values)
@@ -180,11 +177,15 @@ class Chart(DoublePrecision):
 
 def _tangential(inverse: Tensor, linear: Tensor) -> Tensor:
     r"""Squared lengths of tangential parts :math:`|J l|^2`, `(q, c)`, from :math:`J^+` and :math:`l = J^+ y`."""
-    gram = inverse @ inverse.mT  # (J^T J)^-1
-    ridge = 1e-12 * gram.diagonal(dim1=2, dim2=3).sum(dim=2).clamp_min(1e-300)
-    gram = gram + ridge[:, :, None, None] * torch.eye(gram.shape[2], dtype=gram.dtype, device=gram.device)
+    return (linear * _solve_gram(inverse @ inverse.mT, linear)).sum(dim=2)  # (J^T J)^-1
 
-    return (linear * torch.linalg.solve(gram, linear[..., None])[..., 0]).sum(dim=2)
+
+def _solve_gram(gram: Tensor, right: Tensor) -> Tensor:
+    r"""Solves systems of Gram matrices `(..., m, m)`, singular or not, for `(..., m)`."""
+    ridge = 1e-12 * gram.diagonal(dim1=-2, dim2=-1).sum(dim=-1).clamp_min(1e-300)
+    eye = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
+
+    return torch.linalg.solve(gram + ridge[..., None, None] * eye, right[..., None])[..., 0]
 
 
 def anchor_indices(n: int) -> Tensor:

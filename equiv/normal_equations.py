@@ -10,9 +10,10 @@ __all__ = ["BlockPattern", "BlockSystem", "Factorisation", "solve_positive"]
 
 # A factorisation fills in: little for a curve, n log n for a surface, too much beyond.
 LARGEST_FACTORISED = {1: 1_000_000, 2: 12_000, 3: 1_000}
-# Share of the diagonal that is added before a factorisation: the rigid motions are no unknowns.
-SINGULAR = 1e-12
+# Shares of the diagonal that are added: before a factorisation, as the rigid motions are no unknowns; to blocks alone,
+# before they are inverted.
 SHIFT = 1e-7
+SINGULAR = 1e-12
 # Iterations after which an earlier factorisation is given up for a new one, which takes as long.
 PATIENCE = 10
 # With a factorisation a solution good to this costs one iteration more.

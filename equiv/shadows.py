@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from equiv.anchors import Motion
+from equiv.extents import circle, edge_samples, extents
 from equiv.outline_fit import Anchors, skew_matrix
 from equiv.symmetry import rotation_grid
 
@@ -27,10 +28,6 @@ DIRECTIONS = 48
 REFINED = 16
 # Sides of a region are seen from as near to their normals as these directions come; for minima alone.
 FINE_DIRECTIONS = 360
-# Samples beyond these in none of so many directions are inside.
-PROBED = 400
-# Samples between which the distance of the outermost one from the true edge is judged.
-OUTERMOST = 6
 # Extents of two samples of one space differ by one or two of those distances, exponentially distributed.
 SAME = 5.0
 # A projection fits as well as the best when its misfit is below this many times it, or below this.
@@ -144,7 +141,7 @@ def project(
 class _Problem:
     def __init__(self, a: Tensor, b: Tensor, anchors: Anchors, accuracy: float) -> None:
         self.m, self.p = a.shape[1], b.shape[1]
-        self.a, self.anchors, self.accuracy = _outermost(a), anchors, accuracy
+        self.a, self.anchors, self.accuracy = edge_samples(a), anchors, accuracy
         self.source = a
         centred = a - a.mean(dim=0)
         self.covariance = centred.T @ centred / len(a)
@@ -156,20 +153,20 @@ class _Problem:
         if self.p == 1:
             self.directions = torch.tensor([[1.0], [-1.0]], dtype=torch.float64)
         else:
-            self.directions = _circle(DIRECTIONS)
+            self.directions = circle(DIRECTIONS)
 
         self.target = b
         self._measure()
 
     def look_closer(self, turns: list[Tensor]) -> None:
         r"""From now on looks in as many directions as sides take, at the samples outermost near these turns."""
-        self.directions = _circle(FINE_DIRECTIONS)
+        self.directions = circle(FINE_DIRECTIONS)
         heights = torch.cat([self.source @ turn[: self.p].T @ self.directions.T for turn in turns], dim=1)
         self.a = self.source[heights.topk(min(NEAR_EDGE, len(heights)), dim=0).indices.unique()]
         self._measure()
 
     def _measure(self) -> None:
-        self.extent, self.rim = _extent(self.target, self.directions)
+        self.extent, self.rim = extents(self.target, self.directions)
         # Directions in which the same sample is outermost say the same.
         outermost = (self.target @ self.directions.T).argmax(dim=0)
         self.weight = 1 / outermost.bincount()[outermost].double()
@@ -182,7 +179,7 @@ class _Problem:
         looks = self.directions @ matrix
 
         if scale is None:
-            extent, rim = _extent(self.a, looks)
+            extent, rim = extents(self.a, looks)
             scale = (self.rim.square() + rim.square() + self.accuracy**2).sqrt()
         else:
             extent = (looks @ self.a.T).amax(dim=1)
@@ -293,26 +290,3 @@ class _Problem:
         change = (self._turned(turn, most * axis) - turn)[: self.p]
 
         return (change @ self.covariance @ change.T).trace().sqrt().item()
-
-
-def _circle(count: int) -> Tensor:
-    r"""Evenly spaced directions of the plane, `(count, 2)`."""
-    angle = 2 * math.pi * torch.arange(count, dtype=torch.float64) / count
-
-    return torch.stack([angle.cos(), angle.sin()], dim=1)
-
-
-def _outermost(cloud: Tensor) -> Tensor:
-    r"""The samples among the outermost in some direction."""
-    generator = torch.Generator().manual_seed(0)
-    directions = torch.randn(PROBED, cloud.shape[1], generator=generator, dtype=torch.float64)
-
-    return cloud[(cloud @ directions.T).topk(min(OUTERMOST, len(cloud)), dim=0).indices.unique()]
-
-
-def _extent(cloud: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
-    r"""Extents of samples in directions, and how far the outermost is from the edge, as the next ones show."""
-    k = min(OUTERMOST, len(cloud))
-    heights = (directions @ cloud.T).topk(k, dim=1).values
-
-    return heights[:, 0], (heights[:, 0] - heights[:, -1]) / (k - 1) + 1e-9 * heights[:, 0].abs()

@@ -1,0 +1,38 @@
+r"""How far samples reach in given directions, and how well they show it."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+__all__ = ["circle", "edge_samples", "extents"]
+
+# Samples beyond these in none of so many directions are inside.
+PROBED = 400
+# Samples between which the distance of the outermost one from the true edge is judged.
+OUTERMOST = 6
+
+
+def circle(count: int) -> Tensor:
+    r"""Evenly spaced directions of the plane, `(count, 2)`."""
+    angle = 2 * math.pi * torch.arange(count, dtype=torch.float64) / count
+
+    return torch.stack([angle.cos(), angle.sin()], dim=1)
+
+
+def edge_samples(cloud: Tensor) -> Tensor:
+    r"""The samples among the outermost in some direction."""
+    generator = torch.Generator().manual_seed(0)
+    directions = torch.randn(PROBED, cloud.shape[1], generator=generator, dtype=torch.float64)
+
+    return cloud[(cloud @ directions.T).topk(min(OUTERMOST, len(cloud)), dim=0).indices.unique()]
+
+
+def extents(cloud: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+    r"""Extents of samples in directions, and how far the outermost is from the edge, as the next ones show."""
+    k = min(OUTERMOST, len(cloud))
+    heights = (directions @ cloud.T).topk(k, dim=1).values
+
+    return heights[:, 0], (heights[:, 0] - heights[:, -1]) / (k - 1) + 1e-9 * heights[:, 0].abs()
