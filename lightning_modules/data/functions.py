@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lightning_modules.data.checks import check_counts, check_relation
 from lightning_modules.data.observed import Observable, itself, tangents
 from lightning_modules.data.pool import Progress
 from lightning_modules.data.views import Hidden, Views
@@ -97,17 +98,13 @@ class FunctionViews:
         seed: int = 0,
         relation: str = "same",
     ) -> None:
-        for name, value, least in (
+        check_counts(
             ("a.n_train", a.n_train, 1),
             ("b.n_train", b.n_train, 1),
             ("n_held_out", n_held_out, 1),
             ("n_anchors", n_anchors, 0),
-        ):
-            if value < least:
-                raise ValueError(f"{name!r} must be at least {least}, got {value}.")
-
-        if relation not in RELATIONS:
-            raise ValueError(f"'relation' must be one of {', '.join(RELATIONS)}, got {relation!r}.")
+        )
+        check_relation(relation, RELATIONS)
 
         if len(low) != len(high) or not low or not all(x < y for x, y in zip(low, high, strict=True)):
             raise ValueError(

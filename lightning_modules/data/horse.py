@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lightning_modules.data.cache import cached
+from lightning_modules.data.checks import check_counts, check_relation
 from lightning_modules.data.distance_field import horse_mesh
 from lightning_modules.data.horse_shape import horse
 from lightning_modules.data.mesh import file_digest, load_mesh
@@ -78,18 +79,15 @@ class HorseViews:
         supersampling: int = 5,
         workers: int | None = None,
     ) -> None:
-        for name, value, least in (
+        check_counts(
             ("n_train", n_train, 1),
             ("n_held_out", n_held_out, 1),
             ("n_anchors", n_anchors, 0),
             ("size", size, 8),
             ("burst_size", burst_size, 2),
             ("supersampling", supersampling, 1),
-        ):
-            if value < least:
-                raise ValueError(f"{name!r} must be at least {least}, got {value}.")
-        if relation not in RELATIONS:
-            raise ValueError(f"'relation' must be one of {', '.join(RELATIONS)}, got {relation!r}.")
+        )
+        check_relation(relation, RELATIONS)
         if not 0 < burst_step < math.pi:
             raise ValueError(f"'burst_step' must lie between 0 and pi radians, got {burst_step}; try 0.015.")
         if not 0.005 <= mesh_step <= 0.1:

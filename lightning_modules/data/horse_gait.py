@@ -1,4 +1,4 @@
-r"""Two cameras look at a horse that turns and walks, each at yaws and phases of the gait of its own."""
+r"""Two cameras look at a horse that turns and canters, each at yaws and phases of the gait of its own."""
 
 import hashlib
 import math
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lightning_modules.data.cache import cached
+from lightning_modules.data.checks import check_counts, check_relation
 from lightning_modules.data.functions import FunctionView
 from lightning_modules.data.horse_shape import CANTER, horse
 from lightning_modules.data.pool import Progress, render_all
@@ -80,18 +81,15 @@ class HorseGaitViews:
         supersampling: int = 7,
         workers: int | None = None,
     ) -> None:
-        for name, value, least in (
+        check_counts(
             ("phases", phases, 4),
             ("yaws", yaws, 4),
             ("n_held_out", n_held_out, 1),
             ("n_anchors", n_anchors, 0),
             ("size", size, 8),
             ("supersampling", supersampling, 1),
-        ):
-            if value < least:
-                raise ValueError(f"{name!r} must be at least {least}, got {value}.")
-        if relation not in RELATIONS:
-            raise ValueError(f"'relation' must be one of {', '.join(RELATIONS)}, got {relation!r}.")
+        )
+        check_relation(relation, RELATIONS)
         if not 0.005 <= mesh_step <= 0.1:
             raise ValueError(f"'mesh_step' must lie between 0.005 and 0.1 metres, got {mesh_step}; try 0.03.")
         self.phases, self.yaws, self.n_held_out, self.n_anchors = phases, yaws, n_held_out, n_anchors

@@ -37,14 +37,12 @@ class View:
             `(p, b, 3, size, size)`, float16.
         burst_std: Standard deviation of these changes along the unit direction, in radians of the
             hidden angle, by `1 / (b - 1)` as in the sample covariance: `sqrt(2) h` for steps of `-h` and `h`.
-        dimension: How many hidden angles there are.
     """
 
     train: Tensor
     probe: Tensor
     burst_pictures: Tensor
     burst_std: float
-    dimension: int = 1
 
     @property
     def samples(self) -> tuple[Tensor, Tensor]:
@@ -53,8 +51,8 @@ class View:
 
     @property
     def frames(self) -> dict[str, Any]:
-        """How `equiv.probe` is to span the input space at `probe`: by bursts."""
-        return {"frames": self.bursts, "burst_std": self.burst_std, "dimension": self.dimension}
+        """How `equiv.probe` is to span the input space at `probe`: by bursts along one direction."""
+        return {"frames": self.bursts, "burst_std": self.burst_std, "dimension": 1}
 
     def bursts(self, inputs: Tensor) -> Tensor:
         """The bursts of `inputs` (n, 3, size, size), pictures out of `probe`, as `(n, b, 3, size, size)`.
