@@ -2,7 +2,7 @@ r"""Two angles on the torus of hidden states: fixed by anchors alone, and by the
 
 import math
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, product
 from typing import NamedTuple
 
 import torch
@@ -104,7 +104,7 @@ def _best_angles(
     r"""Of one side both angles at the held-out samples, `(q, 2)`."""
     observations = equiv.Observations(probe.double())
     spacing = torch.cdist(observations.values, observations.values).square().kthvalue(8).values.median()
-    best: list[tuple[float, Tensor]] = []
+    best: dict[int, tuple[float, Tensor]] = {}
 
     for factor in EPSILONS[1::2]:
         maps = equiv.DiffusionMaps(n_coordinates=EIGENFUNCTIONS, epsilon=factor * float(spacing))
@@ -115,23 +115,14 @@ def _best_angles(
             continue
 
         fresh = maps.transform(held_out.double())
-        found = []
 
-        for one, other in combinations(range(EIGENFUNCTIONS), 2):
+        for (one, other), axis in product(combinations(range(EIGENFUNCTIONS), 2), range(2)):
             seen = torch.atan2(at_anchors[:, other], at_anchors[:, one])
             angle = torch.atan2(fresh[:, other], fresh[:, one])
+            recovered = AngleMap.through(seen, known[:, axis])(angle)
+            error = float(wrapped(recovered - hidden[:, axis]).abs().median())
 
-            for axis in range(2):
-                recovered = AngleMap.through(seen, known[:, axis])(angle)
-                error = float(wrapped(recovered - hidden[:, axis]).abs().median())
-                found.append((axis, error, recovered))
+            if axis not in best or error < best[axis][0]:
+                best[axis] = error, recovered
 
-        for axis in range(2):
-            mine = min((each[1:] for each in found if each[0] == axis), key=lambda each: each[0])
-
-            if len(best) <= axis:
-                best.append(mine)
-            elif mine[0] < best[axis][0]:
-                best[axis] = mine
-
-    return torch.stack([recovered for _, recovered in best], dim=1) if best else None
+    return torch.stack([best[axis][1] for axis in range(2)], dim=1) if best else None

@@ -13,7 +13,18 @@ from equiv.lattice import wrap
 from equiv.report import PictureStrip
 from lightning_modules.circle import AngleMap, euclidean_angle_errors, evenly
 from lightning_modules.data.views import Views
-from lightning_modules.evaluations.finding import Finding, Match, Matched, fresh, mapped, psnr, true_errors
+from lightning_modules.evaluations.finding import (
+    Finding,
+    Match,
+    Matched,
+    charts,
+    fresh,
+    mapped,
+    periods,
+    picture_quality,
+    psnr,
+    true_errors,
+)
 from lightning_modules.pair import NetworkPair
 
 __all__ = ["CrossView"]
@@ -59,9 +70,7 @@ class CrossView:
                 "angle_error_deg": math.nan,
                 "angle_error_deg_p95": math.nan,
                 "angle_error_deg_euclidean": math.nan,
-                "cross_view_psnr": math.nan,
-                "autoencoder_a_psnr": psnr(pair.network_a(views.held_out_a), views.held_out_a),
-                "autoencoder_b_psnr": psnr(pair.network_b(views.held_out_b), views.held_out_b),
+                **picture_quality(pair, views),
             },
             _charts(match, views),
             CAPTIONS,
@@ -122,28 +131,15 @@ class CrossView:
 
 def _charts(match: Match, views: Views) -> dict[str, Any]:
     r"""The figures of both charts, coloured by the hidden angle; none where a chart failed."""
-    result, hidden = match.result, views.hidden
-    coordinates_a, coordinates_b = result.coordinates_a, result.coordinates_b
+    around, result = periods(match), match.result
+    found = charts(match, views, turn=2 * math.pi, **around)
 
-    if not (coordinates_a.shape[1] and coordinates_b.shape[1]):
-        return {}
+    if found:
+        found["registration"] = plot.registration(
+            result.coordinates_a, result.coordinates_b, views.anchors, **around
+        )
 
-    periods_a, periods_b = (getattr(chart, "periods", None) for chart in (result.chart_a, result.chart_b))
-
-    return {
-        "charts": plot.charts(
-            coordinates_a,
-            coordinates_b,
-            hidden.probe_a,
-            hidden.probe_b,
-            turn=2 * math.pi,
-            periods_a=periods_a,
-            periods_b=periods_b,
-        ),
-        "registration": plot.registration(
-            coordinates_a, coordinates_b, views.anchors, periods_a=periods_a, periods_b=periods_b
-        ),
-    }
+    return found
 
 
 def _strip(rows: tuple[Tensor, Tensor, Tensor], hidden: Tensor, moments: Tensor) -> PictureStrip:

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 import equiv
-from equiv.verdict import Interval
 from lightning_modules.evaluations.finding import relative_error
 
 __all__ = ["Everything", "Learned"]
@@ -30,11 +29,6 @@ class Learned(NamedTuple):
     found: equiv.Reconstruction
     axes: Tensor | None
     middle: Tensor
-
-    @property
-    def error(self) -> Interval:
-        r"""Estimate and bounds of the error, over the spread."""
-        return self.found.error
 
     def predict(self, neurons: Tensor) -> Tensor:
         r"""Neurons `(q, k)` to everything, `(q, d)`."""
@@ -110,18 +104,23 @@ class Everything:
         return equiv.Observations(self.neurons, self.neuron_frames)
 
     @cached_property
-    def _axes(self) -> Tensor | None:
-        r"""Directions of the principal components, `(d, c)`; None where there are no fewer of them than columns."""
+    def _components(self) -> tuple[Tensor, Tensor | None, Tensor]:
+        r"""What is learned, `(n, c)`, the directions of these components, `(d, c)`, and the mean, `(d,)`.
+
+        The principal components, or everything as it is, and None, where there are no fewer of them than columns.
+        """
         n, d = self.values.shape
+        middle = self.values.mean(dim=0)
 
         if self.frames is not None or d <= n:
-            return None
+            return self.values, None, middle
 
-        centred = (self.values - self.values.mean(dim=0)).double()
+        centred = (self.values - middle).double()
         variance, mixed = torch.linalg.eigh(centred @ centred.T)
         kept = variance > NEGLIGIBLE * variance[-1]
+        axes = (centred.T @ mixed[:, kept] / variance[kept].sqrt()).to(self.values)
 
-        return (centred.T @ mixed[:, kept] / variance[kept].sqrt()).to(self.values)
+        return (self.values - middle) @ axes, axes, middle
 
     def from_neurons(self, neurons: Tensor) -> Learned:
         r"""The map from these neurons to everything, learned here."""
@@ -130,8 +129,7 @@ class Everything:
         if self.frames is not None and self.neuron_frames is not None:
             both = self.neuron_frames[:, neurons], self.frames
 
-        middle, axes = self.values.mean(dim=0), self._axes
-        target = self.values if axes is None else (self.values - middle) @ axes
+        target, axes, middle = self._components
 
         return Learned(equiv.reconstruct(self.neurons[:, neurons], target, frames=both), axes, middle)
 

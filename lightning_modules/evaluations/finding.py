@@ -20,6 +20,8 @@ __all__ = [
     "charts",
     "fresh",
     "mapped",
+    "periods",
+    "picture_quality",
     "point_errors",
     "psnr",
     "relative_error",
@@ -87,8 +89,11 @@ class Finding:
     films: dict[str, bytes] = field(default_factory=dict)
 
 
-def charts(match: Match, views: Views) -> dict[str, Any]:
-    r"""The figure of both charts, coloured by the first hidden variable; none where a chart failed."""
+def charts(match: Match, views: Views, **drawn: Any) -> dict[str, Any]:
+    r"""The figure of both charts, coloured by the first hidden variable; none where a chart failed.
+
+    `drawn` are options of `equiv.plot.charts`.
+    """
     result = match.result
     hidden_a, hidden_b = (
         each.reshape(len(each), -1)[:, 0] for each in (views.hidden.probe_a, views.hidden.probe_b)
@@ -97,7 +102,17 @@ def charts(match: Match, views: Views) -> dict[str, Any]:
     if not (result.coordinates_a.shape[1] and result.coordinates_b.shape[1]):
         return {}
 
-    return {"charts": plot.charts(result.coordinates_a, result.coordinates_b, hidden_a, hidden_b)}
+    return {"charts": plot.charts(result.coordinates_a, result.coordinates_b, hidden_a, hidden_b, **drawn)}
+
+
+def periods(match: Match) -> dict[str, Any]:
+    r"""The periods of both charts, as figures of them take these."""
+    result = match.result
+
+    return {
+        f"periods_{s}": getattr(each, "periods", None)
+        for s, each in zip("ab", (result.chart_a, result.chart_b), strict=True)
+    }
 
 
 def fresh(pair: nn.Module, views: Views, match: Match) -> tuple[Tensor, Tensor]:
@@ -139,6 +154,16 @@ def relative_error(predicted: Tensor | None, true: Tensor) -> float:
     errors = point_errors(predicted, true)
 
     return math.nan if errors is None else errors.square().mean().sqrt().item()
+
+
+def picture_quality(pair: nn.Module, views: Views) -> dict[str, float]:
+    r"""How well the held-out pictures are drawn: by the transformation (NaN: not known yet), by each autoencoder."""
+    own = {
+        f"autoencoder_{side}_psnr": psnr(pair.get_submodule(f"network_{side}")(pictures), pictures)
+        for side, pictures in zip("ab", (views.held_out_a, views.held_out_b), strict=True)
+    }
+
+    return {"cross_view_psnr": math.nan, **own}
 
 
 def psnr(predicted: Tensor, true: Tensor) -> float:

@@ -77,7 +77,7 @@ class FewNeurons:
             drawn.append(self._at_random(known, held_out, count))
 
         best, random = torch.tensor(chosen), torch.tensor(drawn)  # (c, 3), (c, r, 3)
-        enough = [maps[k][0].error.high < self.tolerance / math.sqrt(len(TARGETS)) for k in self.counts]
+        enough = [maps[k][0].found.error.high < self.tolerance / math.sqrt(len(TARGETS)) for k in self.counts]
         least = enough.index(True) if any(enough) else len(enough) - 1
         usual = random.max(dim=2).values.nanmedian(dim=1).values
         metrics = {

@@ -1,7 +1,6 @@
 r"""What only the hidden yaw and gait can tell: how good the transformation between two cameras really is."""
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,7 +9,18 @@ from equiv import plot
 from equiv.chart import Chart
 from lightning_modules.circle import evenly, wrapped
 from lightning_modules.data.views import Views
-from lightning_modules.evaluations.finding import Finding, Match, Matched, fresh, mapped, psnr, true_errors
+from lightning_modules.evaluations.finding import (
+    Finding,
+    Match,
+    Matched,
+    charts,
+    fresh,
+    mapped,
+    periods,
+    picture_quality,
+    psnr,
+    true_errors,
+)
 from lightning_modules.pair import NetworkPair
 from lightning_modules.torus import TorusMap, euclidean_torus_errors
 
@@ -58,11 +68,9 @@ class TorusView:
             {
                 **true_errors(match, values_a, values_b),
                 **unknown,
-                "cross_view_psnr": math.nan,
-                "autoencoder_a_psnr": psnr(pair.network_a(views.held_out_a), views.held_out_a),
-                "autoencoder_b_psnr": psnr(pair.network_b(views.held_out_b), views.held_out_b),
+                **picture_quality(pair, views),
             },
-            _charts(match, views),
+            charts(match, views, turn=2 * math.pi, **periods(match)),
             CAPTIONS,
         )
 
@@ -119,34 +127,14 @@ class TorusView:
         return plot.film(seen_a, pair.network_b.get_submodule("decoder")(predicted), seen_b)
 
 
-def _charts(match: Match, views: Views) -> dict[str, Any]:
-    r"""The figure of both charts, coloured by the yaw; none where a chart failed."""
-    result, hidden = match.result, views.hidden
-
-    if min(result.coordinates_a.shape[1], result.coordinates_b.shape[1]) < 2:
-        return {}
-
-    return {
-        "charts": plot.charts(
-            result.coordinates_a,
-            result.coordinates_b,
-            hidden.probe_a[:, 0],
-            hidden.probe_b[:, 0],
-            turn=2 * math.pi,
-            periods_a=getattr(result.chart_a, "periods", None),
-            periods_b=getattr(result.chart_b, "periods", None),
-        )
-    }
-
-
 def _angles(chart: Chart, match: Match, views: Views, lengths: Tensor) -> TorusMap | None:
     r"""B's chart as yaw and gait, by the anchors alone; None where they do not fix them."""
-    periods = chart.get_buffer("periods").double().cpu()
+    lattice = chart.get_buffer("periods").double().cpu()
 
-    if len(periods) != 2 or len(views.anchors) < 2:
+    if len(lattice) != 2 or len(views.anchors) < 2:
         return None
 
     rows = views.anchors[:, 1]
     known = chart.restrict(match.observations[1].values[rows]).double()
 
-    return TorusMap.through(known, views.hidden.probe_b[rows], periods, lengths)
+    return TorusMap.through(known, views.hidden.probe_b[rows], lattice, lengths)
