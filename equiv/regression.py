@@ -13,7 +13,9 @@ from equiv.transformation import Map, check_activations, savable
 
 __all__ = ["Fit", "KernelMap", "typical_radius"]
 
-BLOCK = 256  # training points whose kernel values are held at a time
+# Kernel values held at a time, training points times queries: they stay in the cache.
+BLOCK = 256
+QUERIES = 512
 
 
 @savable
@@ -96,6 +98,9 @@ class KernelMap(Map):
 
     def evaluate(self, z: Tensor) -> Tensor:
         r"""T at points given in length scales, `(q, k)` in float64, shape `(q, d_b)`."""
+        return torch.cat([self._evaluate_few(few) for few in z.split(QUERIES)])
+
+    def _evaluate_few(self, z: Tensor) -> Tensor:
         out = self.offset + z @ self.weight
 
         for start in range(0, len(self.points), BLOCK):
