@@ -17,6 +17,9 @@ from equiv.synchronization import PairEquations, Solution
 
 __all__ = ["Cloud", "Integration", "integrate", "integrate_from"]
 
+# Root mean square misfit of the pairs up to which coordinates fit where frames jump between neighbours.
+KINKED_LEVEL = 0.25
+
 
 @dataclass(frozen=True)
 class Cloud:
@@ -115,7 +118,9 @@ def integrate(cloud: Cloud) -> Integration:
     graph = oriented.graph
     equations = PairEquations(cloud.values, oriented.frames, graph.i, graph.j, graph.squared)
 
-    return _corrected(cloud, oriented, flatten(equations, graph, cloud.level))
+    return _corrected(
+        cloud, oriented, flatten(equations, graph, KINKED_LEVEL if oriented.jumping else cloud.level)
+    )
 
 
 def integrate_from(cloud: Cloud, start: Tensor, periods: Tensor | None) -> Integration:
@@ -184,7 +189,7 @@ def _neighbours(cloud: Cloud) -> tuple[NeighborGraph, float, bool]:
 def _orient(cloud: Cloud) -> _Oriented:
     graph, ends, jumping = _neighbours(cloud)
     edges = len(graph.i)
-    signs, agree = orient(cloud.values, cloud.basis, graph)
+    signs, agree = orient(cloud.values, cloud.basis, graph, creased=jumping)
     frustrated = int((~agree).sum())
     if frustrated < 0.01 * edges and graph.subset(agree).components()[0] == 1:
         graph = graph.subset(agree)

@@ -19,6 +19,16 @@ from equiv.normal_equations import BlockPattern, BlockSystem, Factorisation, sol
 
 __all__ = ["PairEquations", "Solution"]
 
+# A step after which the sum of squares is larger by more than this factor, and this share of the lengths, is halved, so
+# often at most.
+RISE = 1.01
+RESOLVED = 1e-12
+HALVINGS = 5
+
+
+def _objective(residual: Tensor, weights: Tensor) -> float:
+    return (weights * residual.square().sum(dim=1)).sum().item()
+
 
 def _skew_basis(m: int) -> Tensor:
     r"""The :math:`m(m-1)/2` generators of SO(m), `(m(m-1)/2, m, m)`."""
@@ -178,34 +188,43 @@ class PairEquations:
         fresh = rotations is None
         current = self.rotations(coordinates) if rotations is None else rotations
         converged = False
+        linearised = self._linearised(coordinates, current, correction, windings, periods)
 
         for step in range(steps):
             if fresh and step == 2 and self.m > 1:
                 current = self.rotations(coordinates)
+                linearised = self._linearised(coordinates, current, correction, windings, periods)
 
-            residual, jacobian_i, jacobian_j = self._linearised(
-                coordinates, current, correction, windings, periods
-            )
-            weights = self._robust_weights(residual) if robust else self.weights
-            move, turn, stretch = self._step(residual, jacobian_i, jacobian_j, weights, windings, 1e-3)
+            weights = self._robust_weights(linearised[0]) if robust else self.weights
+            move, turn, stretch = self._step(*linearised, weights, windings, 1e-3)
             if self.m > 1:
                 move, turn, stretch = self._without_rotation(coordinates, periods, move, turn, stretch)
-            coordinates = coordinates + move
-            coordinates = coordinates - coordinates.mean(dim=0)
-            if periods is not None:
-                periods = periods + stretch
-            if self.m > 1:
-                current = current @ torch.matrix_exp(torch.einsum("nq,qab->nab", turn, self.skew))
+            before = _objective(linearised[0], weights)
+            share = 1.0
 
+            for _ in range(HALVINGS):
+                nearer = coordinates + share * move
+                nearer = nearer - nearer.mean(dim=0)
+                turned = current
+                if self.m > 1:
+                    turned = current @ torch.matrix_exp(torch.einsum("nq,qab->nab", share * turn, self.skew))
+                stretched = None if periods is None else periods + share * stretch
+                linearised = self._linearised(nearer, turned, correction, windings, stretched)
+                # Frames that cancel each other would fit anything, far away.
+                if not _objective(linearised[0], weights) > RISE * before + RESOLVED * len(weights):
+                    break
+                share /= 2
+
+            coordinates, current, periods = nearer, turned, stretched
             spread = coordinates.square().mean().sqrt().item()
-            moved = move.square().mean().sqrt().item()
+            moved = share * move.square().mean().sqrt().item()
             if not math.isfinite(moved):
                 break
             if moved < tolerance * spread and not (fresh and step < 2 and self.m > 1):
                 converged = True
                 break
 
-        residual, _, _ = self._linearised(coordinates, current, correction, windings, periods)
+        residual = linearised[0]
 
         return Solution(coordinates, current, periods, residual, converged)
 

@@ -1,5 +1,8 @@
 r"""Charts of networks with kinks: frames that jump between neighbours."""
 
+import itertools
+import math
+
 import torch
 from torch import Tensor
 
@@ -8,7 +11,9 @@ from equiv.anchors import rigid_fit
 from equiv.hermite_fit import fit_hermite
 from equiv.kinks import KINKED, unexplained_share
 from equiv.metric_points import neuron_weights
-from equiv.neighbors import neighbor_graph
+from equiv.neighbors import NeighborGraph, neighbor_graph
+from equiv.orientation import orient
+from equiv.synchronization import PairEquations
 from equiv.voids import stranded
 
 
@@ -46,6 +51,66 @@ def test_charts_of_relu_layers_are_right_within_the_tolerance_of_a_comparison() 
     error = min((rigid_fit(u, x, side)(u) - x).norm() / (x - x.mean(dim=0)).norm() for side in (1, -1))
 
     assert error < 0.05
+
+
+def _accordion(n: int) -> tuple[Tensor, Tensor, Tensor]:
+    r"""Coordinates, values and frames of a strip whose creases turn it back by 150 degrees."""
+    u = torch.rand(n, 2, generator=torch.Generator().manual_seed(3), dtype=torch.float64) * torch.tensor(
+        [3.0, 1.0]
+    )
+    angle = math.radians(150)
+    turned = torch.tensor([math.cos(angle), math.sin(angle)], dtype=torch.float64)
+    ahead = torch.tensor([1.0, 0.0], dtype=torch.float64)
+    first, second, third = (u[:, :1] - k for k in range(3))
+    path = first.clamp_max(1) * ahead + second.clamp(0, 1) * turned + third.clamp_min(0) * ahead
+    back = ((second > 0) & (third <= 0)).double()
+    frames = torch.zeros(n, 3, 2, dtype=torch.float64)
+    frames[:, :2, 0] = ahead + back * (turned - ahead)
+    frames[:, 2, 1] = 1.0
+
+    return u, torch.cat([path, u[:, 1:]], dim=1), frames
+
+
+def _nearest(u: Tensor, k: int) -> NeighborGraph:
+    near = torch.cdist(u, u).fill_diagonal_(math.inf).topk(k, largest=False).indices
+    pairs = torch.stack([torch.arange(len(u))[:, None].expand_as(near), near], dim=2).reshape(-1, 2)
+    pairs = pairs.sort(dim=1).values.unique(dim=0)
+
+    return NeighborGraph(
+        pairs[:, 0], pairs[:, 1], (u[pairs[:, 0]] - u[pairs[:, 1]]).square().sum(dim=1), len(u)
+    )
+
+
+def test_creases_of_more_than_a_right_angle_keep_the_orientation() -> None:
+    u, values, frames = _accordion(600)
+    mirrored = torch.randint(0, 2, (600,), generator=torch.Generator().manual_seed(4)) * 2.0 - 1.0
+    turned = frames.clone()
+    turned[:, :, 0] *= mirrored[:, None]
+    graph = _nearest(u, 12)
+
+    def wrong(creased: bool) -> int:
+        right = orient(values, turned, graph, creased=creased)[0] * mirrored
+        return int(min((right > 0).sum(), (right < 0).sum()))
+
+    assert wrong(creased=True) == 0
+    # The middle third, held against tangent spaces alone.
+    assert wrong(creased=False) > 150
+
+
+def test_steps_never_raise_the_sum_of_squares() -> None:
+    obs, x = _observed("relu", 300)
+    assert obs.frames is not None
+    graph = _nearest(x, 6)
+    equations = PairEquations(obs.values, obs.frames, graph.i, graph.j, graph.squared)
+    rotations = torch.eye(2, dtype=torch.float64).expand(300, 2, 2)
+    sums = []
+
+    for steps in range(8):
+        residual = equations.solve(x, rotations, steps=steps, tolerance=0.0).residual
+        sums.append(float((equations.weights * residual.square().sum(dim=1)).sum()))
+
+    assert all(later <= 1.01 * earlier for earlier, later in itertools.pairwise(sums))
+    assert sums[-1] < sums[0]
 
 
 def test_what_a_fit_misses_of_a_sample_left_out_is_what_a_fit_without_it_misses() -> None:
