@@ -19,6 +19,8 @@ __all__ = ["Cloud", "Integration", "integrate", "integrate_from"]
 
 # Root mean square misfit of the pairs up to which coordinates fit where frames jump between neighbours.
 KINKED_LEVEL = 0.25
+# Unexplained share of the changes of frames above which they jump where the tangent neighbours fall into pieces.
+KINKED_APART = 0.1
 
 
 @dataclass(frozen=True)
@@ -155,15 +157,25 @@ def _neighbours(cloud: Cloud) -> tuple[NeighborGraph, float, bool]:
 
     for more, max_sine, max_normal in tries:
         k = min(more * cloud.neighbors, len(cloud) - 1)
+        # Around kinks hardly any pair may be tangent, and a sample with few neighbours would come to lie anywhere.
+        fewest = cloud.neighbors // 2 if jumping else 2
         graph = neighbor_graph(
-            cloud.values, cloud.basis, cloud.scale, k, max_sine=max_sine, max_normal=max_normal
+            cloud.values,
+            cloud.basis,
+            cloud.scale,
+            k,
+            max_sine=max_sine,
+            max_normal=max_normal,
+            fewest=fewest,
         )
         if cloud.noise == 0 and cloud.dimension == 1:
             joined = join_corners(cloud.values, (cloud.basis * cloud.scale[:, None])[:, :, 0], graph)
             graph, jumping = joined, joined is not graph
         elif (more, max_sine) == tries[0][:2] and cloud.noise == 0:
             frames = cloud.basis * cloud.scale[:, None]
-            jumping = unexplained_share(cloud.values, frames, graph) > KINKED
+            # Few neurons leave large cells without any kink, in pieces where they are all that is tangent.
+            least = KINKED if graph.components()[0] == 1 else KINKED_APART
+            jumping = unexplained_share(cloud.values, frames, graph) > least
             if jumping:
                 # A kink turns all tangent planes by as much as it likes, those of neighbours too.
                 tries[1:] = [(1, 1.05, 0.7), (2, 1.05, 0.7), (2, 1.5, 0.9)]

@@ -21,6 +21,8 @@ BLOCK = 200_000
 NORMAL_PENALTY = 100.0
 # Longest edge in terms of the distance to the sixth neighbour, at either end or of most samples.
 FARTHEST = 10.0
+# Pairs that do not count come after all that do.
+LAST = 1e12
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ def neighbor_graph(
     *,
     max_sine: float = 0.75,
     max_normal: float = 0.5,
+    fewest: int = 2,
 ) -> NeighborGraph:
     r"""The symmetrised graph of the `k` nearest tangent neighbours.
 
@@ -76,13 +79,15 @@ def neighbor_graph(
         values: Observed values, `(n, d)`, float64.
         basis: Orthonormal bases U of the tangent spaces, `(n, d, m)`.
         scale: Singular values S of the frames, `(n, m)`, positive.
-        k: Neighbours of each sample; a sample that is nobody's tangent neighbour gets the three best others.
+        k: Neighbours of each sample.
         max_sine: Largest :math:`\sqrt{m - |U_i^\top U_j|_F^2}` of a pair, in `[0, sqrt(m)]`.
         max_normal: Largest :math:`\nu`, in `[0, 1]`.
+        fewest: Where fewer than so many count, the best others are taken as well: as many, at least three, or two
+            on each side of a curve.
     """
     n = len(values)
     pairs = _Pairs(values, basis, scale, max_sine, max_normal)
-    near = _all_pairs(pairs, k) if n <= LARGEST_DENSE else _neighbours_of_neighbours(pairs, k)
+    near = (_all_pairs if n <= LARGEST_DENSE else _neighbours_of_neighbours)(pairs, k, fewest)
     source = torch.arange(n)[:, None].expand_as(near)
     kept = near >= 0
     low, high = torch.minimum(source, near)[kept], torch.maximum(source, near)[kept]
@@ -196,15 +201,15 @@ class _Pairs:
         return score, bad
 
 
-def _best(judged: _Judged, k: int) -> Tensor:
+def _best(judged: _Judged, k: int, fewest: int) -> Tensor:
     r"""Columns of the `k` best that count, half of them on each side of a curve, `(r, k)`; -1 where there are fewer.
 
-    Where fewer than two count, the best at all: three, or two on each side.
+    Where fewer than `fewest` count, the best at all: as many and at least three, or two on each side.
     """
     score, bad, ahead = judged
-    few = (~bad & score.isfinite()).sum(dim=1) < 2
+    few = (~bad & score.isfinite()).sum(dim=1) < fewest
     strict = torch.where(bad, torch.inf, score)
-    strict[few] = score[few]
+    strict[few] = score[few] * torch.where(bad[few], LAST, 1.0)
     sides = (
         [strict]
         if ahead is None
@@ -215,20 +220,20 @@ def _best(judged: _Judged, k: int) -> Tensor:
     for side in sides:
         best, columns = side.topk(min(-(-k // len(sides)), side.shape[1]), dim=1, largest=False)
         kept = best.isfinite()
-        kept[few, 4 - len(sides) :] = False
+        kept[few, max(fewest, 3) if len(sides) == 1 else 2 :] = False
         found.append(torch.where(kept, columns, -1))
 
     return torch.cat(found, dim=1)
 
 
-def _all_pairs(pairs: _Pairs, k: int) -> Tensor:
+def _all_pairs(pairs: _Pairs, k: int, fewest: int) -> Tensor:
     rows = max(1, BLOCK // pairs.n)
     blocks = [pairs.block(slice(start, min(start + rows, pairs.n))) for start in range(0, pairs.n, rows)]
 
-    return torch.cat([_best(judged, k) for judged in blocks])
+    return torch.cat([_best(judged, k, fewest) for judged in blocks])
 
 
-def _neighbours_of_neighbours(pairs: _Pairs, k: int) -> Tensor:
+def _neighbours_of_neighbours(pairs: _Pairs, k: int, fewest: int) -> Tensor:
     r"""Starts from Euclidean neighbours and looks at neighbours of neighbours until little changes.
 
     References:
@@ -243,7 +248,7 @@ def _neighbours_of_neighbours(pairs: _Pairs, k: int) -> Tensor:
     last = torch.empty(0, dtype=torch.int64)
 
     for _ in range(6):
-        near = _best_listed(pairs, candidates, k)
+        near = _best_listed(pairs, candidates, k, fewest)
         settled = near.sort(dim=1).values
         if len(last) and (settled != last).double().mean() < 1e-3:
             break
@@ -254,7 +259,7 @@ def _neighbours_of_neighbours(pairs: _Pairs, k: int) -> Tensor:
     return near
 
 
-def _best_listed(pairs: _Pairs, candidates: Tensor, k: int) -> Tensor:
+def _best_listed(pairs: _Pairs, candidates: Tensor, k: int, fewest: int) -> Tensor:
     rows = max(1, BLOCK // (candidates.shape[1] * pairs.d))
     near = []
 
@@ -266,7 +271,7 @@ def _best_listed(pairs: _Pairs, candidates: Tensor, k: int) -> Tensor:
         repeated[:, 1:] = listed[:, 1:] == listed[:, :-1]
         repeated |= (listed == own) | (listed < 0)
         judged = pairs.listed(block, listed.clamp_min(0))
-        columns = _best(judged._replace(score=judged.score.masked_fill(repeated, torch.inf)), k)
+        columns = _best(judged._replace(score=judged.score.masked_fill(repeated, torch.inf)), k, fewest)
         near.append(torch.where(columns >= 0, listed.gather(1, columns.clamp_min(0)), -1))
 
     return torch.cat(near)

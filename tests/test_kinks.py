@@ -97,6 +97,18 @@ def test_creases_of_more_than_a_right_angle_keep_the_orientation() -> None:
     assert wrong(creased=False) > 150
 
 
+def test_samples_without_tangent_neighbours_get_as_many_as_asked_for() -> None:
+    generator = torch.Generator().manual_seed(5)
+    values = torch.randn(60, 5, generator=generator, dtype=torch.float64)
+    basis = torch.linalg.qr(torch.randn(60, 5, 2, generator=generator, dtype=torch.float64))[0]
+
+    def least(fewest: int) -> int:
+        graph = neighbor_graph(values, basis, torch.ones(60, 2, dtype=torch.float64), fewest=fewest)
+        return int(torch.cat([graph.i, graph.j]).bincount(minlength=60).min())
+
+    assert least(6) >= 6 > least(2)
+
+
 def test_steps_never_raise_the_sum_of_squares() -> None:
     obs, x = _observed("relu", 300)
     assert obs.frames is not None
