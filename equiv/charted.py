@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from equiv.chart import Chart
-from equiv.diagnosis import KINKED_PAIRS, Limits, objections
+from equiv.diagnosis import Limits, contradicting, objections
 from equiv.domains import Domain
 from equiv.ends import NEAR_ENDS
 from equiv.isometric import IsometricMaps
@@ -20,10 +20,10 @@ from equiv.strain import Strain, measure_strain
 
 __all__ = ["Side", "chart_side"]
 
-# Shares of pairs of neighbours that contradict the coordinates, or each other's orientation, above which these may
-# be folded.
-FOLDED = 1 / 300
-MIRRORED = 1 / 2000
+# One in so many pairs of neighbours may contradict the coordinates, or each other's orientation: with more these may be
+# folded.
+FOLDED = 300
+MIRRORED = 2000
 
 
 @dataclass(frozen=True)
@@ -135,16 +135,14 @@ def chart_side(obs: Observations, tolerance: float = 0.0) -> Side:
 
 def _roughness(found: Mapping[str, Any]) -> float:
     kinked = found["kinks"] is not None
-    most = (1 / KINKED_PAIRS if kinked else FOLDED) * found["pairs"]
-    contradicting = found["rejected_pairs"] + found["frustrated_pairs"]
 
     # Neighbours that see each other mirrored are on different sheets, which false ones are only by chance. A curve
     # whose ends may be none may be closed.
     if (
         found["crossings"] > 0
         or found["nearest_ends"] <= NEAR_ENDS
-        or contradicting > most
-        or (not kinked and found["frustrated_pairs"] > MIRRORED * found["pairs"])
+        or contradicting(found, FOLDED)
+        or (not kinked and found["frustrated_pairs"] > found["pairs"] / MIRRORED)
     ):
         return math.inf
 

@@ -6,12 +6,16 @@ from typing import Any
 
 from equiv.ends import NEAR_ENDS
 
-__all__ = ["KINKED_PAIRS", "Limits", "objections"]
+__all__ = ["Limits", "contradicting", "objections"]
 
-
-# Where frames jump, one in so many pairs may contradict the coordinates, and residuals may be larger than kinks
+# One in so many pairs may contradict the coordinates: so few may be false neighbours that were recognised as such; a
+# crease in a surface takes more. Along a curve, and where frames jump, of those pairs that no kink explains.
+FALSE = 2000
+FALSE_ALONG_CURVES = 500
+UNEXPLAINED = 500
+# Where frames jump, one in so many pairs may contradict the coordinates at all, and residuals may be larger than kinks
 # explain by this factor; good charts are at 0.02 to 1.1, wrong ones above 3.
-KINKED_PAIRS = 50
+KINKED_PAIRS = 20
 MOST_EXCESS = 1.5
 
 
@@ -37,25 +41,43 @@ class Limits:
         return Limits(*(max(each, limit) for each in (self.residual, self.fit_error, self.refinement)))
 
 
+def contradicting(found: Mapping[str, Any], most: int | None = None) -> int:
+    r"""How many pairs of neighbours contradict the coordinates, 0 where they are few.
+
+    Arguments:
+        found: As for `objections`.
+        most: One in so many is few, where frames do not jump; None: the limit for charts that are good.
+    """
+    pairs, unexplained = found["pairs"], found["torn_pairs"] + found["mirrored_pairs"]
+    every = found["rejected_pairs"] + found["frustrated_pairs"]
+
+    if found["kinks"] is None:
+        usual = FALSE_ALONG_CURVES if found["dimension"] == 1 else FALSE
+        return every if every > max(1, pairs // (most or usual)) else 0
+
+    if unexplained > max(1, pairs // UNEXPLAINED):
+        return int(unexplained)
+
+    return every if every > pairs // KINKED_PAIRS else 0
+
+
 def objections(found: Mapping[str, Any], limits: Limits) -> list[str]:
     r"""Sentences, empty where nothing speaks against the chart.
 
     Arguments:
         found: `IsometricMaps.diagnostics_`: dimension, noise, kinks, pairs, rejected_pairs, frustrated_pairs,
-            residual, fit_error, refinement, crossings, nearest_ends.
+            torn_pairs, mirrored_pairs, residual, fit_error, refinement, crossings, nearest_ends.
         limits: What is allowed where frames are exact; noise adds to it.
     """
     reasons = []
     curve, noise, kinks = found["dimension"] == 1, found["noise"], found["kinks"]
-    rejected, frustrated, pairs = (found[f"{name}pairs"] for name in ("rejected_", "frustrated_", ""))
+    contradictions = contradicting(found)
 
-    # So few pairs may be false neighbours that were recognised as such; a crease in a surface takes more.
-    if rejected + frustrated > max(
-        1, pairs // (KINKED_PAIRS if kinks is not None else 500 if curve else 2000)
-    ):
+    if contradictions:
+        mirrored = found["frustrated_pairs"] if kinks is None else found["mirrored_pairs"]
         reasons.append(
-            f"{rejected + frustrated} of {pairs} pairs of neighbours contradict the coordinates ({frustrated} "
-            "in orientation): no flat chart, or too few samples."
+            f"{contradictions} of {found['pairs']} pairs of neighbours contradict the coordinates ({mirrored} in "
+            "orientation): no flat chart, or too few samples."
         )
 
     # A curve is never curved in itself: what its pairs miss is noise, which averages out.

@@ -9,6 +9,7 @@ from equiv.development import develop
 from equiv.geodesics import landmark_scaling, shortest_paths, tree_potential
 from equiv.neighbors import NeighborGraph
 from equiv.periods import find_lattice
+from equiv.resettling import resettled
 from equiv.synchronization import PairEquations, Solution
 
 __all__ = ["Flattening", "flatten", "misfit"]
@@ -96,7 +97,7 @@ def flatten(equations: PairEquations, graph: NeighborGraph, level: float) -> Fla
 def _fits(found: Flattening, level: float) -> bool:
     rms = misfit(found.solution, found.equations).square().mean().sqrt()
 
-    return found.rejected_share < 0.01 and bool(rms < level)
+    return found.rejected_share < max(0.01, level / 5) and bool(rms < level)
 
 
 def _developments(equations: PairEquations, graph: NeighborGraph):  # type: ignore[no-untyped-def]
@@ -135,6 +136,11 @@ def _solve_flat(
         robust = equations.solve(
             solution.coordinates, solution.rotations, tolerance=1e-4, steps=20, robust=True
         )
+        moved = resettled(equations, robust)
+        if moved is not robust:
+            robust = equations.solve(
+                moved.coordinates, moved.rotations, tolerance=1e-4, steps=20, robust=True
+            )
         share = misfit(robust, equations)
         good = share <= _largest(share)
         if graph.subset(good).components()[0] > 1:

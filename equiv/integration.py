@@ -21,6 +21,10 @@ __all__ = ["Cloud", "Integration", "integrate", "integrate_from"]
 KINKED_LEVEL = 0.25
 # Unexplained share of the changes of frames above which they jump where the tangent neighbours fall into pieces.
 KINKED_APART = 0.1
+# Cosine of the largest angle of tangent spaces with no crease in between.
+PARALLEL = 0.9
+# Times by which an edge across kinks may be longer than its metric says.
+TORN = 2.0
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,8 @@ class Integration:
         edges: Number of edges of the graph.
         frustrated: Number of edges whose ends disagree in orientation.
         rejected: Number of other edges that do not fit.
+        mirrored: How many of the frustrated edges no kink explains: nearly parallel tangent spaces.
+        torn: How many of the rejected ones no kink explains: edges that have become `TORN` times as long.
         residual: Root mean square misfit of the edges kept. Dimensionless.
         refinement: Root mean square move of the last correction over the spread. Dimensionless.
         ends: How near ends of a curve come to each other, by `equiv.ends`; infinite elsewhere.
@@ -89,6 +95,8 @@ class Integration:
     edges: int
     frustrated: int
     rejected: int
+    mirrored: int
+    torn: int
     residual: float
     refinement: float
     ends: float
@@ -102,6 +110,7 @@ class _Oriented:
     Attributes:
         edges: Number of edges with those left out.
         frustrated: How many edges are frustrated.
+        mirrored: As in `Integration`.
         ends: As in `Integration`.
         jumping: Whether frames jump between neighbours: kinks, or too few samples to resolve what bends.
     """
@@ -110,6 +119,7 @@ class _Oriented:
     frames: Tensor
     edges: int
     frustrated: int
+    mirrored: int
     ends: float
     jumping: bool
 
@@ -120,9 +130,9 @@ def integrate(cloud: Cloud) -> Integration:
     graph = oriented.graph
     equations = PairEquations(cloud.values, oriented.frames, graph.i, graph.j, graph.squared)
 
-    return _corrected(
-        cloud, oriented, flatten(equations, graph, KINKED_LEVEL if oriented.jumping else cloud.level)
-    )
+    level = KINKED_LEVEL if oriented.jumping else cloud.level
+
+    return _corrected(cloud, oriented, flatten(equations, graph, level))
 
 
 def integrate_from(cloud: Cloud, start: Tensor, periods: Tensor | None) -> Integration:
@@ -158,7 +168,6 @@ def _neighbours(cloud: Cloud) -> tuple[NeighborGraph, float, bool]:
     for more, max_sine, max_normal in tries:
         k = min(more * cloud.neighbors, len(cloud) - 1)
         # Around kinks hardly any pair may be tangent, and a sample with few neighbours would come to lie anywhere.
-        fewest = cloud.neighbors // 2 if jumping else 2
         graph = neighbor_graph(
             cloud.values,
             cloud.basis,
@@ -166,7 +175,7 @@ def _neighbours(cloud: Cloud) -> tuple[NeighborGraph, float, bool]:
             k,
             max_sine=max_sine,
             max_normal=max_normal,
-            fewest=fewest,
+            creased=jumping and cloud.dimension > 1,
         )
         if cloud.noise == 0 and cloud.dimension == 1:
             joined = join_corners(cloud.values, (cloud.basis * cloud.scale[:, None])[:, :, 0], graph)
@@ -203,13 +212,26 @@ def _orient(cloud: Cloud) -> _Oriented:
     edges = len(graph.i)
     signs, agree = orient(cloud.values, cloud.basis, graph, creased=jumping)
     frustrated = int((~agree).sum())
+    mirrored = frustrated
+    if jumping and cloud.dimension > 1:
+        cosines = torch.linalg.svdvals(cloud.basis[graph.i[~agree]].mT @ cloud.basis[graph.j[~agree]])
+        mirrored = int((cosines[:, -1] > PARALLEL).sum())
     if frustrated < 0.01 * edges and graph.subset(agree).components()[0] == 1:
         graph = graph.subset(agree)
 
     frames = cloud.basis * cloud.scale[:, None]
     frames[:, :, 0] *= signs[:, None]
 
-    return _Oriented(graph, frames, edges, frustrated, ends, jumping)
+    return _Oriented(graph, frames, edges, frustrated, mirrored, ends, jumping)
+
+
+def _torn(graph: NeighborGraph, solution: Solution) -> int:
+    r"""Number of edges whose ends lie much farther from each other than their metric says."""
+    step = solution.coordinates[graph.j] - solution.coordinates[graph.i]
+    if solution.periods is not None:
+        step = step - (step @ torch.linalg.pinv(solution.periods)).round() @ solution.periods
+
+    return int((step.norm(dim=1) > TORN * (graph.squared + 1e-4 * graph.squared.median()).sqrt()).sum())
 
 
 def _corrected(cloud: Cloud, oriented: _Oriented, found: Flattening) -> Integration:
@@ -228,6 +250,8 @@ def _corrected(cloud: Cloud, oriented: _Oriented, found: Flattening) -> Integrat
         edges=oriented.edges,
         frustrated=oriented.frustrated,
         rejected=found.rejected,
+        mirrored=oriented.mirrored,
+        torn=found.rejected if best.kinks is None else _torn(oriented.graph, best.solution),
         residual=best.residual,
         refinement=best.refinement,
         ends=oriented.ends,

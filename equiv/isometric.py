@@ -202,6 +202,8 @@ class IsometricMaps:
             "refinement": found.refinement,
             "rejected_pairs": found.rejected,
             "frustrated_pairs": found.frustrated,
+            "torn_pairs": found.torn,
+            "mirrored_pairs": found.mirrored,
             "pairs": found.edges,
             "crossings": crossings,
             "smallest_gap": gap,
