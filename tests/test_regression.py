@@ -172,6 +172,8 @@ def test_bounds_of_equal_errors_are_tight_and_those_of_one_large_error_wide() ->
     assert equal.estimate == pytest.approx(0.2)
     assert (equal.low / 0.2, equal.high / 0.2) == pytest.approx(BETWEEN, rel=0.01)
     assert single.low < 0.1 * single.estimate < single.estimate < 1.5 * single.estimate < single.high
+    # One far sample among equal ones says less of fresh inputs than many errors as large would.
+    assert single.high < 3.5 * single.estimate
 
 
 def test_bounds_cover_the_mean_square_of_a_heavy_tail() -> None:
