@@ -12,12 +12,15 @@ from equiv.periods import find_lattice
 from equiv.resettling import resettled
 from equiv.synchronization import PairEquations, Solution
 
-__all__ = ["Flattening", "flatten", "misfit"]
+__all__ = ["Flattening", "flatten", "misfit", "torn"]
 
 # Share of the samples that may be set down in a wrong place.
 FEW = 0.01
 # A start is folded if after a few steps half of the pairs miss by more than so many times what fits.
 FOLDED = 2.0
+# Coordinates are torn where edges are so many times as long as their metric says; one in so many may be.
+TORN = 2.0
+FEW_TORN = 500
 
 
 @dataclass
@@ -29,21 +32,36 @@ class Flattening:
         equations: The pair equations that were kept.
         windings: How often each edge kept crosses each period, `(E, p)`, or None without periods.
         rejected: Number of edges that fit no flat coordinates.
+        torn: Number of edges, of all, that have become much longer than their metric says.
     """
 
     solution: Solution
     equations: PairEquations
     windings: Tensor | None
     rejected: int
+    torn: int
+
+    @property
+    def edges(self) -> int:
+        return self.rejected + len(self.equations.i)
 
     @property
     def rejected_share(self) -> float:
-        return self.rejected / (self.rejected + len(self.equations.i))
+        return self.rejected / self.edges
 
 
 def misfit(solution: Solution, equations: PairEquations) -> Tensor:
     r"""Residual of each edge over its length, `(E,)`."""
     return solution.residual.norm(dim=1) / equations.lengths
+
+
+def torn(solution: Solution, equations: PairEquations) -> int:
+    r"""Number of edges whose ends lie much farther from each other than their metric says."""
+    step = solution.coordinates[equations.j] - solution.coordinates[equations.i]
+    if solution.periods is not None:
+        step = step - (step @ torch.linalg.pinv(solution.periods)).round() @ solution.periods
+
+    return int((step.norm(dim=1) > TORN * equations.lengths).sum())
 
 
 def flatten(equations: PairEquations, graph: NeighborGraph, level: float) -> Flattening:
@@ -90,14 +108,22 @@ def flatten(equations: PairEquations, graph: NeighborGraph, level: float) -> Fla
         flat.append(_solve_flat(equations, graph, folded.coordinates, folded.rotations))
 
     return min(
-        flat, key=lambda found: found.rejected_share + float(misfit(found.solution, found.equations).mean())
+        flat,
+        key=lambda found: (
+            (found.rejected + found.torn) / found.edges
+            + float(misfit(found.solution, found.equations).mean())
+        ),
     )
 
 
 def _fits(found: Flattening, level: float) -> bool:
     rms = misfit(found.solution, found.equations).square().mean().sqrt()
 
-    return found.rejected_share < max(0.01, level / 5) and bool(rms < level)
+    return (
+        found.rejected_share < max(0.01, level / 5)
+        and found.torn <= max(1, found.edges // FEW_TORN)
+        and bool(rms < level)
+    )
 
 
 def _developments(equations: PairEquations, graph: NeighborGraph):  # type: ignore[no-untyped-def]
@@ -151,7 +177,7 @@ def _solve_flat(
     part = equations if bool(kept.all()) else equations.subset(kept)
     solution.residual = part.mismatch(solution.coordinates, solution.rotations)
 
-    return Flattening(solution, part, None, int((~kept).sum()))
+    return Flattening(solution, part, None, int((~kept).sum()), torn(solution, equations))
 
 
 def _joined(graph: NeighborGraph, good: Tensor) -> Tensor:
@@ -195,4 +221,4 @@ def _solve_closed(
 
     part = equations.subset(kept)
 
-    return Flattening(solution, part, windings[kept], int((~kept).sum()))
+    return Flattening(solution, part, windings[kept], int((~kept).sum()), torn(solution, equations))

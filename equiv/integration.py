@@ -8,7 +8,7 @@ from torch import Tensor
 from equiv.corners import join_corners
 from equiv.deferred_correction import Kinks, correct
 from equiv.ends import NEAR_ENDS, nearest_ends
-from equiv.flattening import Flattening, flatten
+from equiv.flattening import Flattening, flatten, torn
 from equiv.kinks import KINKED, unexplained_share
 from equiv.neighbors import NeighborGraph, neighbor_graph
 from equiv.orientation import orient
@@ -23,8 +23,6 @@ KINKED_LEVEL = 0.25
 KINKED_APART = 0.1
 # Cosine of the largest angle of tangent spaces with no crease in between.
 PARALLEL = 0.9
-# Times by which an edge across kinks may be longer than its metric says.
-TORN = 2.0
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,7 @@ class Integration:
         frustrated: Number of edges whose ends disagree in orientation.
         rejected: Number of other edges that do not fit.
         mirrored: How many of the frustrated edges no kink explains: nearly parallel tangent spaces.
-        torn: How many of the rejected ones no kink explains: edges that have become `TORN` times as long.
+        torn: How many of the rejected ones no kink explains: edges that have become much longer.
         residual: Root mean square misfit of the edges kept. Dimensionless.
         refinement: Root mean square move of the last correction over the spread. Dimensionless.
         ends: How near ends of a curve come to each other, by `equiv.ends`; infinite elsewhere.
@@ -132,7 +130,7 @@ def integrate(cloud: Cloud) -> Integration:
 
     level = KINKED_LEVEL if oriented.jumping else cloud.level
 
-    return _corrected(cloud, oriented, flatten(equations, graph, level))
+    return _corrected(cloud, oriented, equations, flatten(equations, graph, level))
 
 
 def integrate_from(cloud: Cloud, start: Tensor, periods: Tensor | None) -> Integration:
@@ -154,9 +152,9 @@ def integrate_from(cloud: Cloud, start: Tensor, periods: Tensor | None) -> Integ
     windings = None if windings is None else windings[good]
     kept = equations.subset(good)
     solution = kept.solve(start, rotations, windings=windings, periods=periods, steps=3, tolerance=1e-4)
-    found = Flattening(solution, kept, windings, int((~good).sum()))
+    found = Flattening(solution, kept, windings, int((~good).sum()), torn(solution, equations))
 
-    return _corrected(cloud, oriented, found)
+    return _corrected(cloud, oriented, equations, found)
 
 
 def _neighbours(cloud: Cloud) -> tuple[NeighborGraph, float, bool]:
@@ -225,16 +223,7 @@ def _orient(cloud: Cloud) -> _Oriented:
     return _Oriented(graph, frames, edges, frustrated, mirrored, ends, jumping)
 
 
-def _torn(graph: NeighborGraph, solution: Solution) -> int:
-    r"""Number of edges whose ends lie much farther from each other than their metric says."""
-    step = solution.coordinates[graph.j] - solution.coordinates[graph.i]
-    if solution.periods is not None:
-        step = step - (step @ torch.linalg.pinv(solution.periods)).round() @ solution.periods
-
-    return int((step.norm(dim=1) > TORN * (graph.squared + 1e-4 * graph.squared.median()).sqrt()).sum())
-
-
-def _corrected(cloud: Cloud, oriented: _Oriented, found: Flattening) -> Integration:
+def _corrected(cloud: Cloud, oriented: _Oriented, equations: PairEquations, found: Flattening) -> Integration:
     best = correct(
         cloud.values,
         found,
@@ -251,7 +240,7 @@ def _corrected(cloud: Cloud, oriented: _Oriented, found: Flattening) -> Integrat
         frustrated=oriented.frustrated,
         rejected=found.rejected,
         mirrored=oriented.mirrored,
-        torn=found.rejected if best.kinks is None else _torn(oriented.graph, best.solution),
+        torn=found.rejected if best.kinks is None else torn(best.solution, equations),
         residual=best.residual,
         refinement=best.refinement,
         ends=oriented.ends,
