@@ -142,17 +142,21 @@ def _equations(
 def _gaps(a: Outline, b: Outline, matrix: Tensor, offset: Tensor) -> Iterator[tuple[Tensor, ...]]:
     r"""Distance, signed gap, its derivative by the moved point, that point, scale: A against B and back."""
     points, normals = a.points @ matrix.T + offset, a.normals @ matrix.T
-    separations = torch.cdist(points, b.points)
-
-    distance, nearest = separations.min(dim=1)
+    distance, nearest = _nearest(b, points)
     normal = b.normals[nearest]
     gap = ((points - b.points[nearest]) * normal).sum(dim=1)
     yield distance, gap, normal, points, torch.hypot(a.scale, b.scale[nearest])
 
-    distance, nearest = separations.min(dim=0)
+    distance, nearest = _nearest(a, (b.points - offset) @ matrix)
     normal = -normals[nearest]
     gap = ((points[nearest] - b.points) * normal).sum(dim=1)
     yield distance, gap, normal, points[nearest], torch.hypot(b.scale, a.scale[nearest])
+
+
+def _nearest(outlined: Outline, points: Tensor) -> tuple[Tensor, Tensor]:
+    distance, index = outlined.tree.query(points.numpy())
+
+    return torch.from_numpy(distance), torch.from_numpy(index).long()
 
 
 def skew_matrix(m: int, i: int, j: int) -> Tensor:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,8 +22,10 @@ GAP = 2.0
 # Above this dimension Delaunay triangulations are too large.
 MAX_DIMENSION = 4
 MAX_SAMPLES = 20_000
-# Points of an outline.
+# Points of an outline, and at least for each facet: outlines are compared by their nearest points, which must lie as
+# dense, in distances of samples, whatever the number of samples.
 SURFACE = 400
+PER_FACET = 2.2
 
 
 def inside(points: Tensor, cloud: Tensor, periods: Tensor | None = None) -> Tensor:
@@ -98,6 +102,13 @@ class Outline:
     scale: Tensor
     samples: int
 
+    @cached_property
+    def tree(self) -> Any:
+        r"""For the points nearest to others."""
+        from scipy.spatial import cKDTree
+
+        return cKDTree(self.points.numpy())
+
 
 def outline(cloud: Tensor, gap: float = GAP) -> Outline:
     r"""The boundary of the alpha shape of a cloud, its radius a multiple of the local distance of samples.
@@ -125,10 +136,11 @@ def outline(cloud: Tensor, gap: float = GAP) -> Outline:
     corners = cloud[facets]
     spanned = corners[:, 1:] - corners[:, :1]
     size = torch.linalg.det(spanned @ spanned.mT).clamp_min(0).sqrt()
-    counts = (SURFACE * size / size.sum()).round().long().clamp(1, SURFACE)
+    total = max(SURFACE, round(PER_FACET * len(facets)))
+    counts = (total * size / size.sum()).round().long().clamp(1, total)
     facet = torch.arange(len(facets)).repeat_interleave(counts)
     within = torch.arange(len(facet)) - (counts.cumsum(dim=0) - counts).repeat_interleave(counts)
-    share = _simplex_points(m, SURFACE)[within]  # (s, m)
+    share = _simplex_points(m, total)[within]  # (s, m)
 
     return Outline(
         torch.einsum("sv,svm->sm", share, corners[facet]),

@@ -9,6 +9,7 @@ from manifolds import DOMAINS, Domain
 from equiv.anchors import Motion
 from equiv.domains import Domain as Coordinates
 from equiv.domains import Relation
+from equiv.outline_fit import fit_outlines
 from equiv.registration import register
 from equiv.support import inside, outline
 from equiv.symmetry import align
@@ -114,3 +115,14 @@ def test_outline_lies_on_the_boundary():
     assert radii.max() <= 1
     assert radii.min() > 0.85
     assert (edge.points * edge.normals).sum(dim=1).div(radii).median() > 0.95
+
+
+@pytest.mark.parametrize("n", [300, 1500, 4000])
+def test_outlines_of_two_samples_of_one_box_agree(n):
+    generator = torch.Generator().manual_seed(n)
+    box = torch.tensor([1.6, 1.2, 0.9], dtype=torch.float64)
+    a, b = (torch.rand(n, 3, generator=generator, dtype=torch.float64) * box for _ in range(2))
+    still = torch.eye(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64)
+
+    assert fit_outlines(outline(a), outline(b), *still, None).agrees
+    assert fit_outlines(outline(a), outline(1.3 * b), *still, None).differs
