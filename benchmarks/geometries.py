@@ -97,7 +97,7 @@ def same(draw: Draw) -> Geometry:
 
 
 def density(draw: Draw) -> Geometry:
-    r"""One side's samples are up to five times as dense at one end as at the other."""
+    r"""One side's samples are up to 25 times as dense in one corner as in the opposite one."""
     found = same(draw)
     space = found.spaces[0]
     direction, steepness = draw.normal(space.dimension), draw.uniform(0.7, 1.6)

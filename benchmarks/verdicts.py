@@ -130,7 +130,7 @@ def nearest_error(geometry: Geometry, result: Comparison, back: bool) -> float:
         start = min(grid, key=error)
 
         if space.freedoms:
-            options = {"xatol": 1e-7, "fatol": 1e-7, "initial_simplex": _simplex(start, 0.5 / steps)}
+            options = {"xatol": 1e-11, "fatol": 1e-11, "initial_simplex": _simplex(start, 0.5 / steps)}
             start = minimize(error, start, method="Nelder-Mead", options=options).x
 
         best = min(best, error(start, slice(None)))
