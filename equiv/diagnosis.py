@@ -1,5 +1,6 @@
 r"""What speaks against a flat chart: neighbours that contradict it, crossings, and what it misses."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,10 +10,11 @@ from equiv.ends import NEAR_ENDS
 __all__ = ["Limits", "contradicting", "objections"]
 
 # One in so many pairs may contradict the coordinates: so few may be false neighbours that were recognised as such; a
-# crease in a surface takes more. Along a curve, and where frames jump, of those pairs that no kink explains.
+# crease in a surface takes more.
 FALSE = 2000
 FALSE_ALONG_CURVES = 500
-UNEXPLAINED = 500
+# Where frames jump, of those pairs that no kink explains, in roots of the number of pairs: a tear takes one to two.
+UNEXPLAINED = 0.2
 # Where frames jump, one in so many pairs may contradict the coordinates at all, and residuals may be larger than kinks
 # explain by this factor; good charts are at 0.02 to 1.1, wrong ones above 3.
 KINKED_PAIRS = 20
@@ -55,7 +57,7 @@ def contradicting(found: Mapping[str, Any], most: int | None = None) -> int:
         usual = FALSE_ALONG_CURVES if found["dimension"] == 1 else FALSE
         return every if every > max(1, pairs // (most or usual)) else 0
 
-    if unexplained > max(1, pairs // UNEXPLAINED):
+    if unexplained > max(1.0, UNEXPLAINED * math.sqrt(pairs)):
         return int(unexplained)
 
     return every if every > pairs // KINKED_PAIRS else 0
