@@ -57,9 +57,7 @@ def misfit(solution: Solution, equations: PairEquations) -> Tensor:
 
 def torn(solution: Solution, equations: PairEquations) -> int:
     r"""Number of edges whose ends lie much farther from each other than their metric says."""
-    step = solution.coordinates[equations.j] - solution.coordinates[equations.i]
-    if solution.periods is not None:
-        step = step - (step @ torch.linalg.pinv(solution.periods)).round() @ solution.periods
+    step = equations.steps(solution.coordinates, solution.periods)
 
     return int((step.norm(dim=1) > TORN * equations.lengths).sum())
 

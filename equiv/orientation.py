@@ -10,7 +10,6 @@ from equiv.neighbors import NeighborGraph
 
 __all__ = ["orient"]
 
-
 # What tangent spaces alone say of the orientation of two neighbours with a crease in between, over what the chord says.
 TANGENCY = 0.05
 
@@ -20,10 +19,10 @@ def orient(
 ) -> tuple[Tensor, Tensor]:
     r"""Signs that make neighbouring tangent bases agree in orientation.
 
-    First along a spanning tree, then by iterated majority: the leading eigenvector of the graph's signed
-    adjacency matrix, whose entries are :math:`\det(U_i^\top U_j)`. Along a curve both tangents are held against
-    the chord, :math:`(U_i^\top c)(U_j^\top c) / |c|^2`, as they may be at right angles around a corner. Around creases
-    of surfaces the direction in which two tangent spaces differ most is.
+    First along a spanning tree, then, where that agrees with more of the edges' evidence, by the leading eigenvector
+    of the graph's signed adjacency matrix, whose entries are :math:`\det(U_i^\top U_j)`. Along a curve both tangents
+    are held against the chord, :math:`(U_i^\top c)(U_j^\top c) / |c|^2`, as they may be at right angles around a
+    corner; around creases of surfaces the direction in which two tangent spaces differ most is.
 
     Arguments:
         values: Of the samples, `(n, d)`.

@@ -19,10 +19,8 @@ def resettled(equations: PairEquations, solution: Solution) -> Solution:
     r"""The solution with samples that lie wrong set down anew, turned and mirrored as fits best; not solved again."""
     bad = (solution.residual.norm(dim=1) > MISSED * equations.lengths).double()
     ends, others = torch.cat([equations.i, equations.j]), torch.cat([equations.j, equations.i])
-    count = torch.zeros(equations.n, dtype=torch.float64).index_add_(
-        0, ends, torch.ones(len(ends), dtype=torch.float64)
-    )
-    wrong = torch.zeros(equations.n, dtype=torch.float64).index_add_(0, ends, bad.repeat(2)) > MOST * count
+    n = equations.n
+    wrong = ends.bincount(bad.repeat(2), minlength=n) > MOST * ends.bincount(minlength=n)
 
     if not bool(wrong.any()):
         return solution

@@ -105,13 +105,16 @@ class PairEquations:
         r""":math:`u_j - u_i - z_{ij}`, `(E, m)`."""
         return coordinates[self.j] - coordinates[self.i] - self.displacements(rotations)[0]
 
+    def steps(self, coordinates: Tensor, periods: Tensor | None = None) -> Tensor:
+        r""":math:`u_j - u_i`, the shortest modulo the periods, `(E, m)`."""
+        step = coordinates[self.j] - coordinates[self.i]
+
+        return step if periods is None else step - (step @ torch.linalg.pinv(periods)).round() @ periods
+
     def rotations(self, coordinates: Tensor, periods: Tensor | None = None) -> Tensor:
         r"""Procrustes rotations: :math:`R_i` carries :math:`u_j - u_i` to :math:`J_i^+ (y_j - y_i)`."""
         i, j = self.i, self.j
-        step = coordinates[j] - coordinates[i]
-        if periods is not None:
-            step = step - (step @ torch.linalg.pinv(periods)).round() @ periods
-        step = step * self.weights[:, None]
+        step = self.steps(coordinates, periods) * self.weights[:, None]
         seen_i, seen_j = self.views()
         moment = torch.zeros(self.n, self.m, self.m, dtype=coordinates.dtype)
         moment.index_add_(0, i, seen_i[:, :, None] * step[:, None])

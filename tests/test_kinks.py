@@ -13,7 +13,8 @@ from equiv.kinks import KINKED, unexplained_share
 from equiv.metric_points import neuron_weights
 from equiv.neighbors import NeighborGraph, neighbor_graph
 from equiv.orientation import orient
-from equiv.synchronization import PairEquations
+from equiv.resettling import resettled
+from equiv.synchronization import PairEquations, Solution
 from equiv.voids import stranded
 
 
@@ -136,6 +137,23 @@ def test_steps_never_raise_the_sum_of_squares() -> None:
 
     assert all(later <= 1.01 * earlier for earlier, later in itertools.pairwise(sums))
     assert sums[-1] < sums[0]
+
+
+def test_a_sample_set_down_and_mirrored_wrongly_comes_back() -> None:
+    # A plane in space: what neighbours say of each other is exact.
+    u = torch.rand(200, 2, generator=torch.Generator().manual_seed(7), dtype=torch.float64)
+    frames = torch.tensor([[1.0, 0.0], [0.5, 2.0], [0.0, 1.0]], dtype=torch.float64).expand(200, 3, 2)
+    graph = _nearest(u, 8)
+    equations = PairEquations(u @ frames[0].T, frames, graph.i, graph.j, graph.squared)
+    coordinates, rotations = u.clone(), torch.eye(2, dtype=torch.float64).repeat(200, 1, 1)
+    coordinates[50] += 3.0
+    rotations[50] = torch.diag(torch.tensor([1.0, -1.0]))
+    residual = equations.mismatch(coordinates, rotations)
+    found = resettled(equations, Solution(coordinates, rotations, None, residual, True))
+
+    assert residual.norm() > 1
+    torch.testing.assert_close(found.coordinates, u)
+    torch.testing.assert_close(found.rotations, torch.eye(2, dtype=torch.float64).repeat(200, 1, 1))
 
 
 def test_what_a_fit_misses_of_a_sample_left_out_is_what_a_fit_without_it_misses() -> None:
