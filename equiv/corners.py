@@ -12,7 +12,7 @@ from torch import Tensor
 
 from equiv.neighbors import NeighborGraph
 
-__all__ = ["Ends", "along_both", "join_corners", "loose_ends"]
+__all__ = ["MET", "Ends", "along_both", "join_corners", "loose_ends"]
 
 # Longest way to a corner on either side, over the usual length of edges there.
 FARTHEST = 10.0
@@ -20,6 +20,9 @@ FARTHEST = 10.0
 MOST_MISSED = 0.5
 # Largest cosine of the angle at which two ends go on: a hairpin might as well be two ends side by side.
 MOST_COSINE = 0.5
+# Beyond it, in three dimensions and more, lines of which next to nothing is missed within so many usual lengths of
+# edges do not meet by chance.
+MET, SHORT = 0.03, 2.0
 
 
 class Ends(NamedTuple):
@@ -90,11 +93,16 @@ def join_corners(values: Tensor, tangents: Tensor, graph: NeighborGraph) -> Neig
     missed = gap - s[:, :, None] * out[:, None] + r[:, :, None] * out
     whole = gap.norm(dim=2)
     speed = square.sqrt()
-    reach = FARTHEST * ends.usual / speed
-    fits = (s >= 0) & (r >= 0) & (s <= reach[:, None]) & (r <= reach)
+    usual, missed = ends.usual / speed, missed.norm(dim=2)
+
+    def within(times: float) -> Tensor:
+        return (s >= 0) & (r >= 0) & (s <= times * usual[:, None]) & (r <= times * usual)
+
     # Seen from either end the other is ahead.
-    fits &= (first > 0) & (second < 0) & (missed.norm(dim=2) <= MOST_MISSED * whole)
+    fits = within(FARTHEST) & (first > 0) & (second < 0) & (missed <= MOST_MISSED * whole)
     fits &= product <= MOST_COSINE * speed[:, None] * speed
+    if torch.linalg.matrix_rank(values - values.mean(dim=0), rtol=1e-6) > 2:
+        fits |= within(SHORT) & (missed <= MET * whole)
     fits &= ends.at[:, None] != ends.at
     away = torch.where(fits, s + r, torch.inf)
     nearest = away.min(dim=1)

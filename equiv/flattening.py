@@ -8,7 +8,7 @@ from torch import Tensor
 from equiv.development import develop
 from equiv.geodesics import landmark_scaling, shortest_paths, tree_potential
 from equiv.neighbors import NeighborGraph
-from equiv.periods import find_lattice
+from equiv.periods import closing, find_lattice
 from equiv.resettling import resettled
 from equiv.synchronization import PairEquations, Solution
 
@@ -90,6 +90,8 @@ def flatten(equations: PairEquations, graph: NeighborGraph, level: float) -> Fla
     for developed in _developments(equations, graph):
         mismatch = -developed.residual
         lattice = find_lattice(mismatch, equations.squared)
+        if lattice is None and equations.m == 1:
+            lattice = closing(mismatch, developed.coordinates)
 
         if lattice is None:
             flat.append(_solve_flat(equations, graph, developed.coordinates, developed.rotations))

@@ -6,10 +6,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from equiv.corners import MET, along_both
 from equiv.neighbors import NeighborGraph
 
 __all__ = ["orient"]
 
+# Cosine of two tangents of a curve below which there may be a corner in between.
+TURNED = 0.95
 # What tangent spaces alone say of the orientation of two neighbours with a crease in between, over what the chord says.
 TANGENCY = 0.05
 
@@ -21,7 +24,7 @@ def orient(
 
     First along a spanning tree, then, where that agrees with more of the edges' evidence, by the leading eigenvector
     of the graph's signed adjacency matrix, whose entries are :math:`\det(U_i^\top U_j)`. Along a curve both tangents
-    are held against the chord, :math:`(U_i^\top c)(U_j^\top c) / |c|^2`, as they may be at right angles around a
+    are held against the chord, :math:`(U_i^\top c)(U_j^\top c) / |c|^2`, as they may be at any angle around a
     corner; around creases of surfaces the direction in which two tangent spaces differ most is.
 
     Arguments:
@@ -88,14 +91,28 @@ def _similarity(values: Tensor, basis: Tensor, i: Tensor, j: Tensor, creased: bo
     chord = values[j] - values[i]
 
     if basis.shape[2] == 1:
-        seen_i, seen_j = ((basis[k][:, :, 0] * chord).sum(dim=1) for k in (i, j))
-
-        return seen_i * seen_j / chord.square().sum(dim=1).clamp_min(1e-300)
+        return _around_corners(basis[i][:, :, 0], basis[j][:, :, 0], chord)
 
     if not creased:
         return torch.linalg.det(basis[i].mT @ basis[j])
 
     return _around_creases(basis[i], basis[j], chord)
+
+
+def _around_corners(tail: Tensor, head: Tensor, chord: Tensor) -> Tensor:
+    r"""Orientation of two unit tangents of a curve: whether both see the chord alike.
+
+    Where the chord goes along both in turn, :math:`c = s\,t + r\,t'`, as around one corner however sharp, the signs of
+    s and r say it exactly.
+    """
+    size, cosine = chord.square().sum(dim=1).clamp_min(1e-300), (tail * head).sum(dim=1)
+    first, second = (tail * chord).sum(dim=1), (head * chord).sum(dim=1)
+    one = torch.ones_like(cosine)
+    s, r = along_both(one, one, cosine, first, second)
+    rest = chord - s[:, None] * tail - r[:, None] * head
+    corner = (cosine.abs() < TURNED) & (rest.square().sum(dim=1) < MET**2 * size)
+
+    return torch.where(corner, (s * r / size).clamp(-1.0, 1.0), first * second / size)
 
 
 def _around_creases(tail: Tensor, head: Tensor, chord: Tensor) -> Tensor:

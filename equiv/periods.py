@@ -3,7 +3,7 @@ r"""Periods of closed manifolds: sums of the synchronised displacements around l
 import torch
 from torch import Tensor
 
-__all__ = ["find_lattice", "reduce_lattice"]
+__all__ = ["closing", "find_lattice", "reduce_lattice"]
 
 
 def find_lattice(mismatch: Tensor, squared: Tensor) -> tuple[Tensor, Tensor] | None:
@@ -43,6 +43,24 @@ def find_lattice(mismatch: Tensor, squared: Tensor) -> tuple[Tensor, Tensor] | N
     periods = reduce_lattice(torch.stack(found))
 
     return periods, (mismatch @ torch.linalg.pinv(periods)).round()
+
+
+def closing(mismatch: Tensor, coordinates: Tensor) -> tuple[Tensor, Tensor] | None:
+    r"""The period of a curve whose ends a few edges join, as around a corner.
+
+    Arguments:
+        mismatch: As of `find_lattice`, `(E, 1)`.
+        coordinates: The developed coordinates, `(n, 1)`.
+
+    Returns:
+        As `find_lattice`; None where no edge spans the curve: false neighbours span a part of it.
+    """
+    longest = mismatch[mismatch.abs().argmax()]
+
+    if float(longest.abs()) < float(coordinates.max() - coordinates.min()):
+        return None
+
+    return longest.abs()[None], (mismatch / longest.abs()).round()
 
 
 def reduce_lattice(periods: Tensor) -> Tensor:

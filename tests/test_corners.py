@@ -54,6 +54,21 @@ def test_a_closed_polygon_has_its_period() -> None:
     assert abs(float(flat.periods_.abs()) / length - 1) < 1e-4
 
 
+def test_a_closed_polygon_with_a_sharp_corner_has_its_period() -> None:
+    r"""Two sides at 45 degrees: the lines that both ends go on along meet, as in space they do not by chance.
+
+    To one per cent: next to so sharp a corner neighbours across it count as the curve's own.
+    """
+    corners = torch.tensor([[0, 0, 0], [1, 0, 0], [1, 1, 1], [1, 1, 0], [0, 0, 0]], dtype=torch.float64)
+    speeds = torch.tensor([1.0, 2.0, 1.0, 0.5], dtype=torch.float64)
+    length = _lasting(corners, speeds)
+
+    for seed in range(5):
+        flat = IsometricMaps().fit(Observations(*_polygon(_time(400, length, seed), corners, speeds)))
+        assert flat.periods_ is not None
+        assert abs(float(flat.periods_.abs()) / length - 1) < 1e-2
+
+
 def test_ends_side_by_side_are_not_joined() -> None:
     r"""A hairpin's two legs end next to each other; a corner elsewhere is joined."""
     leg = torch.linspace(0, 1, 50, dtype=torch.float64)
