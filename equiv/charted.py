@@ -20,9 +20,9 @@ from equiv.strain import Strain, measure_strain
 
 __all__ = ["Side", "chart_side"]
 
-# One in so many pairs of neighbours may contradict the coordinates, or each other's orientation: with more these may be
-# folded.
-FOLDED = 300
+# One in so many pairs of neighbours may contradict the coordinates, where frames jump or not, or each other's
+# orientation: with more these may be folded.
+FOLDED = {False: 300, True: 100}
 MIRRORED = 2000
 
 
@@ -141,7 +141,7 @@ def _roughness(found: Mapping[str, Any]) -> float:
     if (
         found["crossings"] > 0
         or found["nearest_ends"] <= NEAR_ENDS
-        or contradicting(found, FOLDED)
+        or contradicting(found, FOLDED[kinked])
         or (not kinked and found["frustrated_pairs"] > found["pairs"] / MIRRORED)
     ):
         return math.inf

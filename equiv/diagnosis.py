@@ -48,7 +48,7 @@ def contradicting(found: Mapping[str, Any], most: int | None = None) -> int:
 
     Arguments:
         found: As for `objections`.
-        most: One in so many is few, where frames do not jump; None: the limit for charts that are good.
+        most: One in so many is few, of those that no kink explains; None: the limit for charts that are good.
     """
     pairs, unexplained = found["pairs"], found["torn_pairs"] + found["mirrored_pairs"]
     every = found["rejected_pairs"] + found["frustrated_pairs"]
@@ -57,7 +57,7 @@ def contradicting(found: Mapping[str, Any], most: int | None = None) -> int:
         usual = FALSE_ALONG_CURVES if found["dimension"] == 1 else FALSE
         return every if every > max(1, pairs // (most or usual)) else 0
 
-    if unexplained > max(1.0, UNEXPLAINED * math.sqrt(pairs)):
+    if unexplained > max(1.0, UNEXPLAINED * math.sqrt(pairs) if most is None else pairs / most):
         return int(unexplained)
 
     return every if every > pairs // KINKED_PAIRS else 0

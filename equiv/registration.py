@@ -254,6 +254,7 @@ def _contrast(source: Domain, target: Domain, best: Alignment, tolerance: float)
         f"the outlines of the spaces differ by {share:.1%} of their spread, and {count} samples of one lie where "
         "the other should have samples and has none"
     )
-    differs = best.differs or count > CERTAIN * usual
+    # Outlines alone may show holes that there are not: what is no part of the other support has samples of the one.
+    differs = count > usual and (best.differs or count > CERTAIN * usual)
 
     return Registration(Relation.NONE if differs and share > tolerance else Relation.UNDECIDED, reason)
