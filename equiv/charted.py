@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from equiv.chart import Chart
-from equiv.diagnosis import Limits, contradicting, objections
+from equiv.diagnosis import TORN, Limits, contradicting, objections
 from equiv.domains import Domain
 from equiv.ends import NEAR_ENDS
 from equiv.isometric import IsometricMaps
@@ -22,7 +22,7 @@ __all__ = ["Side", "chart_side"]
 
 # One in so many pairs of neighbours may contradict the coordinates, where frames jump or not, or each other's
 # orientation: with more these may be folded.
-FOLDED = {False: 300, True: 100}
+FOLDED = {False: 300, True: TORN}
 MIRRORED = 2000
 
 
@@ -87,8 +87,8 @@ def chart_side(obs: Observations, tolerance: float = 0.0) -> Side:
 
     Arguments:
         obs: The samples, with frames.
-        tolerance: Of the comparison, a share of the spread. A chart that misses half of it may serve: its
-            error is reckoned with in the error of the transformation.
+        tolerance: Of the comparison, a share of the spread. A chart that misses no more may serve: its error is
+            reckoned with in the error of the transformation.
     """
     evidence: dict[str, Any] = {
         "eigenvalues": spectrum(obs),
@@ -107,7 +107,7 @@ def chart_side(obs: Observations, tolerance: float = 0.0) -> Side:
 
     coordinates = maps.coordinates_.detach().double().cpu()
     periods = None if maps.periods_ is None else maps.periods_.detach().double().cpu()
-    limits = Limits().at_least(tolerance / 2)
+    limits = Limits().at_least(tolerance)
     reasons = [each.rstrip(".") for each in objections(maps.diagnostics_, limits)]
     numbers: dict[str, Any] = {
         "intrinsic_dimension": coordinates.shape[1],

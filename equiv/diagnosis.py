@@ -7,7 +7,7 @@ from typing import Any
 
 from equiv.ends import NEAR_ENDS
 
-__all__ = ["Limits", "contradicting", "objections"]
+__all__ = ["TORN", "Limits", "contradicting", "objections"]
 
 # One in so many pairs may contradict the coordinates: so few may be false neighbours that were recognised as such; a
 # crease in a surface takes more.
@@ -15,10 +15,12 @@ FALSE = 2000
 FALSE_ALONG_CURVES = 500
 # Where frames jump, of those pairs that no kink explains, in roots of the number of pairs: a tear takes one to two.
 UNEXPLAINED = 0.2
+# Charts with one such pair in so many are as accurate as they show.
+TORN = 100
 # Where frames jump, one in so many pairs may contradict the coordinates at all, and residuals may be larger than kinks
-# explain by this factor; good charts are at 0.02 to 1.1, wrong ones above 3.
+# explain by this factor; good charts are at 0.02 to 1.9, wrong ones above 3.
 KINKED_PAIRS = 20
-MOST_EXCESS = 1.5
+MOST_EXCESS = 2.0
 
 
 @dataclass(frozen=True)
@@ -32,15 +34,17 @@ class Limits:
         residual: Root mean square misfit of the pairs of neighbours over their lengths.
         fit_error: Root mean square misfit of the smooth fit over the spread of the values.
         refinement: Root mean square move of the last correction over the spread of the coordinates.
+        torn: Where frames jump, one in so many pairs that no kink explains; None: as many as a tear does not take.
     """
 
     residual: float = 2e-3
     fit_error: float = 5e-3
     refinement: float = 2.5e-3
+    torn: int | None = None
 
     def at_least(self, limit: float) -> "Limits":
-        r"""No stricter than `limit` in anything."""
-        return Limits(*(max(each, limit) for each in (self.residual, self.fit_error, self.refinement)))
+        r"""No stricter than `limit` in anything, and a few tears allowed, which errors show."""
+        return Limits(*(max(each, limit) for each in (self.residual, self.fit_error, self.refinement)), TORN)
 
 
 def contradicting(found: Mapping[str, Any], most: int | None = None) -> int:
@@ -73,7 +77,7 @@ def objections(found: Mapping[str, Any], limits: Limits) -> list[str]:
     """
     reasons = []
     curve, noise, kinks = found["dimension"] == 1, found["noise"], found["kinks"]
-    contradictions = contradicting(found)
+    contradictions = contradicting(found, None if kinks is None else limits.torn)
 
     if contradictions:
         mirrored = found["frustrated_pairs"] if kinks is None else found["mirrored_pairs"]
