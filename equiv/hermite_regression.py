@@ -17,7 +17,7 @@ from equiv.leave_one_out import Solution, solve
 from equiv.pair_data import PairData, standardise
 from equiv.regression import Fit, KernelMap, typical_radius
 
-__all__ = ["Settings", "fit_map"]
+__all__ = ["Settings", "fit_map", "kernel_map", "learn", "search"]
 
 MAX_ROWS = 3000  # equations of the final solve
 SEARCH_ROWS = 400  # equations while settings are searched
@@ -189,6 +189,50 @@ def _around(ridge: float) -> tuple[float, ...]:
 
 
 def _final(data: PairData, settings: Settings, order: Tensor) -> Fit | None:
+    learned = learn(data, settings, order)
+
+    if learned is None:
+        return None
+
+    part, settings, solution, half = learned
+    n, r, _ = part.directions.shape
+    map_ = kernel_map(part, settings, solution.coefficients)
+    # What rounding makes of T: at the samples it should leave the residual ridge * c.
+    some = slice(0, 200)
+    fitted = part.target[some] - settings.ridge * solution.coefficients.view(n, 1 + r, -1)[some, 0]
+    fitted = fitted.clamp(*plausible_range(part.target))
+    rounding = ((map_.evaluate(map_.points[some]) - data.middle) / data.spread - fitted).square()
+    missed = torch.empty_like(data.target)
+    missed[order[:n]] = solution.errors
+    rest = order[n:]
+
+    if len(rest):
+        lengths = _scaled(part, settings)[2]
+        missed[rest] = (
+            data.target[rest] - (map_.evaluate(data.values[rest] * lengths) - data.middle) / data.spread
+        )
+
+    squared = missed.square().sum(dim=1)
+    squared[order[:n]] += rounding.sum(dim=1).mean()
+
+    return Fit(
+        map_,
+        squared,
+        squared.new_full((1,), torch.nan) if half is None else half.errors.square().sum(dim=1),
+        f"{settings.kind} kernel, length {settings.length:.2g}, whitening {settings.whitening:g}, ridge "
+        f"{settings.ridge:.0e}, slope noise {settings.slope:g}, {n * (1 + r)} equations",
+        RESOLVED,
+        missed * data.spread,
+    )
+
+
+def learn(
+    data: PairData, settings: Settings, order: Tensor
+) -> tuple[PairData, Settings, Solution, Solution | None] | None:
+    r"""The samples that T is learned from, the first of `order`; settings that rounding admits, and the solution.
+
+    Last comes the solution with half as many samples, None where there is none.
+    """
     r = 0 if settings.slope == torch.inf else data.directions.shape[1]
     r = min(r, max(1, MAX_ROWS // len(data) - 1)) if r else 0
     n = min(len(data), MAX_ROWS // (1 + r))
@@ -207,32 +251,7 @@ def _final(data: PairData, settings: Settings, order: Tensor) -> Fit | None:
             settings = replace(settings, ridge=settings.ridge * factor)
             _, solution = _solve(part, settings, (settings.ridge,))
 
-    if solution is None:
-        return None
-
-    map_ = _map(part, settings, solution)
-    # What rounding makes of T: at the samples it should leave the residual ridge * c.
-    some = slice(0, 200)
-    fitted = part.target[some] - settings.ridge * solution.coefficients.view(n, 1 + r, -1)[some, 0]
-    fitted = fitted.clamp(*plausible_range(part.target))
-    rounding = ((map_.evaluate(map_.points[some]) - data.middle) / data.spread - fitted).square()
-    squared = data.target.new_empty(len(data))
-    squared[order[:n]] = solution.errors.square().sum(dim=1) + rounding.sum(dim=1).mean()
-    rest = order[n:]
-
-    if len(rest):
-        lengths = _scaled(part, settings)[2]
-        missed = (map_.evaluate(data.values[rest] * lengths) - data.middle) / data.spread - data.target[rest]
-        squared[rest] = missed.square().sum(dim=1)
-
-    return Fit(
-        map_,
-        squared,
-        squared.new_full((1,), torch.nan) if half is None else half.errors.square().sum(dim=1),
-        f"{settings.kind} kernel, length {settings.length:.2g}, whitening {settings.whitening:g}, ridge "
-        f"{settings.ridge:.0e}, slope noise {settings.slope:g}, {n * (1 + r)} equations",
-        RESOLVED,
-    )
+    return None if solution is None else (part, settings, solution, half)
 
 
 def _loo(data: PairData, settings: Settings) -> Solution | None:
@@ -246,9 +265,10 @@ def _settled(half: Solution, quarter: Solution) -> bool:
     return late > HOPELESS**2 and late > (1 - FALL) * early
 
 
-def _map(data: PairData, settings: Settings, solution: Solution) -> KernelMap:
+def kernel_map(data: PairData, settings: Settings, coefficients: Tensor) -> KernelMap:
+    r"""T with coefficients c of all equations, shape `(N, d_b)`."""
     points, directions, factor = _scaled(data, settings)
-    coefficients = solution.coefficients.view(len(data), 1 + directions.shape[1], -1)
+    coefficients = coefficients.view(len(data), 1 + directions.shape[1], -1)
     low, high = plausible_range(data.target)
     # The linear kernel's part of all terms, added up.
     weight = points.T @ coefficients[:, 0] + torch.einsum("nrk,nrd->kd", directions, coefficients[:, 1:])

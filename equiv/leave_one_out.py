@@ -45,10 +45,11 @@ class Solution:
         coefficients: c, shape `(N, d)`.
         errors: Leave-one-out errors of the values, shape `(n, d)`: :math:`y_i - \hat y_i`, where the
             prediction :math:`\hat y_i` comes from all samples but the i-th, with its derivatives.
+        lower: Cholesky factor of :math:`K + \Lambda`, shape `(N, N)`.
     """
 
-    def __init__(self, coefficients: Tensor, errors: Tensor) -> None:
-        self.coefficients, self.errors = coefficients, errors
+    def __init__(self, coefficients: Tensor, errors: Tensor, lower: Tensor) -> None:
+        self.coefficients, self.errors, self.lower = coefficients, errors, lower
 
     @property
     def score(self) -> float:
@@ -64,7 +65,25 @@ class Solution:
         r"""The same with predictions clipped to `[low, high]`, each `(d,)`, as the map's are."""
         predicted = (target - self.errors).clamp(low, high)
 
-        return Solution(self.coefficients, target - predicted)
+        return Solution(self.coefficients, target - predicted, self.lower)
+
+    def shares(self, samples: Tensor) -> tuple[Tensor, Tensor]:
+        r"""What leaving samples out, each alone, takes away from the coefficients: :math:`P_{\cdot i} P_{ii}^{-1} c_i`.
+
+        Arguments:
+            samples: Indices i, shape `(s,)`.
+
+        Returns:
+            :math:`P_{\cdot i}`, shape `(N, s, width)`, and :math:`P_{ii}^{-1} c_i`, `(s, width, d)`.
+        """
+        width = len(self.coefficients) // len(self.errors)
+        rows = samples[:, None] * width + torch.arange(width, device=samples.device)
+        unit = torch.zeros(len(self.lower), rows.numel(), dtype=self.lower.dtype, device=self.lower.device)
+        unit[rows.flatten(), torch.arange(rows.numel(), device=rows.device)] = 1
+        columns = torch.cholesky_solve(unit, self.lower).view(-1, len(samples), width)
+        blocks = columns[rows, torch.arange(len(samples), device=rows.device)[:, None]]  # (s, width, width)
+
+        return columns, torch.linalg.solve(blocks, self.coefficients[rows])
 
 
 def solve(matrix: Tensor, noise: Tensor, target: Tensor, width: int) -> Solution | None:
@@ -101,4 +120,4 @@ def solve(matrix: Tensor, noise: Tensor, target: Tensor, width: int) -> Solution
     groups = coefficients.view(-1, width, target.shape[1])
     errors = torch.linalg.solve(blocks, groups)[:, 0]
 
-    return Solution(coefficients, errors) if errors.isfinite().all() else None
+    return Solution(coefficients, errors, lower) if errors.isfinite().all() else None

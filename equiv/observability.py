@@ -12,7 +12,7 @@ from equiv.checks import as_floating, check_finite, check_integer, check_number
 from equiv.hermite_regression import fit_map
 from equiv.neuron_ranking import rank_neurons, standardised
 from equiv.observations import Observations
-from equiv.regression import KernelMap
+from equiv.transformation import Map
 from equiv.verdict import Interval
 
 __all__ = ["Reconstruction", "reconstruct", "select_neurons"]
@@ -32,7 +32,7 @@ class Reconstruction:
     """
 
     error: Interval
-    map: KernelMap = field(repr=False)
+    map: Map = field(repr=False)
     shape: tuple[int, ...]
 
     def predict(self, values: Tensor) -> Tensor:

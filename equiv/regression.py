@@ -120,6 +120,46 @@ class KernelMap(Map):
 
         return out.clamp(self.low, self.high)
 
+    def linearised(self, values: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
+        r"""T, not clipped, and its derivatives along frames at `values`, all in float64.
+
+        Arguments:
+            values: y, shape `(q, d_a)`.
+            frames: J, shape `(q, d_a, m)`.
+
+        Returns:
+            T(y), shape `(q, d_b)`, and DT(y) J, `(q, d_b, m)`.
+        """
+        z, along = self._scaled(values), frames.to(self.metric.dtype).mT @ self.metric
+        few = [
+            self._linearised_few(*part) for part in zip(z.split(QUERIES), along.split(QUERIES), strict=True)
+        ]
+
+        return torch.cat([out for out, _ in few]), torch.cat([slopes for _, slopes in few])
+
+    def _linearised_few(self, z: Tensor, along: Tensor) -> tuple[Tensor, Tensor]:
+        out, moved = self.offset + z @ self.weight, along.unbind(dim=1)
+        slopes = [v @ self.weight for v in moved]
+        starts = [(z * v).sum(dim=1, keepdim=True) for v in moved]
+
+        for start in range(0, len(self.points), BLOCK):
+            part = slice(start, start + BLOCK)
+            points, coefficients = self.points[part], self.coefficients[part]
+            value, first, second = profile(self.kind, _squared(z, points))
+            steps = [s - v @ points.T for s, v in zip(starts, moved, strict=True)]  # (z - z_j) . v
+            out = out + value @ coefficients[:, 0]
+            slopes = [s + (first * step) @ coefficients[:, 0] for s, step in zip(slopes, steps, strict=True)]
+
+            for b, w in enumerate(self.directions[part].unbind(dim=1)):
+                beside = z @ w.T - (points * w).sum(dim=1)
+                out = out - (first * beside) @ coefficients[:, 1 + b]
+                slopes = [
+                    s - (second * step * beside + first * (v @ w.T)) @ coefficients[:, 1 + b]
+                    for s, step, v in zip(slopes, steps, moved, strict=True)
+                ]
+
+        return out, torch.stack(slopes, dim=2)
+
     def extrapolates(self, values: Tensor) -> Tensor:
         r"""Where `values` lie farther than `radius` from every sample, shape `(q,)`, bool."""
         z = self._scaled(values)
@@ -156,13 +196,15 @@ class Fit:
         half: The same of the map learned from half as many samples, at these.
         description: What was chosen, in words.
         resolved: RMS errors below this are not told from rounding and extrapolation.
+        missed: The held-out errors themselves, target less prediction, `(n, d_b)`; None where not at hand.
     """
 
-    map: KernelMap
+    map: Map
     squared: Tensor
     half: Tensor
     description: str
     resolved: float = 0.0
+    missed: Tensor | None = None
 
 
 def typical_radius(points: Tensor) -> Tensor:

@@ -79,6 +79,40 @@ def test_leave_one_out_errors_are_those_of_refits_without_each_sample() -> None:
         torch.testing.assert_close(solution.errors[i], target[out[0]] - predicted)
 
 
+@pytest.mark.parametrize("kind", PROFILES)
+def test_derivatives_along_frames_are_those_of_autograd(kind: str) -> None:
+    n, r, k, neurons, d = 7, 2, 3, 4, 2
+    endless = torch.full((d,), math.inf, dtype=torch.float64)
+    map_ = KernelMap(
+        kind, _random(neurons), _random(neurons, k), _random(d), _random(k, d), _random(n, k),
+        _random(n, r, k, seed=1), _random(n, 1 + r, d), -endless, endless, _random(n, k), torch.tensor(1.0),
+    )  # fmt: skip
+    values, frames = _random(5, neurons, seed=2), _random(5, neurons, 2, seed=3)
+    jacobians = torch.func.vmap(torch.func.jacrev(lambda y: map_(y[None])[0]))(values)
+    found, slopes = map_.linearised(values, frames)
+
+    torch.testing.assert_close(found, map_(values))
+    torch.testing.assert_close(slopes, jacobians @ frames)
+
+
+def test_shares_are_what_refits_without_a_sample_take_away() -> None:
+    n, r = 9, 1
+    width = 1 + r
+    matrix = gram("gaussian", _random(n, 2), _random(n, r, 2, seed=1), 1.0)
+    noise, target = torch.rand(n * width).double() + 0.1, _random(n * width, 3, seed=2)
+    solution = solve(matrix, noise, target, width)
+    assert solution is not None
+    samples = torch.tensor([4, 0])
+    columns, residues = solution.shares(samples)
+
+    for which, i in enumerate(samples.tolist()):
+        left = solution.coefficients - columns[:, which] @ residues[which]
+        kept = torch.tensor([row for row in range(n * width) if row // width != i])
+        refit = torch.linalg.solve(matrix[kept][:, kept] + noise[kept].diag(), target[kept])
+        torch.testing.assert_close(left[kept], refit)
+        assert left[width * i : width * (i + 1)].abs().max() < 1e-12
+
+
 def test_solve_refuses_an_indefinite_matrix() -> None:
     assert solve(-torch.eye(4).double(), torch.full((4,), 0.1).double(), _random(4, 1), 1) is None
 
