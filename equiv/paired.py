@@ -12,6 +12,7 @@ from equiv.comparison import Comparison, Direction
 from equiv.determinacy import determinacy, leaking
 from equiv.frame_alignment import aligned_frames
 from equiv.hermite_regression import fit_map
+from equiv.inverse_regression import fit_inverse
 from equiv.learning_curve import remaining_error, resolution
 from equiv.observations import Observations
 from equiv.pair_data import neuron_weights
@@ -80,8 +81,9 @@ def _compared(
     seen_a, seen_b = a.subset(distinct), b.subset(distinct)
     frames_a, frames_b = _shared_frames(seen_a, seen_b)
     turned = None if local is None else local[::-1]
-    there = _Side(seen_a, seen_b, frames_a, frames_b, local, tolerance, confidence, seed)
-    back = _Side(seen_b, seen_a, frames_b, frames_a, turned, tolerance, confidence, seed)
+    integrated = _integrated(seen_a, seen_b, frames_a, frames_b)
+    there = _Side(seen_a, seen_b, frames_a, frames_b, integrated[1], local, tolerance, confidence, seed)
+    back = _Side(seen_b, seen_a, frames_b, frames_a, integrated[0], turned, tolerance, confidence, seed)
     verdict, sentence = decide(
         there.error,
         back.error,
@@ -92,7 +94,7 @@ def _compared(
         doubts_b_to_a=back.doubts,
     )
     ranks = _rank(seen_a), _rank(seen_b)
-    kind, coordinates_a, coordinates_b = _coordinates(seen_a, seen_b, frames_a, frames_b, ranks)
+    kind, coordinates_a, coordinates_b = _coordinates(seen_a, seen_b, integrated, ranks)
 
     return Comparison(
         verdict=verdict,
@@ -128,12 +130,19 @@ class _Side:
         target: Observations,
         source_frames: Tensor | None,
         target_frames: Tensor | None,
+        coordinates: Tensor | None,
         local: tuple[Observations, Observations] | None,
         tolerance: float,
         confidence: float,
         seed: int,
     ) -> None:
         self.fit = fit_map(source.values, target.values, source_frames, target_frames, seed)
+
+        if source_frames is not None and target_frames is not None and coordinates is not None:
+            self.fit = fit_inverse(
+                self.fit, source.values, target.values, source_frames, target_frames, coordinates, seed
+            )
+
         self.evidence: dict[str, Any] = {
             "error_of_half": self.fit.half.mean().sqrt().item(),
             "regression": self.fit.description,
@@ -255,20 +264,26 @@ def _sharing(
     return "as given" if frames_b is b.frames else "aligned by neighbours"
 
 
+def _integrated(
+    a: Observations, b: Observations, frames_a: Tensor | None, frames_b: Tensor | None
+) -> tuple[Tensor | None, Tensor | None]:
+    r"""Coordinates of both sides where their frames add up to some."""
+    if frames_a is None or frames_b is None or len(a) > MAX_INTEGRATED or frames_a.shape[2] > MAX_DIMENSION:
+        return None, None
+
+    return integrated_coordinates(a.values, b.values, frames_a, frames_b)
+
+
 def _coordinates(
     a: Observations,
     b: Observations,
-    frames_a: Tensor | None,
-    frames_b: Tensor | None,
+    integrated: tuple[Tensor | None, Tensor | None],
     ranks: tuple[int | None, int | None],
 ) -> tuple[str, Tensor, Tensor]:
-    small = len(a) <= MAX_INTEGRATED and frames_a is not None and frames_a.shape[2] <= MAX_DIMENSION
+    u, v = integrated
 
-    if small and frames_a is not None and frames_b is not None:
-        integrated = integrated_coordinates(a.values, b.values, frames_a, frames_b)
-
-        if integrated is not None:
-            return "frames integrated along neighbours", *integrated
+    if u is not None and v is not None:
+        return "frames integrated along neighbours", u, v
 
     known = [rank for rank in ranks if rank is not None]
     m = max(known, default=min(PLOTTED, a.values.shape[1], b.values.shape[1]))

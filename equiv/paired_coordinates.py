@@ -18,7 +18,7 @@ CACHED = 2**18  # numbers
 
 def integrated_coordinates(
     source: Tensor, target: Tensor, source_frames: Tensor, target_frames: Tensor
-) -> tuple[Tensor, Tensor] | None:
+) -> tuple[Tensor | None, Tensor | None]:
     r"""Integrates parallel frames along a graph of neighbours.
 
     Where all frames belong to the same directions of a flat input space (Jacobians do), steps between
@@ -33,8 +33,8 @@ def integrated_coordinates(
         target_frames: B's frames along the same directions, `(n, d_b, m)`.
 
     Returns:
-        Centred coordinates of A and of B, `(n, m)` each, in input units; None where the steps do not add up
-        (frames that are not parallel, closed manifolds).
+        Centred coordinates of A and of B, `(n, m)` each, in input units; None for a side whose steps do not add up
+        (frames that are not parallel, closed manifolds, samples too few to resolve what bends).
     """
     from scipy.sparse import coo_matrix, identity
     from scipy.sparse.linalg import splu
@@ -47,7 +47,7 @@ def integrated_coordinates(
     difference = (coo_matrix((ones, (row, right)), shape) - coo_matrix((ones, (row, left)), shape)).tocsc()
     # The shift fixes the mean of every connected part; it is far below the weight of an edge.
     solve = splu((difference.T @ difference + 1e-9 * identity(n)).tocsc()).solve
-    found = []
+    found: list[Tensor | None] = []
 
     for values, frames in (
         (source.double(), source_frames.double()),
@@ -58,7 +58,9 @@ def integrated_coordinates(
         rest = steps.cpu() - torch.from_numpy(difference @ u)
 
         if rest.square().sum() > CLOSED * steps.square().sum().cpu():
-            return None
+            found.append(None)
+
+            continue
 
         coordinates = torch.from_numpy(u).to(source.device)
         found.append(coordinates - coordinates.mean(dim=0))
