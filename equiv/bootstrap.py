@@ -24,6 +24,7 @@ def relative_rms(
     *,
     possible: Tensor | None = None,
     resolved: float = 0.0,
+    slack: tuple[float, float] = (1.0, 1.0),
     draws: int = 1000,
 ) -> Interval:
     r"""RMS of relative held-out errors, with bounds from resampling the samples.
@@ -49,6 +50,7 @@ def relative_rms(
         possible: Squared errors that were not met but may be, shape `(n,)`; where they are larger they replace
             `squared` in the upper bound. None: none.
         resolved: RMS errors below this are not told apart: the bounds then enclose 0 and this.
+        slack: Further factors of the two bounds.
         draws: Number of resamples.
 
     References:
@@ -72,7 +74,12 @@ def relative_rms(
 
     high = max(bounds[1] + TAIL * squared.max().item() / n, _cautious(squared, tail))
     estimate = math.sqrt(mean)
-    low, high = BETWEEN[0] * math.sqrt(min(bounds[0], mean)), BETWEEN[1] * math.sqrt(max(high, mean))
+    low, high = (
+        factor * further * math.sqrt(bound)
+        for factor, further, bound in zip(
+            BETWEEN, slack, (min(bounds[0], mean), max(high, mean)), strict=True
+        )
+    )
 
     return Interval(estimate, 0.0 if estimate < resolved else low, max(high, resolved))
 

@@ -161,7 +161,12 @@ class _Side:
             possible = torch.zeros_like(self.fit.squared)
             possible[some] = found.confusion
             self.error = relative_rms(
-                self.fit.squared, confidence, seed, possible=possible, resolved=self.fit.resolved
+                self.fit.squared,
+                confidence,
+                seed,
+                possible=possible,
+                resolved=self.fit.resolved,
+                slack=self.fit.slack,
             )
             self.evidence |= {
                 "leak": found.leak,

@@ -197,6 +197,7 @@ class Fit:
         description: What was chosen, in words.
         resolved: RMS errors below this are not told from rounding and extrapolation.
         missed: The held-out errors themselves, target less prediction, `(n, d_b)`; None where not at hand.
+        slack: What errors on fresh inputs may be beyond the bounds of those held out, low and high.
     """
 
     map: Map
@@ -205,6 +206,7 @@ class Fit:
     description: str
     resolved: float = 0.0
     missed: Tensor | None = None
+    slack: tuple[float, float] = (1.0, 1.0)
 
 
 def typical_radius(points: Tensor) -> Tensor:
