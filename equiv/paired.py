@@ -2,6 +2,7 @@ r"""Comparison of two networks seen at the same inputs: learn both maps, bound t
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,8 +18,9 @@ from equiv.learning_curve import remaining_error, resolution
 from equiv.observations import Observations
 from equiv.pair_data import neuron_weights
 from equiv.paired_coordinates import canonical_coordinates, integrated_coordinates
+from equiv.regression import Fit
 from equiv.transformation import Transformation
-from equiv.verdict import decide
+from equiv.verdict import decide, determines
 
 __all__ = ["compare_paired"]
 
@@ -55,9 +57,7 @@ def compare_paired(
     """
     if _order(b) < _order(a):
         # Every choice below is made in one fixed order of the two, so that the names A and B cannot matter.
-        turned = None if local is None else local[::-1]
-
-        return _compared(b, a, turned, tolerance, confidence, seed).mirrored
+        return _compared(b, a, local and local[::-1], tolerance, confidence, seed).mirrored
 
     return _compared(a, b, local, tolerance, confidence, seed)
 
@@ -79,11 +79,12 @@ def _compared(
     # A copy of a sample would be found again when the sample is left out.
     distinct, copies = _distinct(a, b)
     seen_a, seen_b = a.subset(distinct), b.subset(distinct)
-    frames_a, frames_b = _shared_frames(seen_a, seen_b)
-    turned = None if local is None else local[::-1]
-    integrated = _integrated(seen_a, seen_b, frames_a, frames_b)
-    there = _Side(seen_a, seen_b, frames_a, frames_b, integrated[1], local, tolerance, confidence, seed)
-    back = _Side(seen_b, seen_a, frames_b, frames_a, integrated[0], turned, tolerance, confidence, seed)
+    frames = _shared_frames(seen_a, seen_b)
+    u, v = _integrated(seen_a, seen_b, frames)
+    there = _Side(seen_a, seen_b, frames, v, local, tolerance, confidence, seed)
+    back = _Side(
+        seen_b, seen_a, frames and frames[::-1], u, local and local[::-1], tolerance, confidence, seed
+    )
     verdict, sentence = decide(
         there.error,
         back.error,
@@ -94,7 +95,7 @@ def _compared(
         doubts_b_to_a=back.doubts,
     )
     ranks = _rank(seen_a), _rank(seen_b)
-    kind, coordinates_a, coordinates_b = _coordinates(seen_a, seen_b, integrated, ranks)
+    kind, coordinates_a, coordinates_b = _coordinates(seen_a, seen_b, u, v, ranks)
 
     return Comparison(
         verdict=verdict,
@@ -106,11 +107,11 @@ def _compared(
         coordinates_b=coordinates_b[copies].to(b.values),
         diagnostics={
             "paired": True,
-            "method": "regression on pairs" if frames_a is None else "regression on pairs and frames",
+            "method": "regression on pairs" if frames is None else "regression on pairs and frames",
             "samples": len(distinct),
             "intrinsic_dimension_a": ranks[0],
             "intrinsic_dimension_b": ranks[1],
-            "frames": _sharing(seen_a, seen_b, frames_b, local),
+            "frames": _sharing(seen_a, seen_b, frames, local),
             **{f"{name}_a_to_b": value for name, value in there.evidence.items()},
             **{f"{name}_b_to_a": value for name, value in back.evidence.items()},
             "coordinates": kind,
@@ -128,46 +129,48 @@ class _Side:
         self,
         source: Observations,
         target: Observations,
-        source_frames: Tensor | None,
-        target_frames: Tensor | None,
+        frames: tuple[Tensor, Tensor] | None,
         coordinates: Tensor | None,
         local: tuple[Observations, Observations] | None,
         tolerance: float,
         confidence: float,
         seed: int,
     ) -> None:
-        self.fit = fit_map(source.values, target.values, source_frames, target_frames, seed)
+        self.source, self.target, self.frames, self.local = source, target, frames, local
+        self.tolerance, self.confidence, self.seed = tolerance, confidence, seed
+        source_frames, target_frames = frames or (None, None)
+        direct = fit_map(source.values, target.values, source_frames, target_frames, seed)
+        self._judge(direct)
 
-        if source_frames is not None and target_frames is not None and coordinates is not None:
-            self.fit = fit_inverse(
-                self.fit, source.values, target.values, source_frames, target_frames, coordinates, seed
-            )
+        if frames is None or coordinates is None or len(source) < MIN_SAMPLES:
+            return
 
+        # Where the direct map decides, another one could change nothing but the numbers.
+        if determines(self.error, tolerance, self.doubts) is None:
+            inverse = fit_inverse(direct, source.values, target.values, *frames, coordinates, seed)
+
+            if inverse is not direct:
+                self._judge(inverse)
+
+    def _judge(self, fit: Fit) -> None:
+        source, target, local = self.source, self.target, self.local
+        self.fit = fit
         self.evidence: dict[str, Any] = {
-            "error_of_half": self.fit.half.mean().sqrt().item(),
-            "regression": self.fit.description,
+            "error_of_half": fit.half.mean().sqrt().item(),
+            "regression": fit.description,
         }
         self.doubts: list[str] = []
+        bounded = partial(
+            relative_rms, fit.squared, self.confidence, self.seed, resolved=fit.resolved, slack=fit.slack
+        )
 
-        if source_frames is not None and target_frames is not None and len(source) >= MIN_SAMPLES:
-            some = _some(len(source), seed).to(source.device)
-            found = determinacy(
-                source.values[some],
-                target.values[some],
-                source_frames[some],
-                target_frames[some],
-                self.fit.squared[some],
-            )
-            possible = torch.zeros_like(self.fit.squared)
+        if self.frames is not None and len(source) >= MIN_SAMPLES:
+            some = _some(len(source), self.seed).to(source.device)
+            seen = (source.values, target.values, *self.frames, fit.squared)
+            found = determinacy(*(part[some] for part in seen))
+            possible = torch.zeros_like(fit.squared)
             possible[some] = found.confusion
-            self.error = relative_rms(
-                self.fit.squared,
-                confidence,
-                seed,
-                possible=possible,
-                resolved=self.fit.resolved,
-                slack=self.fit.slack,
-            )
+            self.error = bounded(possible=possible)
             self.evidence |= {
                 "leak": found.leak,
                 "leaking_share": found.leaking_share,
@@ -176,27 +179,27 @@ class _Side:
                 "crossing_samples": int((found.confusion > 0).sum().item()),
             }
 
-            if found.floor <= tolerance:
+            if found.floor <= self.tolerance:
                 self.doubts.append(
                     "no leak, fold or crossing accounts for the error, which more samples may lower"
                 )
 
             return
 
-        self.error = relative_rms(self.fit.squared, confidence, seed, resolved=self.fit.resolved)
-        remaining = remaining_error(self.fit, _rank(source) or _rank(target))
+        self.error = bounded()
+        remaining = remaining_error(fit, _rank(source) or _rank(target))
         self.evidence |= {"remaining_error": remaining, "resolution": resolution(source.values)}
 
         if local is not None and local[0].frames is not None and local[1].frames is not None:
             leak, share = leaking(local[0].frames, local[1].frames)
             self.evidence |= {"leak": leak, "leaking_share": share}
 
-            if leak > tolerance:
+            if leak > self.tolerance:
                 return  # what B shows of directions that A does not see, no number of samples brings back
 
         if self.evidence["resolution"] > SPARSE:
             self.doubts.append("no two samples of the source are near each other")
-        elif remaining <= tolerance:
+        elif remaining <= self.tolerance:
             self.doubts.append("the error still falls with the number of samples")
 
 
@@ -241,20 +244,20 @@ def _rank(obs: Observations) -> int | None:
     return None if some is None else int(some.median().item())
 
 
-def _shared_frames(a: Observations, b: Observations) -> tuple[Tensor | None, Tensor | None]:
-    r"""Frames of both along the same directions of the input space, or None twice."""
+def _shared_frames(a: Observations, b: Observations) -> tuple[Tensor, Tensor] | None:
+    r"""Frames of both along the same directions of the input space."""
     if a.frames is None or b.frames is None or a.frames.shape[2] != b.frames.shape[2]:
-        return None, None
+        return None
 
     aligned = aligned_frames(a.values, b.values, a.frames, b.frames)
 
-    return (None, None) if aligned is None else (a.frames, aligned)
+    return None if aligned is None else (a.frames, aligned)
 
 
 def _sharing(
     a: Observations,
     b: Observations,
-    frames_b: Tensor | None,
+    frames: tuple[Tensor, Tensor] | None,
     local: tuple[Observations, Observations] | None,
 ) -> str:
     if local is not None:
@@ -263,30 +266,29 @@ def _sharing(
     if a.frames is None or b.frames is None:
         return "no frames on one side: values alone"
 
-    if frames_b is None:
+    if frames is None:
         return "the frames do not belong to common directions: values alone"
 
-    return "as given" if frames_b is b.frames else "aligned by neighbours"
+    return "as given" if frames[1] is b.frames else "aligned by neighbours"
 
 
 def _integrated(
-    a: Observations, b: Observations, frames_a: Tensor | None, frames_b: Tensor | None
+    a: Observations, b: Observations, frames: tuple[Tensor, Tensor] | None
 ) -> tuple[Tensor | None, Tensor | None]:
     r"""Coordinates of both sides where their frames add up to some."""
-    if frames_a is None or frames_b is None or len(a) > MAX_INTEGRATED or frames_a.shape[2] > MAX_DIMENSION:
+    if frames is None or len(a) > MAX_INTEGRATED or frames[0].shape[2] > MAX_DIMENSION:
         return None, None
 
-    return integrated_coordinates(a.values, b.values, frames_a, frames_b)
+    return integrated_coordinates(a.values, b.values, *frames)
 
 
 def _coordinates(
     a: Observations,
     b: Observations,
-    integrated: tuple[Tensor | None, Tensor | None],
+    u: Tensor | None,
+    v: Tensor | None,
     ranks: tuple[int | None, int | None],
 ) -> tuple[str, Tensor, Tensor]:
-    u, v = integrated
-
     if u is not None and v is not None:
         return "frames integrated along neighbours", u, v
 

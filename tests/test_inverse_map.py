@@ -133,3 +133,21 @@ def test_a_map_that_is_good_or_hopeless_stays(fits: tuple[Fit, Fit]) -> None:
 
     assert fit_inverse(good, *pairs, x) is good
     assert fit_inverse(folded, pairs[1], pairs[0], pairs[3], pairs[2], x) is folded
+
+
+def test_only_undecided_directions_try_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = []
+
+    def stays(direct: Fit, *_: object) -> Fit:
+        tried.append(direct)
+
+        return direct
+
+    monkeypatch.setattr("equiv.paired.fit_inverse", stays)
+    x = _inputs(400, 1)
+    a, b = (Observations(network(x), _frames(network, x)) for network in (_swirled, _plain))
+
+    assert compare_paired(a, b, tolerance=0.3).verdict == "equivalent"
+    assert not tried
+    assert compare_paired(a, b).verdict == "inconclusive"
+    assert len(tried) == 1
