@@ -44,7 +44,11 @@ class Limits:
 
     def at_least(self, limit: float) -> "Limits":
         r"""No stricter than `limit` in anything, and a few tears allowed, which errors show."""
-        return Limits(*(max(each, limit) for each in (self.residual, self.fit_error, self.refinement)), TORN)
+        residual, fit_error, refinement = (
+            max(each, limit) for each in (self.residual, self.fit_error, self.refinement)
+        )
+
+        return Limits(residual, fit_error, refinement, TORN)
 
 
 def contradicting(found: Mapping[str, Any], most: int | None = None) -> int:

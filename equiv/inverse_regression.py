@@ -22,7 +22,7 @@ from equiv.smooth_fit import farthest_points
 __all__ = ["fit_inverse"]
 
 BETWEEN = (0.01, 0.2)  # relative errors of a direct map that is worth it, and shows where to begin
-MOST = (5000, 3)  # samples and dimensions
+MOST = (5000, 3, 512)  # samples, dimensions, and neurons of both sides together: more take too long
 BETTER = 0.5  # largest mean square error that is clearly better, over the direct map's
 SMOOTH = 600  # samples that show smooth coordinates
 TRUSTS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)  # candidates, over the RMS slope of the source
@@ -61,9 +61,10 @@ def fit_inverse(
     if direct.missed is None or not isinstance(direct.map, KernelMap):
         return direct
 
-    if not low < direct.squared.mean().sqrt() < high or any(
-        size > most for size, most in zip(coordinates.shape, MOST, strict=True)
-    ):
+    sizes = (*coordinates.shape, source.shape[1] + target.shape[1])
+    small = all(size <= most for size, most in zip(sizes, MOST, strict=True))
+
+    if not (small and low < direct.squared.mean().sqrt() < high):
         return direct
 
     pairs = _Pairs(source.double(), target.double(), source_frames.double(), target_frames.double())
