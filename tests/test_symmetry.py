@@ -126,3 +126,21 @@ def test_outlines_of_two_samples_of_one_box_agree(n):
 
     assert fit_outlines(outline(a), outline(b), *still, None).agrees
     assert fit_outlines(outline(a), outline(1.3 * b), *still, None).differs
+
+
+def test_a_hole_that_one_outline_misses_excludes_nothing():
+    r"""A ring of 300 samples, whose hole the alpha shape of one sample bridges and that of the other does not."""
+    generator = torch.Generator().manual_seed(1)
+    inner = 0.36
+
+    def ring() -> Coordinates:
+        radius, angle = torch.rand(2, 300, generator=generator, dtype=torch.float64)
+        radius, angle = (inner**2 + (1 - inner**2) * radius).sqrt(), 2 * math.pi * angle
+
+        return Coordinates(torch.stack([radius * angle.cos(), radius * angle.sin()], dim=1))
+
+    first, second = ring(), ring()
+    assert align(first.coordinates, second.coordinates)[0][0].differs
+    assert register(first, second, None, 0.025).relation is Relation.UNDECIDED
+    hole = Coordinates(first.coordinates[first.coordinates.norm(dim=1) > 0.6])
+    assert register(hole, second, None, 0.025).relation is Relation.NONE
