@@ -20,7 +20,7 @@ __all__ = ["MARGIN", "ROUGH", "UNKNOWN", "blocking_reasons", "direction_errors",
 MIN_OVERLAP = 0.9
 # Charts that miss no more than this share exclude an isometry by what differs `MARGIN` times more.
 ROUGH = 0.05
-MARGIN = 4.0
+MARGIN = 2.5
 # Where a direction is excluded no map is returned, and the error is that of always predicting the mean.
 NO_MAP = Interval(1.0, 1.0, 1.0)
 UNKNOWN = Interval(math.nan, math.nan, math.nan)
