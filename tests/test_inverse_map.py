@@ -56,8 +56,7 @@ def _plain(x: Tensor) -> Tensor:
 
 def _swirled(x: Tensor) -> Tensor:
     angle = TURN * x.square().sum(dim=-1, keepdim=True)
-    turned = torch.cat([x[..., :1], x[..., 1:]], dim=-1) * angle.cos()
-    z = turned + torch.cat([-x[..., 1:], x[..., :1]], dim=-1) * angle.sin()
+    z = x * angle.cos() + torch.cat([-x[..., 1:], x[..., :1]], dim=-1) * angle.sin()
 
     return torch.cat([z, z.square()], dim=-1)
 
