@@ -13,6 +13,9 @@ from torch import Tensor
 
 __all__ = ["SPACES", "Space", "box", "disc", "rescaled", "signs"]
 
+# Points on the rim of a disc.
+RIM = 3600
+
 
 @dataclass(frozen=True)
 class Space:
@@ -25,6 +28,7 @@ class Space:
         periodic: Which axes are periodic.
         matrices: Linear parts of the isometries of the region about the middle of the box.
         turns: Whether all rotations about the middle are isometries as well.
+        corners: Points whose convex hull is that of the region, `(k, m)`; None where nobody asks.
     """
 
     low: Tensor
@@ -33,6 +37,7 @@ class Space:
     periodic: tuple[bool, ...]
     matrices: tuple[Tensor, ...]
     turns: bool = False
+    corners: Tensor | None = None
 
     @property
     def dimension(self) -> int:
@@ -100,8 +105,10 @@ def signs(m: int) -> tuple[Tensor, ...]:
 
 def box(*sides: float, periodic: tuple[bool, ...] | None = None) -> Space:
     high = torch.tensor(sides, dtype=torch.float64)
+    corners = torch.cartesian_prod(*[torch.tensor([0.0, side], dtype=torch.float64) for side in sides])
+    circles = periodic or (False,) * len(sides)
 
-    return Space(torch.zeros_like(high), high, None, periodic or (False,) * len(sides), signs(len(sides)))
+    return Space(torch.zeros_like(high), high, None, circles, signs(len(sides)), corners=corners)
 
 
 def disc(radius: float, hole: float) -> Space:
@@ -112,8 +119,17 @@ def disc(radius: float, hole: float) -> Space:
         return (r < radius) & (r > hole)
 
     mirror = torch.tensor([1.0, -1.0], dtype=torch.float64).diag()
+    angle = 2 * math.pi * torch.arange(RIM, dtype=torch.float64) / RIM
 
-    return Space(-corner, corner, inside, (False, False), (torch.eye(2, dtype=torch.float64), mirror), True)
+    return Space(
+        -corner,
+        corner,
+        inside,
+        (False, False),
+        (torch.eye(2, dtype=torch.float64), mirror),
+        True,
+        radius * torch.stack([angle.cos(), angle.sin()], dim=1),
+    )
 
 
 def _polygon(draw: Draw) -> Space:
@@ -132,6 +148,7 @@ def _polygon(draw: Draw) -> Space:
         inside,
         (False, False),
         (torch.eye(2, dtype=torch.float64),),
+        corners=corners,
     )
 
 

@@ -44,22 +44,18 @@ def _unpaired_outcome(record: Record) -> str:
     verdict, relation = record["verdict"], record["relation"]
     known = [error for error in record["errors"] if error is not None]
 
-    if relation != "equivalent":
-        if verdict == "equivalent":
-            return "FALSE EQUIVALENT"
-
-        if verdict == "inconclusive":
-            return "inconclusive"
-
-        return "right" if relation in ("not", verdict) else "wrong"
+    if verdict == "equivalent" and (relation != "equivalent" or max(known) > TOLERANCE * 1.5):
+        return "FALSE EQUIVALENT"
 
     if known and TOLERANCE / 1.5 <= max(known) <= TOLERANCE * 1.5:
         return f"apart: {verdict}"
 
-    if verdict == "equivalent":
-        return "right" if max(known) < TOLERANCE else "FALSE EQUIVALENT"
+    if verdict == "inconclusive":
+        return "inconclusive"
 
-    return "inconclusive" if verdict == "inconclusive" else "wrong"
+    missed = bool(known) and max(known) > TOLERANCE
+
+    return "right" if relation in ("not", verdict) and not missed else "wrong"
 
 
 def line(record: Record) -> str:

@@ -19,8 +19,8 @@ from typing import Any
 
 import torch
 from families import FAMILIES, Pair, draw, observe
-from geometries import GEOMETRIES, Geometry, draw_geometry
-from torch import Tensor
+from geometries import GEOMETRIES, draw_geometry
+from nearest import nearest_error, relative
 from verdict_tables import TOLERANCE, line, outcome, tables
 
 from equiv import baselines
@@ -32,12 +32,12 @@ from equiv.unpaired import compare_unpaired
 RESULTS = Path(__file__).parent / "results"
 PEERS = ("linear_cka", "rbf_cka", "svcca", "pwcca", "procrustes", "rsa", "mutual_knn")
 PEER_SAMPLES = 500
-UNPAIRED_FRESH = 5000
-
-
-def relative(found: Tensor, true: Tensor) -> float:
-    r"""RMS error over the RMS spread of the truth."""
-    return ((found - true).norm() / (true - true.mean(dim=0)).norm()).item()
+# Right relations, and the directions in which there is a map: from A (0), from B (1).
+SEEN = {
+    ("equivalent", "isometric"): (0, 1),
+    ("a_determines_b", "A maps onto B"): (0,),
+    ("b_determines_a", "B maps onto A"): (1,),
+}
 
 
 def true_errors(pair: Pair, result: Comparison, fresh: int) -> list[float]:
@@ -104,44 +104,6 @@ def measured(family: str, seed: int, samples: int, fresh: int, frames: bool) -> 
     }
 
 
-def nearest_error(geometry: Geometry, result: Comparison, back: bool) -> float:
-    r"""True error on fresh inputs, to the nearest of the isometries that are equally good."""
-    source, target = geometry.exchanged.networks if back else geometry.networks
-    space = geometry.spaces[0]
-    T = result.transformation.inverse if back else result.transformation
-    x = space.sample(UNPAIRED_FRESH, torch.Generator().manual_seed(10**6))
-    found = T(source(x))
-
-    if geometry.anchors:
-        return relative(found, target(x))
-
-    from scipy.optimize import minimize
-
-    best, few = math.inf, slice(0, 300)
-
-    for matrix in space.matrices:
-
-        def error(parameters: Any, some: slice = few, matrix: Tensor = matrix) -> float:
-            image = space.moved(x[some], matrix, [float(p) for p in parameters])
-            return relative(found[some], target(image))
-
-        steps = {0: 1, 1: 40, 2: 24}[space.freedoms]
-        grid = itertools.product(*[[k / steps for k in range(steps)]] * space.freedoms)
-        start = min(grid, key=error)
-
-        if space.freedoms:
-            options = {"xatol": 1e-11, "fatol": 1e-11, "initial_simplex": _simplex(start, 0.5 / steps)}
-            start = minimize(error, start, method="Nelder-Mead", options=options).x
-
-        best = min(best, error(start, slice(None)))
-
-    return best
-
-
-def _simplex(start: tuple[float, ...], step: float) -> list[list[float]]:
-    return [list(start)] + [[p + step * (k == i) for k, p in enumerate(start)] for i in range(len(start))]
-
-
 def measured_unpaired(family: str, seed: int, samples: int) -> dict[str, Any]:
     r"""An unpaired comparison beside the truth."""
     geometry = draw_geometry(family, seed)
@@ -153,8 +115,10 @@ def measured_unpaired(family: str, seed: int, samples: int) -> dict[str, Any]:
         seconds = time.process_time() - start
         errors: list[float | None] = [None, None]
 
-        if geometry.relation == "equivalent" and str(result.diagnostics["relation"]) == "isometric":
-            errors = [nearest_error(geometry, result, back) for back in (False, True)]
+        found = (geometry.relation, str(result.diagnostics["relation"]))
+
+        if found in SEEN:
+            errors = [nearest_error(geometry, result, bool(k)) if k in SEEN[found] else None for k in (0, 1)]
 
     return {
         "family": family,
