@@ -31,7 +31,7 @@ NOISY = (1.2, 1.8, 3.5, 3.0)
 INDEPENDENT = 0.5
 # Errors below this share are told from zero by no estimate: what is left of them is rounding and luck.
 RESOLVED = 1e-6
-# How far the looseness of outlines may be underestimated.
+# How far the looseness of outlines may be off, beyond what their counts of parameters say.
 LOOSE_MARGIN = 1.4
 
 
@@ -72,8 +72,8 @@ def estimate_error(
     loose = _looseness(target, found)
     estimate = math.hypot(pooled, loose)
     fixed = 1 if found.alignment is None else len(found.alignment.covariance)
-    # Of the ends of a curve there is little to underestimate.
-    margin = LOOSE_MARGIN if fixed > 1 else 1.0
+    # Of the ends of a curve there is little to underestimate, of corners that cast a shadow there is.
+    margin = LOOSE_MARGIN if fixed > 1 or found.slack > 0 else 1.0
     tails = (1 - confidence) / 2, (1 + confidence) / 2
     # The factors are those of 95 %.
     sharper = math.sqrt(trust / (trust + freedom)) * (erfinv(confidence) / erfinv(0.95))
@@ -81,7 +81,7 @@ def estimate_error(
         math.hypot(
             pooled * about**sharper, loose * wider * math.sqrt(gammaincinv(fixed / 2, tail) * 2 / fixed)
         )
-        for tail, about, wider in zip(tails, (1 / below, above), (1.0, margin), strict=True)
+        for tail, about, wider in zip(tails, (1 / below, above), (1 / margin, margin), strict=True)
     )
 
     return Interval(estimate, 0.0 if estimate < RESOLVED else min(low, estimate), max(high, estimate))
