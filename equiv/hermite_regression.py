@@ -7,6 +7,7 @@ the value of T and its derivatives along the image of the input space.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,14 +15,11 @@ from torch import Tensor
 from equiv.affine_regression import least_squares, matched_neurons
 from equiv.hermite_kernel import PROFILES, gram
 from equiv.leave_one_out import Solution, solve
-from equiv.pair_data import PairData, standardise
+from equiv.pair_data import PairData, plausible_range, standardise
 from equiv.regression import Fit, KernelMap, typical_radius
 
-__all__ = ["Settings", "fit_map", "kernel_map", "learn", "search"]
+__all__ = ["EFFORTS", "HOPELESS", "Effort", "Settings", "fit_map", "kernel_map", "learn", "search"]
 
-MAX_ROWS = 3000  # equations of the final solve
-SEARCH_ROWS = 400  # equations while settings are searched
-TUNING_ROWS = 900  # equations when length scale and ridge are chosen
 COMPONENTS = 32  # of the target, while settings are searched
 LINEAR = 1.0  # prior variance of the affine part, in units of the target's
 RESOLVED = 1e-6  # relative errors of kernel maps below this are rounding and extrapolation
@@ -31,6 +29,18 @@ HOPELESS = 0.2  # relative errors above this are not worth all samples
 FALL = 0.1  # where doubling the samples lowers the mean square by less than this share
 MIN_RIDGE = 1e-10  # below, rounding rules
 RIDGES = (1e-9, 1e-6, 1e-3, 0.3)  # candidates, in units of the target's variance
+
+
+class Effort(NamedTuple):
+    r"""Equations, values and derivatives together, that a regression takes."""
+
+    search: int  # while kernel and metric are searched
+    tuning: int  # when length scale and ridge are chosen
+    final: int
+
+
+# The second where the first leaves open what it should decide.
+QUICK, THOROUGH = EFFORTS = Effort(400, 900, 3000), Effort(1000, 2400, 7500)
 
 
 @dataclass(frozen=True)
@@ -54,7 +64,12 @@ class Settings:
 
 
 def fit_map(
-    source: Tensor, target: Tensor, source_frames: Tensor | None, target_frames: Tensor | None, seed: int = 0
+    source: Tensor,
+    target: Tensor,
+    source_frames: Tensor | None,
+    target_frames: Tensor | None,
+    seed: int = 0,
+    effort: Effort = QUICK,
 ) -> Fit:
     r"""The best map that could be learned, with leave-one-out errors.
 
@@ -67,6 +82,7 @@ def fit_map(
         source_frames: A's frames, `(n, d_a, m)`; None: no derivative data.
         target_frames: B's frames along the same directions of the input space, `(n, d_b, m)`.
         seed: Seeds the choice of directions and of subsamples.
+        effort: How many equations are solved.
 
     Returns:
         The fit. With more samples than the largest solve takes, T is learned from a part of them.
@@ -87,7 +103,7 @@ def fit_map(
             return fit
 
     # The best of many correlations is no held-out error unless it vanishes.
-    fits = [fits[1], _final(data, search(data, order), order)]
+    fits = [fits[1], _final(data, search(data, order, effort), order, effort)]
     solved = [fit for fit in fits if fit is not None]
 
     return min(solved, key=lambda fit: fit.squared.mean().item(), default=_undefined(matched))
@@ -133,14 +149,14 @@ def _solve(data: PairData, settings: Settings, ridges: tuple[float, ...]) -> tup
     return best[1], best[2]
 
 
-def search(data: PairData, order: Tensor) -> Settings:
+def search(data: PairData, order: Tensor, effort: Effort = QUICK) -> Settings:
     r"""Settings with the smallest leave-one-out error on the first samples of `order`.
 
     Kernel, metric and use of derivatives are chosen on few samples; length scale and ridge again on more.
     """
     r = min(data.directions.shape[1], 2)
-    few = data.subset(order[: max(SEARCH_ROWS // (1 + r), 30)], r).compressed(COMPONENTS)
-    more = data.subset(order[: max(TUNING_ROWS // (1 + r), 30)], r).compressed(COMPONENTS)
+    few = data.subset(order[: max(effort.search // (1 + r), 30)], r).compressed(COMPONENTS)
+    more = data.subset(order[: max(effort.tuning // (1 + r), 30)], r).compressed(COMPONENTS)
     start = [Settings(kind, length=h) for kind in PROFILES for h in (0.5, 1.0, 2.0)]
     found = _best(few, start, RIDGES, (torch.inf, Settings(ridge=RIDGES[-1])))
     best = found[1]
@@ -173,23 +189,12 @@ def _best(
     return incumbent
 
 
-def plausible_range(target: Tensor) -> tuple[Tensor, Tensor]:
-    r"""Bounds that predictions are clipped to: the range of the samples and half of it more, `(d,)` each.
-
-    At corners of the image that no sample reaches extrapolations would be off by many times the spread.
-    """
-    low, high = target.amin(dim=0), target.amax(dim=0)
-    margin = 0.5 * (high - low)
-
-    return low - margin, high + margin
-
-
 def _around(ridge: float) -> tuple[float, ...]:
     return tuple(max(factor * ridge, MIN_RIDGE) for factor in (0.1, 1.0, 10.0))
 
 
-def _final(data: PairData, settings: Settings, order: Tensor) -> Fit | None:
-    learned = learn(data, settings, order)
+def _final(data: PairData, settings: Settings, order: Tensor, effort: Effort) -> Fit | None:
+    learned = learn(data, settings, order, effort)
 
     if learned is None:
         return None
@@ -227,15 +232,15 @@ def _final(data: PairData, settings: Settings, order: Tensor) -> Fit | None:
 
 
 def learn(
-    data: PairData, settings: Settings, order: Tensor
+    data: PairData, settings: Settings, order: Tensor, effort: Effort = QUICK
 ) -> tuple[PairData, Settings, Solution, Solution | None] | None:
     r"""The samples that T is learned from, the first of `order`; settings that rounding admits, and the solution.
 
     Last comes the solution with half as many samples, None where there is none.
     """
     r = 0 if settings.slope == torch.inf else data.directions.shape[1]
-    r = min(r, max(1, MAX_ROWS // len(data) - 1)) if r else 0
-    n = min(len(data), MAX_ROWS // (1 + r))
+    r = min(r, max(1, effort.final // len(data) - 1)) if r else 0
+    n = min(len(data), effort.final // (1 + r))
     half = _loo(data.subset(order[: n // 2], r), settings)
     quarter = _loo(data.subset(order[: n // 4], r), settings) if n >= MANY else None
     solution = None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-__all__ = ["PairData", "neuron_weights", "standardise"]
+__all__ = ["PairData", "neuron_weights", "plausible_range", "standardise"]
 
 MAX_DIRECTIONS = 4  # derivatives used per sample
 FLAT = 1e-12  # deviations below this share of a neuron's largest value are rounding
@@ -146,3 +146,14 @@ def neuron_weights(values: Tensor, frames: Tensor | None = None) -> Tensor:
     extent = (reach / torch.where(moving, slope, 1.0))[moving].median()
 
     return torch.where(moving, 1 / torch.where(moving, slope, 1.0), torch.where(alive, extent / reach, 0.0))
+
+
+def plausible_range(target: Tensor) -> tuple[Tensor, Tensor]:
+    r"""Bounds that predictions are clipped to: the range of the samples and half of it more, `(d,)` each.
+
+    At corners of the image that no sample reaches extrapolations would be off by many times the spread.
+    """
+    low, high = target.amin(dim=0), target.amax(dim=0)
+    margin = 0.5 * (high - low)
+
+    return low - margin, high + margin

@@ -2,35 +2,23 @@ r"""Comparison of two networks seen at the same inputs: learn both maps, bound t
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any
-
 import torch
 from torch import Tensor
 
-from equiv.bootstrap import relative_rms
 from equiv.comparison import Comparison, Direction
-from equiv.determinacy import determinacy, leaking
 from equiv.frame_alignment import aligned_frames
-from equiv.hermite_regression import fit_map
-from equiv.inverse_regression import fit_inverse
-from equiv.learning_curve import remaining_error, resolution
 from equiv.observations import Observations
 from equiv.pair_data import neuron_weights
 from equiv.paired_coordinates import canonical_coordinates, integrated_coordinates
-from equiv.regression import Fit
+from equiv.paired_direction import MIN_SAMPLES, PairedDirection, median_rank
 from equiv.transformation import Transformation
-from equiv.verdict import decide, determines
+from equiv.verdict import decide
 
 __all__ = ["compare_paired"]
 
 MAX_DIMENSION = 6  # of an input space whose coordinates are integrated
-MIN_SAMPLES = 10
-MAX_EVIDENCE = 5000  # samples whose neighbours are looked at
 MAX_INTEGRATED = 20_000  # samples whose coordinates are integrated
-MAX_RANKED = 100  # samples whose frames are decomposed to tell their rank
 PLOTTED = 3  # canonical variables where no frame tells the dimension
-SPARSE = 0.4  # resolution above which the samples do not show what happens at small scale
 
 
 def compare_paired(
@@ -81,8 +69,8 @@ def _compared(
     seen_a, seen_b = a.subset(distinct), b.subset(distinct)
     frames = _shared_frames(seen_a, seen_b)
     u, v = _integrated(seen_a, seen_b, frames)
-    there = _Side(seen_a, seen_b, frames, v, local, tolerance, confidence, seed)
-    back = _Side(
+    there = PairedDirection(seen_a, seen_b, frames, v, local, tolerance, confidence, seed)
+    back = PairedDirection(
         seen_b, seen_a, frames and frames[::-1], u, local and local[::-1], tolerance, confidence, seed
     )
     verdict, sentence = decide(
@@ -94,7 +82,7 @@ def _compared(
         doubts_a_to_b=there.doubts,
         doubts_b_to_a=back.doubts,
     )
-    ranks = _rank(seen_a), _rank(seen_b)
+    ranks = median_rank(seen_a), median_rank(seen_b)
     kind, coordinates_a, coordinates_b = _coordinates(seen_a, seen_b, u, v, ranks)
 
     return Comparison(
@@ -122,95 +110,6 @@ def _compared(
     )
 
 
-class _Side:
-    r"""One direction: the map, its error, and the evidence on whether a large error is final."""
-
-    def __init__(
-        self,
-        source: Observations,
-        target: Observations,
-        frames: tuple[Tensor, Tensor] | None,
-        coordinates: Tensor | None,
-        local: tuple[Observations, Observations] | None,
-        tolerance: float,
-        confidence: float,
-        seed: int,
-    ) -> None:
-        self.source, self.target, self.frames, self.local = source, target, frames, local
-        self.tolerance, self.confidence, self.seed = tolerance, confidence, seed
-        source_frames, target_frames = frames or (None, None)
-        direct = fit_map(source.values, target.values, source_frames, target_frames, seed)
-        self._judge(direct)
-
-        if frames is None or coordinates is None or len(source) < MIN_SAMPLES:
-            return
-
-        # Where the direct map decides, another one could change nothing but the numbers.
-        if determines(self.error, tolerance, self.doubts) is None:
-            inverse = fit_inverse(direct, source.values, target.values, *frames, coordinates, seed)
-
-            if inverse is not direct:
-                self._judge(inverse)
-
-    def _judge(self, fit: Fit) -> None:
-        source, target, local = self.source, self.target, self.local
-        self.fit = fit
-        self.evidence: dict[str, Any] = {
-            "error_of_half": fit.half.mean().sqrt().item(),
-            "regression": fit.description,
-        }
-        self.doubts: list[str] = []
-        bounded = partial(
-            relative_rms, fit.squared, self.confidence, self.seed, resolved=fit.resolved, slack=fit.slack
-        )
-
-        if self.frames is not None and len(source) >= MIN_SAMPLES:
-            some = _some(len(source), self.seed).to(source.device)
-            seen = (source.values, target.values, *self.frames, fit.squared)
-            found = determinacy(*(part[some] for part in seen))
-            possible = torch.zeros_like(fit.squared)
-            possible[some] = found.confusion
-            self.error = bounded(possible=possible)
-            self.evidence |= {
-                "leak": found.leak,
-                "leaking_share": found.leaking_share,
-                "fold": found.fold,
-                "folded_samples": found.folded,
-                "crossing_samples": int((found.confusion > 0).sum().item()),
-            }
-
-            if found.floor <= self.tolerance:
-                self.doubts.append(
-                    "no leak, fold or crossing accounts for the error, which more samples may lower"
-                )
-
-            return
-
-        self.error = bounded()
-        remaining = remaining_error(fit, _rank(source) or _rank(target))
-        self.evidence |= {"remaining_error": remaining, "resolution": resolution(source.values)}
-
-        if local is not None and local[0].frames is not None and local[1].frames is not None:
-            leak, share = leaking(local[0].frames, local[1].frames)
-            self.evidence |= {"leak": leak, "leaking_share": share}
-
-            if leak > self.tolerance:
-                return  # what B shows of directions that A does not see, no number of samples brings back
-
-        if self.evidence["resolution"] > SPARSE:
-            self.doubts.append("no two samples of the source are near each other")
-        elif remaining <= self.tolerance:
-            self.doubts.append("the error still falls with the number of samples")
-
-
-def _some(n: int, seed: int) -> Tensor:
-    r"""All samples, or as many drawn at random as neighbours are looked for among."""
-    if n <= MAX_EVIDENCE:
-        return torch.arange(n)
-
-    return torch.randperm(n, generator=torch.Generator().manual_seed(seed))[:MAX_EVIDENCE]
-
-
 def _distinct(a: Observations, b: Observations) -> tuple[Tensor, Tensor]:
     r"""Indices of the first of all equal pairs `(l,)`, and each sample's place among them `(n,)`."""
     joint = torch.cat([a.values.double(), b.values.double()], dim=1)
@@ -235,13 +134,6 @@ def _blocking(a: Observations, b: Observations) -> list[str]:
         reasons.append("all neurons on both sides are constant")
 
     return reasons
-
-
-def _rank(obs: Observations) -> int | None:
-    r"""The median rank of frames, of some of them."""
-    some = obs.subset(torch.arange(min(len(obs), MAX_RANKED), device=obs.device)).rank
-
-    return None if some is None else int(some.median().item())
 
 
 def _shared_frames(a: Observations, b: Observations) -> tuple[Tensor, Tensor] | None:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from equiv.bootstrap import BETWEEN, relative_rms
 from equiv.hermite_kernel import PROFILES, gram, profile
-from equiv.hermite_regression import fit_map
+from equiv.hermite_regression import Effort, fit_map
 from equiv.leave_one_out import solve, triangular_inverse
 from equiv.regression import KernelMap
 from equiv.transformation import build, describe
@@ -134,6 +134,22 @@ def test_derivatives_help() -> None:
 
     # 16 samples with slopes carry as many equations as 32 without.
     assert with_frames < 0.25 * without
+
+
+def test_more_equations_make_a_better_map_of_the_same_samples() -> None:
+    n, normal = 250, torch.tensor([2.0, -1.4, 1.0], dtype=torch.float64)
+    x = 2 * torch.rand(n + 1000, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64) - 1
+    target = (x @ normal)[:, None].sin()
+    frames = torch.eye(3, dtype=torch.float64).expand(n, 3, 3)
+    slopes = (x[:n] @ normal).cos()[:, None, None] * normal
+    errors = []
+
+    # 250 samples hold 250 values and 750 derivatives.
+    for effort in (Effort(100, 200, 500), Effort(200, 400, 1000)):
+        map_ = fit_map(x[:n], target[:n], frames, slopes, 0, effort).map
+        errors.append((map_(x[n:]) - target[n:]).norm() / target[n:].norm())
+
+    assert errors[1] < 0.5 * errors[0]
 
 
 def test_map_is_what_its_residuals_say_on_fresh_samples() -> None:
