@@ -21,6 +21,8 @@ from equiv.verdict import determines
 __all__ = ["MIN_SAMPLES", "PairedDirection", "median_rank"]
 
 MIN_SAMPLES = 10
+FEW, MOST = 4, 0.75  # samples that rule an error: a map that suits these better need not be better elsewhere
+MORE = 2  # times the equations of the first map: another choice by the same errors would be luck
 MAX_EVIDENCE = 5000  # samples whose neighbours are looked at
 MAX_RANKED = 100  # samples whose frames are decomposed to tell their rank
 SPARSE = 0.4  # resolution above which the samples do not show what happens at small scale
@@ -67,8 +69,19 @@ class PairedDirection:
             if self.frames is not None and coordinates is not None and len(source) >= MIN_SAMPLES:
                 yield fit_inverse(direct, source, target, *self.frames, coordinates, self.seed)
 
-            if not direct.squared.mean().sqrt() < HOPELESS:
+            if not self._worth_more(direct.squared):
                 return
+
+    def _worth_more(self, squared: Tensor) -> bool:
+        r"""Whether a map from more equations may be hoped to be better everywhere."""
+        m = 0 if self.frames is None else self.frames[0].shape[2]
+        few = squared.topk(min(FEW, len(squared))).values.sum()
+
+        return bool(
+            len(squared) * (1 + m) >= MORE * EFFORTS[0].final
+            and squared.mean().sqrt() < HOPELESS
+            and few <= MOST * squared.sum()
+        )
 
     def _judge(self, fit: Fit) -> None:
         source, target, local = self.source, self.target, self.local

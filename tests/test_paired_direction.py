@@ -1,0 +1,64 @@
+r"""How much effort one direction of a paired comparison takes."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from equiv.hermite_regression import EFFORTS, fit_map
+from equiv.observations import Observations
+from equiv.paired import compare_paired
+from equiv.regression import Fit
+
+NORMAL = torch.tensor([1.0, -0.7, 0.5, 0.8], dtype=torch.float64)
+
+
+def _wave(x: Tensor, steepness: float) -> Tensor:
+    return (steepness * (x @ NORMAL))[..., None].sin()
+
+
+def _observed(n: int, steepness: float) -> tuple[Observations, Observations]:
+    r"""Four inputs as they are, and a wave of them."""
+    x = 2 * torch.rand(n, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64) - 1
+    slopes = (steepness * (x @ NORMAL)).cos()[:, None, None] * steepness * NORMAL
+
+    return Observations(x, torch.eye(4, dtype=torch.float64).expand(n, 4, 4)), Observations(
+        _wave(x, steepness), slopes
+    )
+
+
+@pytest.fixture
+def efforts(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    r"""The efforts that maps were learned with."""
+    taken: list[object] = []
+
+    def learned(*arguments: object) -> Fit:
+        taken.append(arguments[-1])
+
+        return fit_map(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("equiv.paired_direction.fit_map", learned)
+
+    return taken
+
+
+@pytest.mark.slow
+def test_an_open_direction_is_decided_by_more_equations(efforts: list[object]) -> None:
+    a, b = _observed(1200, 4.0)
+    fresh = 2 * torch.rand(2000, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64) - 1
+    quick = fit_map(a.values, b.values, a.frames, b.frames).map
+    found = compare_paired(a, b, tolerance=0.012)
+    truth = _wave(fresh, 4.0)
+    errors = [(map_(fresh) - truth).norm() / truth.norm() for map_ in (quick, found.transformation)]
+
+    assert found.verdict == "a_determines_b"
+    assert EFFORTS[1] in efforts
+    assert errors[1] < 0.5 * errors[0] and found.a_to_b.error.low <= errors[1] <= found.a_to_b.error.high
+
+
+@pytest.mark.parametrize("samples, tolerance", [(300, 0.05), (1200, 0.3)])
+def test_neither_few_samples_nor_a_decided_direction_take_more(
+    samples: int, tolerance: float, efforts: list[object]
+) -> None:
+    compare_paired(*_observed(samples, 4.0), tolerance=tolerance)
+
+    assert efforts == 2 * [EFFORTS[0]]
