@@ -21,6 +21,7 @@ import torch
 from families import FAMILIES, Pair, draw, observe
 from geometries import GEOMETRIES, draw_geometry
 from nearest import nearest_error, relative
+from torch import Tensor
 from verdict_tables import TOLERANCE, line, outcome, tables
 
 from equiv import baselines
@@ -32,6 +33,8 @@ from equiv.unpaired import compare_unpaired
 RESULTS = Path(__file__).parent / "results"
 PEERS = ("linear_cka", "rbf_cka", "svcca", "pwcca", "procrustes", "rsa", "mutual_knn")
 PEER_SAMPLES = 500
+# Inputs at which frames are looked at, what counts as no change, and the share of inputs that makes a relation unsure.
+LOOKED, FLAT, CONSTANT = 2000, 1e-9, 0.01
 # Right relations, and the directions in which there is a map: from A (0), from B (1).
 SEEN = {
     ("equivalent", "isometric"): (0, 1),
@@ -48,10 +51,11 @@ def true_errors(pair: Pair, result: Comparison, fresh: int) -> list[float]:
     return [relative(result.transformation(a), b), relative(result.transformation.inverse(b), a)]
 
 
-def judged(expected: bool | None, error: float) -> str:
+def judged(expected: bool | None, error: float, constant: float) -> str:
     r"""One direction's truth: "yes", "no", "apart" (near the tolerance), "hard" (determined, but T misses it).
 
-    A relation that fails by less than the tolerance counts as it shows: "yes".
+    A relation that fails by less than the tolerance counts as it shows: "yes". Where a family says determined but
+    frames show that it is not, as of ReLU neurons that are too few somewhere, how much is lost is not known: "apart".
     """
     if TOLERANCE / 1.5 <= error <= TOLERANCE * 1.5:
         return "apart"
@@ -59,7 +63,21 @@ def judged(expected: bool | None, error: float) -> str:
     if error < TOLERANCE:
         return "yes"
 
-    return "hard" if expected else "no"
+    if not expected:
+        return "no"
+
+    return "apart" if constant > CONSTANT else "hard"
+
+
+def constant_share(source: Tensor, target: Tensor) -> float:
+    r"""Share of inputs at which the source does not change in a direction in which the target does, by their frames."""
+    _, singular, turned = torch.linalg.svd(source, full_matrices=True)
+    m = source.shape[2]
+    rank = (singular > FLAT * singular.amax()).sum(dim=1)
+    hidden = torch.arange(m) >= rank[:, None]
+    seen = (target @ turned.mT).norm(dim=1) > FLAT * target.norm(dim=(1, 2))[:, None]
+
+    return (hidden & seen).any(dim=1).double().mean().item()
 
 
 def measured(family: str, seed: int, samples: int, fresh: int, frames: bool) -> dict[str, Any]:
@@ -80,6 +98,10 @@ def measured(family: str, seed: int, samples: int, fresh: int, frames: bool) -> 
         seconds = time.process_time() - start
         errors = true_errors(pair, result, fresh)
 
+    shown = pair.sample(LOOKED, torch.Generator().manual_seed(10**6 + 1))
+    fresh_a, fresh_b = (observe(network, shown)[1] for network in (pair.a, pair.b))
+    constant = constant_share(fresh_a, fresh_b), constant_share(fresh_b, fresh_a)
+    claimed = pair.forward, pair.backward
     some = slice(0, PEER_SAMPLES)
 
     return {
@@ -89,7 +111,7 @@ def measured(family: str, seed: int, samples: int, fresh: int, frames: bool) -> 
         "kind": "paired" if frames else "values",
         "shape": [inputs.shape[1], a.shape[1], b.shape[1]],
         "verdict": str(result.verdict),
-        "truths": [judged(*both) for both in zip((pair.forward, pair.backward), errors, strict=True)],
+        "truths": [judged(*side) for side in zip(claimed, errors, constant, strict=True)],
         "fresh": fresh,
         "errors": errors,
         "bounds": [list(result.a_to_b.error), list(result.b_to_a.error)],
