@@ -31,7 +31,7 @@ NOISY = (1.2, 1.8, 3.5, 3.0)
 INDEPENDENT = 0.5
 # Errors below this share are told from zero by no estimate: what is left of them is rounding and luck.
 RESOLVED = 1e-6
-# How far the looseness of outlines may be off, beyond what their counts of parameters say.
+# How far the looseness of outlines may be underestimated.
 LOOSE_MARGIN = 1.4
 
 
@@ -81,7 +81,7 @@ def estimate_error(
         math.hypot(
             pooled * about**sharper, loose * wider * math.sqrt(gammaincinv(fixed / 2, tail) * 2 / fixed)
         )
-        for tail, about, wider in zip(tails, (1 / below, above), (1 / margin, margin), strict=True)
+        for tail, about, wider in zip(tails, (1 / below, above), (1.0, margin), strict=True)
     )
 
     return Interval(estimate, 0.0 if estimate < RESOLVED else min(low, estimate), max(high, estimate))
