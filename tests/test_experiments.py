@@ -63,7 +63,8 @@ def test_a_stretched_space_is_another(tmp_path: Path, experiment: str) -> None:
 
 @pytest.mark.slow
 def test_outputs_that_fold_are_not_enough_and_the_run_adds_neurons(tmp_path: Path) -> None:
-    metrics = metrics_of(tmp_path, "scalar_nonmonotone", "trainer.max_epochs=60")
+    # Fewer epochs leave one output monotone: it then does determine the other.
+    metrics = metrics_of(tmp_path, "scalar_nonmonotone", "trainer.max_epochs=120", "dataset.n_held_out=500")
     assert metrics["verdict_outputs_only"] == "not_equivalent"
     assert metrics["verdict_outputs_only_unpaired"] != "equivalent"
     assert metrics["verdict"] == "equivalent"
