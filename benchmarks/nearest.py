@@ -11,10 +11,11 @@ import torch
 from geometries import Geometry
 from spaces import Space
 from torch import Tensor
+from unpaired_cases import relative
 
 from equiv.comparison import Comparison
 
-__all__ = ["nearest_error", "relative"]
+__all__ = ["nearest_error"]
 
 FRESH = 5000
 # Fresh inputs by which parameters of an isometry are found.
@@ -22,11 +23,6 @@ FEW = slice(0, 300)
 # Directions of the plane, and the share by which widths of a region may differ to count as the same.
 DIRECTIONS = 3600
 SAME_WIDTH = 0.005
-
-
-def relative(found: Tensor, true: Tensor) -> float:
-    r"""RMS error over the RMS spread of the truth."""
-    return ((found - true).norm() / (true - true.mean(dim=0)).norm()).item()
 
 
 def nearest_error(geometry: Geometry, result: Comparison, back: bool) -> float:

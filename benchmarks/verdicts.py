@@ -20,8 +20,9 @@ from typing import Any
 import torch
 from families import FAMILIES, Pair, draw, observe
 from geometries import GEOMETRIES, draw_geometry
-from nearest import nearest_error, relative
+from nearest import nearest_error
 from torch import Tensor
+from unpaired_cases import relative
 from verdict_tables import TOLERANCE, line, outcome, tables
 
 from equiv import baselines

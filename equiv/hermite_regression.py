@@ -39,8 +39,9 @@ class Effort(NamedTuple):
     final: int
 
 
+QUICK = Effort(400, 900, 3000)
 # The second where the first leaves open what it should decide.
-QUICK, THOROUGH = EFFORTS = Effort(400, 900, 3000), Effort(1000, 2400, 7500)
+EFFORTS = QUICK, Effort(1000, 2400, 7500)
 
 
 @dataclass(frozen=True)
