@@ -10,8 +10,6 @@ where the integers :math:`k_{ij}` count the periods T crossed (closed manifolds 
 correction of the trapezoid rule, zero at first.
 """
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -212,17 +210,18 @@ class PairEquations:
                 if self.m > 1:
                     turned = current @ torch.matrix_exp(torch.einsum("nq,qab->nab", share * turn, self.skew))
                 stretched = None if periods is None else periods + share * stretch
-                linearised = self._linearised(nearer, turned, correction, windings, stretched)
+                ahead = self._linearised(nearer, turned, correction, windings, stretched)
                 # Frames that cancel each other would fit anything, far away.
-                if not _objective(linearised[0], weights) > RISE * before + RESOLVED * len(weights):
+                if _objective(ahead[0], weights) <= RISE * before + RESOLVED * len(weights):
                     break
                 share /= 2
 
-            coordinates, current, periods = nearer, turned, stretched
+            # Periods that no edge fixes lead anywhere: what was found before stands.
+            if not bool(ahead[0].isfinite().all()):
+                break
+            coordinates, current, periods, linearised = nearer, turned, stretched, ahead
             spread = coordinates.square().mean().sqrt().item()
             moved = share * move.square().mean().sqrt().item()
-            if not math.isfinite(moved):
-                break
             if moved < tolerance * spread and not (fresh and step < 2 and self.m > 1):
                 converged = True
                 break
@@ -309,7 +308,7 @@ class PairEquations:
         r"""A step without its part that turns everything alike, which no equation sees."""
         velocity = torch.einsum("na,qba->qnb", coordinates - coordinates.mean(dim=0), self.skew)
         flat = velocity.reshape(len(self.skew), -1)
-        rate = torch.linalg.lstsq(flat @ flat.T, flat @ move.reshape(-1, 1)).solution[:, 0]
+        rate = torch.linalg.pinv(flat @ flat.T, hermitian=True) @ (flat @ move.flatten())
         move, turn = move - torch.einsum("q,qnb->nb", rate, velocity), turn + rate
         if periods is not None:
             stretch = stretch - torch.einsum("q,pa,qba->pb", rate, periods, self.skew)

@@ -2,7 +2,9 @@ r"""Charts of networks with kinks: frames that jump between neighbours."""
 
 import itertools
 import math
+from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -137,6 +139,29 @@ def test_steps_never_raise_the_sum_of_squares() -> None:
 
     assert all(later <= 1.01 * earlier for earlier, later in itertools.pairwise(sums))
     assert sums[-1] < sums[0]
+
+
+def test_steps_to_where_displacements_are_not_defined_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    # As where frames cancel each other to the last digit: not a number must not become coordinates.
+    obs, x = _observed("relu", 300)
+    assert obs.frames is not None
+    graph = _nearest(x, 6)
+    equations = PairEquations(obs.values, obs.frames, graph.i, graph.j, graph.squared)
+    rotations = torch.eye(2, dtype=torch.float64).expand(300, 2, 2)
+    defined = equations.displacements
+
+    def displacements(turned: Tensor, *rest: Any) -> tuple[Tensor, ...]:
+        found = defined(turned, *rest)
+        return (
+            found if torch.equal(turned, rotations) else tuple(torch.full_like(z, torch.nan) for z in found)
+        )
+
+    monkeypatch.setattr(equations, "displacements", displacements)
+    found = equations.solve(x, rotations)
+
+    assert not found.converged
+    torch.testing.assert_close(found.coordinates, x)
+    assert found.residual.isfinite().all()
 
 
 def test_a_sample_set_down_and_mirrored_wrongly_comes_back() -> None:
