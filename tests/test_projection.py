@@ -30,6 +30,33 @@ def test_a_disc_may_be_turned_at_will():
     assert project(disc.sample(500, seed=1), disc.sample(400, seed=2) @ ALONG.T)[1] == math.inf
 
 
+def test_all_sides_of_a_disc_place_its_shadow():
+    errors, slacks = [], []
+
+    for seed in range(20):
+        disc, inside = DOMAINS["disc"], DOMAINS["interval"]
+        line = 2 * inside.sample(1500, seed=100 + seed) - 1
+        good, count = project(disc.sample(1500, seed=seed), line + 3.0)
+        assert count == math.inf
+        errors.append(abs(good[0].motion.offset.item() - 3.0))
+        slacks.append(good[0].slack)
+
+    # Of one direction: of the n samples of a disc, n 4 sqrt(2) h^(3/2) / (3 pi) lie within h of an end of a diameter.
+    scale = (3 * math.pi / (4 * math.sqrt(2) * 1500)) ** (2 / 3)
+    alone = scale * math.sqrt((math.gamma(7 / 3) - math.gamma(5 / 3) ** 2) / 2)
+    rms = math.sqrt(sum(error**2 for error in errors) / 20)
+    assert rms < 0.7 * alone
+    assert rms / 2 < math.sqrt(sum(slack**2 for slack in slacks) / 20) < 2 * rms
+
+
+def test_what_a_shadow_is_too_short_by_makes_its_place_uncertain():
+    disc, line = DOMAINS["disc"].sample(1500, seed=0), 2 * DOMAINS["interval"].sample(1500, seed=1) - 1
+    whole, cut = project(disc, line)[0][0], project(disc, line[line[:, 0] < 0.96])[0][0]
+    # Where 0.04 are missing, a share uniform in [0, 1] of them at one end, the middle is off by 0.04 / sqrt(12), RMS.
+    assert whole.slack < 0.04 / math.sqrt(12) / 2
+    assert cut.slack > 0.04 / math.sqrt(12) / 1.5
+
+
 def test_a_longer_shadow_than_any_does_not_agree():
     square = DOMAINS["square"]
     good, _ = project(square.sample(500, seed=1), 2 * square.sample(400, seed=2) @ ALONG.T)
