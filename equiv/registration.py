@@ -19,7 +19,7 @@ from equiv.domains import Domain, Registration, Relation, overlaps
 from equiv.lattice import lattice_embeddings
 from equiv.outline_fit import Alignment
 from equiv.symmetry import align, equally_good
-from equiv.voids import stranded
+from equiv.voids import largest_void, stranded
 from equiv.winding import wind
 
 __all__ = ["CONTRADICTION", "OUTLIER_SHARE", "register"]
@@ -28,6 +28,8 @@ __all__ = ["CONTRADICTION", "OUTLIER_SHARE", "register"]
 # many beside it; so many times as many are no chance.
 STRANDED, STRANDED_SOLID, FEW = 0.004, 0.01, 2.0
 CERTAIN = 3.0
+# Largest void that chance makes, in the plane, and what it may be larger by for each sample; holes grow with these.
+VOID, VOID_EACH = 30.0, 0.05
 
 # No anchor that is off by less than this share of the spread is called wrong.
 OUTLIER_SHARE = 0.01
@@ -246,7 +248,9 @@ def _contrast(source: Domain, target: Domain, best: Alignment, tolerance: float)
         len(moved) + len(target.coordinates)
     ) + FEW
 
-    if best.agrees and count <= usual:
+    void = _void(moved, target.coordinates)
+
+    if best.agrees and count <= usual and void <= 1.0:
         return None
 
     share = best.distance / target.spread
@@ -255,6 +259,16 @@ def _contrast(source: Domain, target: Domain, best: Alignment, tolerance: float)
         "the other should have samples and has none"
     )
     # Outlines alone may show holes that there are not: what is no part of the other support has samples of the one.
-    differs = count > usual and (best.differs or count > CERTAIN * usual)
+    differs = void > CERTAIN or (count > usual and (best.differs or count > CERTAIN * usual))
 
     return Registration(Relation.NONE if differs and share > tolerance else Relation.UNDECIDED, reason)
+
+
+def _void(a: Tensor, b: Tensor) -> float:
+    r"""The largest void of the one among the samples of the other, over the largest that chance makes."""
+    if a.shape[1] != 2:
+        return 0.0
+
+    pairs = (a, b), (b, a)
+
+    return max(largest_void(points, cloud) / (VOID + VOID_EACH * len(cloud)) for points, cloud in pairs)

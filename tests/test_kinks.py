@@ -10,14 +10,16 @@ from torch import Tensor
 
 from equiv import IsometricMaps, Observations
 from equiv.anchors import rigid_fit
+from equiv.domains import Domain, Relation
 from equiv.hermite_fit import fit_hermite
 from equiv.kinks import KINKED, unexplained_share
 from equiv.metric_points import neuron_weights
 from equiv.neighbors import NeighborGraph, neighbor_graph
 from equiv.orientation import orient
+from equiv.registration import register
 from equiv.resettling import resettled
 from equiv.synchronization import PairEquations, Solution
-from equiv.voids import stranded
+from equiv.voids import largest_void, stranded
 
 
 def _observed(kind: str, n: int) -> tuple[Observations, Tensor]:
@@ -197,3 +199,34 @@ def test_only_points_in_holes_are_stranded() -> None:
 
     assert stranded(a, b) <= 5
     assert stranded(a, b[b.norm(dim=1) > 0.4]) > 30
+
+
+def test_a_void_is_worth_all_its_points() -> None:
+    # Points of a grid around one sample, and far from it three with the rest of the samples: t = pi r^2 over the area
+    # of a sample, since the ball of radius s holds one of them.
+    side = torch.arange(40, dtype=torch.float64)
+    cloud = torch.cartesian_prod(side, side)
+    cloud = cloud[(cloud - 20.0).norm(dim=1) > 4.5]
+    hole = torch.tensor([[20.0, 20.0], [21.0, 20.0], [20.0, 19.0]], dtype=torch.float64)
+    points = torch.cat([cloud + 0.1, hole])
+    nearest = torch.cdist(hole, cloud).amin(dim=1)
+    expected = (math.pi * nearest.square()).sum().item()
+
+    assert largest_void(cloud + 0.1, cloud) == 0.0
+    # Next to a hole samples have fewer neighbours, which makes their distance seem larger by up to a root of two.
+    assert expected / 2 < largest_void(points, cloud) < expected
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_small_hole_is_no_isometry_and_no_chance(seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    clouds = [
+        torch.rand(600, 2, generator=generator, dtype=torch.float64)
+        * torch.tensor([1.6, 1.2], dtype=torch.float64)
+        for _ in range(2)
+    ]
+    middle = torch.tensor([0.7, 0.6], dtype=torch.float64)
+    pierced = clouds[1][(clouds[1] - middle).norm(dim=1) > 0.25][:300]
+    found = register(Domain(clouds[0][:300], None), Domain(pierced, None), None, 0.025)
+
+    assert found.relation in (Relation.NONE, Relation.UNDECIDED)
