@@ -56,11 +56,15 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("pictures")
 
 
+def one_thread() -> dict[str, str]:
+    r"""The environment in which sums are added up in one order, to the last bit."""
+    return os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
 def program(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     r"""`python run.py` as a user calls it, on one thread and with no terminal."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, "run.py", *arguments], cwd=ROOT, capture_output=True, text=True, env=environment
+        [sys.executable, "run.py", *arguments], cwd=ROOT, capture_output=True, text=True, env=one_thread()
     )
 
     if check and done.returncode:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from browser import Browser
 from test_conf import composed
-from test_program import METRICS, ROOT, TINY, pictures, program, weights
+from test_program import METRICS, ROOT, TINY, one_thread, pictures, program, weights
 from test_report import read
 
 import run
@@ -173,7 +173,12 @@ def test_a_killed_sweep_goes_on_where_it_stopped(tmp_path: Path, pictures: Path)
         "optimizer.lr=0.004,0.002",
     ]
     started = subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        command,
+        cwd=ROOT,
+        env=one_thread(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     until = time.monotonic() + 240
     while not (folder / "1" / "checkpoints" / "last.ckpt").exists():  # the second job is under way
