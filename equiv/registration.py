@@ -19,7 +19,7 @@ from equiv.domains import Domain, Registration, Relation, overlaps
 from equiv.lattice import lattice_embeddings
 from equiv.outline_fit import Alignment
 from equiv.symmetry import align, equally_good
-from equiv.voids import largest_void, stranded
+from equiv.voids import Voids
 from equiv.winding import wind
 
 __all__ = ["CONTRADICTION", "OUTLIER_SHARE", "register"]
@@ -243,12 +243,16 @@ def _by_outlines(
 def _contrast(source: Domain, target: Domain, best: Alignment, tolerance: float) -> Registration | None:
     r"""Why supports are not the same, from their outlines and from samples where the other side has none."""
     moved = Motion(best.matrix, best.offset)(source.coordinates)
-    count = stranded(moved, target.coordinates) + stranded(target.coordinates, moved)
+    voids = Voids(moved, target.coordinates), Voids(target.coordinates, moved)
+    count = sum(each.stranded for each in voids)
     usual = (STRANDED_SOLID if source.dimension > 2 else STRANDED) * (
         len(moved) + len(target.coordinates)
     ) + FEW
-
-    void = _void(moved, target.coordinates)
+    # Over the largest that chance makes; in solids samples next to faces look as if they lay in voids.
+    void = 0.0
+    if source.dimension == 2:
+        sizes = len(target.coordinates), len(moved)
+        void = max(each.largest / (VOID + VOID_EACH * n) for each, n in zip(voids, sizes, strict=True))
 
     if best.agrees and count <= usual and void <= 1.0:
         return None
@@ -262,13 +266,3 @@ def _contrast(source: Domain, target: Domain, best: Alignment, tolerance: float)
     differs = void > CERTAIN or (count > usual and (best.differs or count > CERTAIN * usual))
 
     return Registration(Relation.NONE if differs and share > tolerance else Relation.UNDECIDED, reason)
-
-
-def _void(a: Tensor, b: Tensor) -> float:
-    r"""The largest void of the one among the samples of the other, over the largest that chance makes."""
-    if a.shape[1] != 2:
-        return 0.0
-
-    pairs = (a, b), (b, a)
-
-    return max(largest_void(points, cloud) / (VOID + VOID_EACH * len(cloud)) for points, cloud in pairs)

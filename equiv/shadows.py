@@ -53,12 +53,12 @@ def project(
     Returns:
         The best projections, best first, and how many there are: `math.inf` for a continuum.
     """
-    problem = ExtentFit(a, b, anchors, accuracy)
+    problem, plane = ExtentFit(a, b, anchors, accuracy), b.shape[1] > 1
     tried = sorted(
         ((problem.cost(turn), turn) for turn in rotation_grid(a.shape[1])), key=lambda entry: entry[0]
     )
 
-    if b.shape[1] == 1 and anchors is None and math.sqrt(sum(c**2 for c, _ in tried) / len(tried)) <= ROUND:
+    if not plane and anchors is None and math.sqrt(sum(c**2 for c, _ in tried) / len(tried)) <= ROUND:
         return [problem.centred([turn for _, turn in tried])], math.inf
 
     starts: list[Tensor] = []
@@ -69,7 +69,6 @@ def project(
             starts.append(turn)
 
     found = problem.fitting([problem.refined(turn, EXTENT) for turn in starts])
-    plane = b.shape[1] > 1
 
     if plane:
         problem.look_closer([turn for _, turn in found])

@@ -10,13 +10,9 @@ fewer that lie together: the t of points in one void add up.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
-from equiv.lattice import wrap
-from equiv.smooth_fit import lattice_images
-
-__all__ = ["largest_void", "stranded"]
+__all__ = ["Voids"]
 
 NEIGHBORS = 6
 # Points with a probability below exp(-8) are counted.
@@ -25,54 +21,48 @@ RARE = 8.0
 UNUSUAL = 3.0
 
 
-def stranded(points: Tensor, cloud: Tensor, periods: Tensor | None = None) -> int:
-    r"""How many points lie farther from a cloud than sampling explains; one in some hundred do by chance.
-
-    Arguments:
-        points: Shape `(q, m)`, in input units.
-        cloud: Samples, shape `(n, m)`.
-        periods: Lattice of both, shape `(p, m)`, or None.
-    """
-    return int((_rarity(points, cloud, periods)[0] > RARE).sum())
-
-
-def largest_void(points: Tensor, cloud: Tensor) -> float:
-    r"""The sum of t over the points in the largest void of a cloud in R^m.
-
-    Two points are in one void when one is in the ball around the other that holds no sample.
+class Voids:
+    r"""What points lie in voids of a cloud in R^m.
 
     Arguments:
         points: Shape `(q, m)`, in input units.
         cloud: Samples, shape `(n, m)`.
     """
-    from scipy.sparse.csgraph import connected_components
-    from scipy.spatial.distance import cdist
 
-    rarity, empty = _rarity(points, cloud, None)
-    far = rarity > UNUSUAL
+    def __init__(self, points: Tensor, cloud: Tensor) -> None:
+        from scipy.spatial import cKDTree
 
-    if not far.any():
-        return 0.0
+        m, cells = cloud.shape[1], cloud.numpy()
+        tree = cKDTree(cells)
+        self.points = points.numpy()
+        self.empty, nearest = tree.query(self.points)
+        near = tree.query(cells[nearest], NEIGHBORS + 1)[1]
+        # Of single samples the distance to the sixth neighbour scatters by a fifth.
+        reach = tree.query(cells[near.reshape(-1)], NEIGHBORS + 1)[0][:, -1].reshape(near.shape)
+        spacing = np.sqrt(np.square(reach).mean(axis=1)) / NEIGHBORS ** (1 / m)
+        self.rarity = (self.empty / spacing) ** m
 
-    apart = cdist(points.numpy()[far], points.numpy()[far])
-    labels = connected_components(apart < np.maximum(empty[far][:, None], empty[far]), directed=False)[1]
+    @property
+    def stranded(self) -> int:
+        r"""How many points lie farther from the cloud than sampling explains; one in some hundred do by chance."""
+        return int((self.rarity > RARE).sum())
 
-    return float(np.bincount(labels, weights=rarity[far]).max())
+    @property
+    def largest(self) -> float:
+        r"""The sum of t over the points in the largest void.
 
+        Two points are in one void when one is in the ball around the other that holds no sample.
+        """
+        from scipy.sparse.csgraph import connected_components
+        from scipy.spatial.distance import cdist
 
-def _rarity(
-    points: Tensor, cloud: Tensor, periods: Tensor | None
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    r"""t of all points, and the distances to their nearest samples, `(q,)` each."""
-    from scipy.spatial import cKDTree
+        far = self.rarity > UNUSUAL
 
-    m = cloud.shape[1]
-    cells = (wrap(cloud, periods)[None] + lattice_images(periods, m)[:, None]).reshape(-1, m)
-    tree = cKDTree(cells.numpy())
-    distance, nearest = tree.query(wrap(points, periods).numpy())
-    near = tree.query(cells.numpy()[nearest], NEIGHBORS + 1)[1]
-    # Of single samples the distance to the sixth neighbour scatters by a fifth.
-    reach = tree.query(cells.numpy()[near.reshape(-1)], NEIGHBORS + 1)[0][:, -1].reshape(near.shape)
-    spacing = np.sqrt(np.square(reach).mean(axis=1)) / NEIGHBORS ** (1 / m)
+        if not far.any():
+            return 0.0
 
-    return (distance / spacing) ** m, distance
+        points, empty = self.points[far], self.empty[far]
+        joined = cdist(points, points) < np.maximum(empty[:, None], empty)
+        labels = connected_components(joined, directed=False)[1]
+
+        return float(np.bincount(labels, weights=self.rarity[far]).max())

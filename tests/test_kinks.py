@@ -19,7 +19,7 @@ from equiv.orientation import orient
 from equiv.registration import register
 from equiv.resettling import resettled
 from equiv.synchronization import PairEquations, Solution
-from equiv.voids import largest_void, stranded
+from equiv.voids import Voids
 
 
 def _observed(kind: str, n: int) -> tuple[Observations, Tensor]:
@@ -197,13 +197,12 @@ def test_only_points_in_holes_are_stranded() -> None:
     generator = torch.Generator().manual_seed(2)
     a, b = (2 * torch.rand(800, 2, generator=generator, dtype=torch.float64) - 1 for _ in range(2))
 
-    assert stranded(a, b) <= 5
-    assert stranded(a, b[b.norm(dim=1) > 0.4]) > 30
+    assert Voids(a, b).stranded <= 5
+    assert Voids(a, b[b.norm(dim=1) > 0.4]).stranded > 30
 
 
 def test_a_void_is_worth_all_its_points() -> None:
-    # Points of a grid around one sample, and far from it three with the rest of the samples: t = pi r^2 over the area
-    # of a sample, since the ball of radius s holds one of them.
+    # A grid of samples with a hole, one of them to a unit of area: pi s^2 = 1, so that t = pi r^2.
     side = torch.arange(40, dtype=torch.float64)
     cloud = torch.cartesian_prod(side, side)
     cloud = cloud[(cloud - 20.0).norm(dim=1) > 4.5]
@@ -212,9 +211,9 @@ def test_a_void_is_worth_all_its_points() -> None:
     nearest = torch.cdist(hole, cloud).amin(dim=1)
     expected = (math.pi * nearest.square()).sum().item()
 
-    assert largest_void(cloud + 0.1, cloud) == 0.0
+    assert Voids(cloud + 0.1, cloud).largest == 0.0
     # Next to a hole samples have fewer neighbours, which makes their distance seem larger by up to a root of two.
-    assert expected / 2 < largest_void(points, cloud) < expected
+    assert expected / 2 < Voids(points, cloud).largest < expected
 
 
 @pytest.mark.parametrize("seed", range(3))
