@@ -31,8 +31,8 @@ from manifolds import DOMAINS, RandomEmbedding, observe, rigid_error  # noqa: E4
 from torch import Tensor  # noqa: E402
 
 from equiv import DiffusionMaps, GalerkinMaps, IsometricMaps, Observations, mahalanobis  # noqa: E402
-from equiv.density import density_weights  # noqa: E402
-from equiv.rayleigh_ritz import ritz  # noqa: E402
+from equiv.spectral.density import density_weights  # noqa: E402
+from equiv.spectral.rayleigh_ritz import ritz  # noqa: E402
 
 SIZES = (256, 512, 1024, 2048, 4096)
 LENGTHS = (0.08, 0.04, 0.02, 0.01, 0.005)

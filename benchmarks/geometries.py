@@ -14,7 +14,7 @@ from families import Draw, Network, observe
 from spaces import SPACES, Space, box, disc, rescaled, signs
 from torch import Tensor
 
-from equiv.observations import Observations
+from equiv.observe.observations import Observations
 
 __all__ = ["GEOMETRIES", "Geometry", "draw_geometry"]
 

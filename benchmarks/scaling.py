@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 import equiv
-from equiv.gaussian_basis import GaussianBasis
+from equiv.spectral.gaussian_basis import GaussianBasis
 
 RESULTS = Path(__file__).parent / "results"
 # Neurons d, directions m, Gaussians p; all of them resolved.

@@ -27,9 +27,9 @@ from verdict_tables import TOLERANCE, line, outcome, tables
 
 from equiv import baselines
 from equiv.comparison import Comparison
-from equiv.observations import Observations
-from equiv.paired import compare_paired
-from equiv.unpaired import compare_unpaired
+from equiv.observe.observations import Observations
+from equiv.paired.compare import compare_paired
+from equiv.unpaired.compare import compare_unpaired
 
 RESULTS = Path(__file__).parent / "results"
 PEERS = ("linear_cka", "rbf_cka", "svcca", "pwcca", "procrustes", "rsa", "mutual_knn")

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import equiv
 from callbacks.probed import Probed
-from equiv.processes import gathered, part
+from equiv.observe.processes import gathered, part
 
 __all__ = ["Match", "Matching", "rotated"]
 

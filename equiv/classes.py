@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from equiv.checks import check_number
 from equiv.comparison import Comparison
-from equiv.local_frames import Probing, observe_pairs
-from equiv.observations import Observations
-from equiv.paired import compare_paired
+from equiv.observe.observations import Observations
+from equiv.observe.sides import Probing, observe_pairs
+from equiv.paired.compare import compare_paired
 from equiv.verdict import Verdict
 
 __all__ = ["Classes", "equivalence_classes"]

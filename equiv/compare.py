@@ -10,16 +10,15 @@ from torch import Tensor, nn
 
 from equiv.checks import check_integer, check_number, nearest_name
 from equiv.comparison import Comparison
-from equiv.local_frames import Probing, observe_alone, observe_pairs
-from equiv.observations import Observations
-from equiv.paired import compare_paired
-from equiv.unpaired import compare_unpaired
+from equiv.observe.observations import Observations
+from equiv.observe.sides import Probing, observe_alone, observe_pairs
+from equiv.paired.compare import compare_paired
+from equiv.unpaired.compare import compare_unpaired
 
 __all__ = ["METHODS", "compare"]
 
 METHODS = ("auto", "isometric", "diffusion_maps", "galerkin")
 PROBED = ("frames", "dimension", "burst_std", "batch_size")
-
 Side = nn.Module | Observations
 Frames = str | Tensor | Callable[..., Tensor] | dict[str, Any] | None
 

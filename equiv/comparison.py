@@ -142,7 +142,7 @@ class Comparison:
 
     def report(self, path: str | os.PathLike[str] = "report.html") -> Path:
         r"""Writes one self-contained interactive HTML file and returns its path."""
-        from equiv.report import write_report
+        from equiv.report.report import write_report
 
         return write_report(self, path)
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from equiv.bootstrap import relative_rms
 from equiv.checks import as_floating, check_finite, check_integer, check_number
-from equiv.hermite_regression import fit_map
-from equiv.neuron_ranking import rank_neurons, standardised
-from equiv.observations import Observations
+from equiv.observe.neuron_ranking import rank_neurons, standardised
+from equiv.observe.observations import Observations
+from equiv.regression.bounds import relative_rms
+from equiv.regression.hermite import fit_map
 from equiv.transformation import Map
 from equiv.verdict import Interval
 
@@ -146,9 +146,9 @@ def _checked_frames(
 def select_neurons(obs: Observations, n: int | None = None) -> Tensor:
     r"""Few neurons from which all others of `obs` follow.
 
-    Neurons are added in the order of `equiv.neuron_ranking`, which nearest neighbours decide. A set passes if the
-    other neurons follow from it within 5 % of their spread at held-out samples, which is an injectivity test. Of a
-    set that passes, neurons are dropped again as long as it does.
+    Neurons are added in the order of `equiv.observe.neuron_ranking`, which nearest neighbours decide. A set
+    passes if the other neurons follow from it within 5 % of their spread at held-out samples, which is an
+    injectivity test. Of a set that passes, neurons are dropped again as long as it does.
 
     Arguments:
         obs: Observations; with frames the test is sharper.

@@ -1,24 +1,21 @@
-r"""The transformation between two networks: restrict to one chart, register, lift from the other.
+r"""The transformation between two networks, and what every map between activations offers.
 
-Every map here is a module that says where it extrapolates and can be saved without pickle: it has `config()`,
-a JSON-ready description of what is not a tensor, and a class method `from_config(config, tensors)` that
-builds it again from that description and its `state_dict`.
+Every map is a module that computes in float64 whatever dtype it is moved to, says where it extrapolates and can be
+saved without pickle: it has `config()`, a JSON-ready description of what is not a tensor, and a class method
+`from_config(config, tensors)` that builds it again from that description and its `state_dict`.
 """
 
 from __future__ import annotations
 
-from typing import Any, TypeVar, cast
+from collections.abc import Callable
+from typing import Any, Self, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
-from equiv.chart import Chart
-from equiv.double_precision import DoublePrecision
-from equiv.lattice import wrap
-
 __all__ = [
     "MAPS",
-    "ChartMap",
+    "DoublePrecision",
     "Map",
     "NoMap",
     "Transformation",
@@ -28,7 +25,25 @@ __all__ = [
     "savable",
 ]
 
-MAPS: dict[str, Any] = {"Chart": Chart}
+# Classes that `build` knows, by name; each registers itself by `savable`.
+MAPS: dict[str, Any] = {}
+
+
+class DoublePrecision(nn.Module):
+    r"""A module whose tensors change their device, never their dtype.
+
+    Sums of wide Gaussians have large coefficients that nearly cancel: in float32 they would be off by percents.
+    `forward` returns what it computed in the dtype of its argument, so that `.float()` and `.to(torch.bfloat16)` of
+    a network that holds such a module do all that is asked of them.
+    """
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        def moved(tensor: Tensor) -> Tensor:
+            found = fn(tensor)
+
+            return found if found.dtype == tensor.dtype else tensor.to(found.device)
+
+        return super()._apply(moved, recurse)
 
 
 Kind = TypeVar("Kind", bound=type[nn.Module])
@@ -52,7 +67,7 @@ def describe(module: nn.Module) -> dict[str, Any]:
             f"'module' should be of a savable class ({', '.join(MAPS)}), got {type(module).__name__}."
         )
 
-    config = cast("Map | Chart", module).config()
+    config = cast("Map", module).config()
 
     return {"kind": type(module).__name__, "config": config}
 
@@ -107,68 +122,6 @@ class Map(DoublePrecision):
     def config(self) -> dict[str, Any]:
         r"""JSON-ready description, without tensors."""
         raise NotImplementedError
-
-
-@savable
-class ChartMap(Map):
-    r"""From one network's activations to the other's through their charts.
-
-    .. math:: T = \ell_B \circ g \circ r_A, \qquad g(u) = Q u + t
-
-    where :math:`r_A` restricts activations to A's intrinsic coordinates, the registration g is a local
-    isometry between the two coordinate domains, and :math:`\ell_B` lifts coordinates to B's activations
-    (Bertalan, Dietrich and Kevrekidis 2020, section 3).
-
-    Arguments:
-        source: Chart of the network mapped from.
-        target: Chart of the network mapped to.
-        matrix: Q, shape `(m_target, m_source)`, dimensionless, with orthonormal rows or columns.
-        offset: t, shape `(m_target,)`, in input units.
-    """
-
-    source: Chart
-    target: Chart
-    matrix: Tensor
-    offset: Tensor
-
-    def __init__(self, source: Chart, target: Chart, matrix: Tensor, offset: Tensor) -> None:
-        super().__init__()
-        self.source = source
-        self.target = target
-        self.register_buffer("matrix", matrix.detach().clone())
-        self.register_buffer("offset", offset.detach().clone())
-
-    def forward(self, values: Tensor) -> Tensor:
-        r"""Activations `(q, d_source)` to activations `(q, d_target)`, in the dtype given.
-
-        Values off the image of A's chart are taken to the nearest point on it: there T of A to A is a projection,
-        and the identity on the image.
-
-        Raises:
-            TypeError: If `values` is no floating tensor.
-            ValueError: If it has another shape.
-        """
-        check_activations(values, len(self.source.get_buffer("weights")))
-        coordinates = self.source.restrict(values)
-        moved = coordinates @ self.matrix.T.to(coordinates) + self.offset.to(coordinates)
-
-        return self.target.lift(wrap(moved, self.target.get_buffer("periods"))).to(values.dtype)
-
-    def extrapolates(self, values: Tensor) -> Tensor:
-        r"""Where the source lies off its chart or its image off the target's, shape `(q,)`, bool."""
-        return self.source.extrapolates(values) | self.target.extrapolates(self(values))
-
-    def config(self) -> dict[str, Any]:
-        r"""JSON-ready description, without tensors."""
-        return {"source": self.source.config(), "target": self.target.config()}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], tensors: dict[str, Tensor]) -> ChartMap:
-        r"""The inverse of `config` and `state_dict`."""
-        source = Chart.from_config(config["source"], part(tensors, "source"))
-        target = Chart.from_config(config["target"], part(tensors, "target"))
-
-        return cls(source, target, tensors["matrix"], tensors["offset"])
 
 
 @savable

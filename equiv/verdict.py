@@ -1,11 +1,11 @@
 r"""From two errors with their bounds to a verdict and the sentence that explains it."""
 
-__all__ = ["Interval", "Verdict", "decide", "determines"]
-
 import enum
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
+
+__all__ = ["Interval", "Verdict", "decide", "determines"]
 
 
 class Verdict(enum.StrEnum):

@@ -13,8 +13,9 @@ from omegaconf import OmegaConf
 
 import equiv
 from equiv.comparison import jsonable
-from equiv.markup import flattened, in_words
-from equiv.report import Section, write_report
+from equiv.report.markup import flattened, in_words
+from equiv.report.report import write_report
+from equiv.report.sections import Section
 from lightning_modules.evaluations.finding import Finding
 from lightning_modules.tracking import log_results
 

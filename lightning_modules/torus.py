@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 import equiv
-from equiv.lattice import lattice_embeddings
+from equiv.coordinates.lattice import lattice_embeddings
 from lightning_modules.circle import EPSILONS, AngleMap, wrapped
 
 __all__ = ["TorusMap", "euclidean_torus_errors"]

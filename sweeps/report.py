@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from equiv.markup import escape, in_words, table
-from equiv.page import page, versions
-from equiv.sections import Section, section_html
+from equiv.report.markup import escape, in_words, table
+from equiv.report.page import page, versions
+from equiv.report.sections import Section, section_html
 from sweeps.jobs import Job, objective, read_jobs
 
 __all__ = ["SweepReport"]

@@ -7,9 +7,9 @@ import torch
 from manifolds import DOMAINS, observe, rigid_error
 from torch import Tensor
 
-from equiv.chart import Chart
-from equiv.isometric import IsometricMaps
-from equiv.observations import Observations
+from equiv.charts.chart import Chart
+from equiv.charts.isometric import IsometricMaps
+from equiv.observe.observations import Observations
 
 
 @pytest.fixture(scope="module")

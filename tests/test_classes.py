@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from equiv.classes import equivalence_classes
-from equiv.observations import Observations
+from equiv.observe.observations import Observations
 
 
 def _observed(function, x: Tensor) -> Observations:  # type: ignore[no-untyped-def]
@@ -76,7 +76,7 @@ def test_bad_arguments(inputs: Tensor) -> None:
 
 def test_graph_of_a_chain_and_of_one_apart() -> None:
     pytest.importorskip("matplotlib")
-    from equiv.class_figures import class_graph
+    from equiv.figures.classes import class_graph
 
     # Classes {p, q} > {r} > {s} and {t}: arrows only between neighbours in the chain.
     determines = torch.tensor(

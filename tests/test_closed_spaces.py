@@ -5,8 +5,9 @@ import math
 import torch
 from torch import Tensor
 
-from equiv.closed_spaces import register_closed
-from equiv.domains import Domain, Relation
+from equiv.coordinates.domain import Domain
+from equiv.registration.closed_spaces import register_closed
+from equiv.registration.result import Relation
 
 PERIOD = torch.tensor([[3.0, 4.0]], dtype=torch.float64)  # of length 5, along no axis
 ACROSS = torch.tensor([-0.8, 0.6], dtype=torch.float64)

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from equiv import IsometricMaps, Observations
-from equiv.charted import chart_side
-from equiv.corners import join_corners, loose_ends
-from equiv.neighbors import NeighborGraph, neighbor_graph
+from equiv.charts.side import chart_side
+from equiv.flattening.curve_ends import join_corners, loose_ends
+from equiv.metric.neighbors import NeighborGraph, neighbor_graph
 
 
 def _polygon(t: Tensor, corners: Tensor, speeds: Tensor) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,7 @@ import torch
 from manifolds import DOMAINS, observe, rotate_frames
 
 from equiv import DiffusionMaps, Observations, mahalanobis
-from equiv.kernel import heat_kernel_
+from equiv.spectral.kernel import heat_kernel_
 
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:

@@ -8,7 +8,13 @@ import pytest
 import torch
 from PIL import Image
 
-from equiv import Interval, plot
+from equiv import Interval
+from lightning_modules.figures import film
+from lightning_modules.figures import functions as functions_figures
+from lightning_modules.figures import maps as maps_figures
+from lightning_modules.figures import reconstruction as reconstruction_figures
+from lightning_modules.figures import training as training_figures
+from lightning_modules.figures import transfer as transfer_figures
 
 X = torch.linspace(-1, 1, 80, dtype=torch.float64)
 ERROR = torch.full((80,), 0.02, dtype=torch.float64)
@@ -23,7 +29,7 @@ def drawn(figure: matplotlib.figure.Figure) -> matplotlib.figure.Figure:
 @pytest.mark.parametrize("there", [True, False])
 def test_functions_of_one_variable_are_said_with_their_errors(there: bool) -> None:
     predicted, error = (X.exp(), ERROR) if there else (None, None)
-    figure = drawn(plot.function_figure(X, X, X.exp(), X, predicted, error, ERROR))
+    figure = drawn(functions_figures.function_figure(X, X, X.exp(), X, predicted, error, ERROR))
     assert ("A to B 2 %" in figure.get_label()) == there
     assert ("A to B no map" in figure.get_label()) != there
     assert len(figure.axes) == 4
@@ -33,7 +39,9 @@ def test_functions_of_one_variable_are_said_with_their_errors(there: bool) -> No
 def test_folded_functions_say_how_many_neurons_were_added(there: bool) -> None:
     observed = torch.stack([X, X.sin(), X.square()], dim=1)
     predicted, error = (X.square(), ERROR) if there else (None, None)
-    figure = drawn(plot.folded_figure(X, X.square(), X.cos(), X, observed, predicted, error, error))
+    figure = drawn(
+        functions_figures.folded_figure(X, X.square(), X.cos(), X, observed, predicted, error, error)
+    )
     assert "2 inner neurons" in figure.get_label()
     assert len(figure.axes) == 6
 
@@ -42,7 +50,9 @@ def test_folded_functions_say_how_many_neurons_were_added(there: bool) -> None:
 def test_a_grid_is_carried_both_ways(there: bool) -> None:
     carried, error = (LINES, torch.rand(40)) if there else (None, None)
     figure = drawn(
-        plot.map_figure(LINES, LINES, LINES, carried, carried, carried, torch.rand(40, 2), error, error)
+        maps_figures.map_figure(
+            LINES, LINES, LINES, carried, carried, carried, torch.rand(40, 2), error, error
+        )
     )
     assert ("no map" in figure.get_label()) != there
     # Beside eight panels, a colour bar for each direction in which there is an error.
@@ -53,16 +63,18 @@ def test_errors_against_the_number_of_neurons_mark_whitneys() -> None:
     chosen = {"inputs": torch.tensor([0.5, 1e-3, 1e-5]), "outputs": torch.tensor([0.6, 1e-3, 1e-4])}
     random = {name: each[:, None].repeat(1, 4) for name, each in chosen.items()}
     random["inputs"][0, 3] = math.nan
-    figure = drawn(plot.reconstruction_errors([1, 3, 5], chosen, random, dimension=2))
+    figure = drawn(reconstruction_figures.reconstruction_errors([1, 3, 5], chosen, random, dimension=2))
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["inputs", "outputs"]
     assert any("2m + 1 = 5" in text.get_text() for text in figure.axes[0].texts)
 
 
 def test_reconstructed_grids_and_pictures_have_a_place_for_each_number() -> None:
-    grids = drawn(plot.reconstructed_grids(LINES, {1: LINES, 5: LINES}, {1: 0.5, 5: 0.01}))
+    grids = drawn(reconstruction_figures.reconstructed_grids(LINES, {1: LINES, 5: LINES}, {1: 0.5, 5: 0.01}))
     assert [axes.get_title(loc="left") for axes in grids.axes] == ["1 neuron: 50 %", "5 neurons: 1 %"]
     pictures = torch.rand(3, 3, 8, 8)
-    shown = drawn(plot.reconstructed_pictures(pictures, {2: pictures, 3: pictures}, {2: 0.1, 3: 0.01}))
+    shown = drawn(
+        reconstruction_figures.reconstructed_pictures(pictures, {2: pictures, 3: pictures}, {2: 0.1, 3: 0.01})
+    )
     assert len(shown.axes) == 9
 
 
@@ -91,21 +103,23 @@ def row(verdict: str, error: float) -> dict:
 
 def test_training_is_told_epoch_by_epoch() -> None:
     rows = {0: row("inconclusive", math.nan), 1: row("not_equivalent", 1.0), 4: row("equivalent", 1e-4)}
-    figure = drawn(plot.training_figure(rows))
+    figure = drawn(training_figures.training_figure(rows))
     assert "0: inconclusive, 1: not equivalent, 4: equivalent" in figure.get_label()
 
 
 def test_a_transfer_shows_what_there_is_no_map_for() -> None:
     classes = {"truth": torch.zeros(5, 5), "nothing": torch.full((5, 5), -1)}
     corners = (torch.tensor([-1.0, -1.0]), torch.tensor([1.0, 1.0]))
-    figure = drawn(plot.transfer_figure({0: math.nan, 3: 0.9}, {4: [0.5, 0.6]}, 0.95, classes, corners))
+    figure = drawn(
+        transfer_figures.transfer_figure({0: math.nan, 3: 0.9}, {4: [0.5, 0.6]}, 0.95, classes, corners)
+    )
     assert "3: 90.0 %" in figure.get_label()
     assert len(figure.axes) == 3
 
 
 def test_a_film_is_a_gif_of_all_moments() -> None:
     shown = torch.rand(5, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-    with Image.open(io.BytesIO(plot.film(shown, shown, shown, seconds=1.0))) as image:
+    with Image.open(io.BytesIO(film.film(shown, shown, shown, seconds=1.0))) as image:
         assert (image.format, image.n_frames, image.info["duration"]) == ("GIF", 5, 200)
     with pytest.raises(ValueError, match="'true_b'"):
-        plot.film(shown, shown, shown[:4])
+        film.film(shown, shown, shown[:4])

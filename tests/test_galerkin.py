@@ -9,9 +9,9 @@ from manifolds import DOMAINS, observe, rotate_frames
 from torch import Tensor
 
 from equiv import GalerkinMaps, Observations
-from equiv.density import density_weights
-from equiv.gaussian_basis import GaussianBasis, farthest_rows, half_whitening
-from equiv.rayleigh_ritz import held_out_score, ritz
+from equiv.spectral.density import density_weights
+from equiv.spectral.gaussian_basis import GaussianBasis, farthest_rows, half_whitening
+from equiv.spectral.rayleigh_ritz import held_out_score, ritz
 
 
 def exact(domain: str, k: int = 6) -> Tensor:

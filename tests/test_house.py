@@ -1,7 +1,7 @@
 """The house keeps its shape: who may import whom, how long a file may be, how fast `import equiv` is."""
 
 import ast
-import re
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-# Imports inside `equiv` go one way, from the end of the listing in docs/structure.md to its beginning.
-ORDER = re.findall(r"^\| `(\w+)\.py` \|", (ROOT / "docs" / "structure.md").read_text(), flags=re.MULTILINE)
+spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+assert spec is not None and spec.loader is not None
+generate = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(generate)
+MOST_FILES_ON_TOP, MOST_FILES_IN_A_ROOM = 9, 14
 NOT_FOR_THE_LIBRARY = {
     "pytorch_lightning",
     "lightning",
@@ -41,19 +44,77 @@ def files(folder: str) -> list[Path]:
     return sorted(path for path in (ROOT / folder).rglob("*.py") if "__pycache__" not in path.parts)
 
 
-@pytest.mark.parametrize("path", files("equiv"), ids=lambda path: path.name)
+def place(path: Path) -> str:
+    """The room that a file of the library is in; its own name where it stands on top."""
+    inside = path.relative_to(ROOT / "equiv").parts
+
+    return inside[0].removesuffix(".py")
+
+
+LEVEL = {name: level for level, layer in enumerate(generate.LAYERS) for name in layer}
+
+
+@pytest.mark.parametrize("path", files("equiv"), ids=lambda path: str(path.relative_to(ROOT / "equiv")))
 def test_library_imports_go_one_way(path: Path) -> None:
     names = imported(path)
     assert not {name.split(".")[0] for name in names} & NOT_FOR_THE_LIBRARY
     assert not {name.split(".")[0] for name in names} & {"callbacks", "lightning_modules", "run", "sweeps"}
-    if path.stem == "__init__":
+    if path == ROOT / "equiv" / "__init__.py":
         return
-    assert path.stem in ORDER, f"add {path.stem} to docs/structure.md, where it belongs"
-    inside = {name.split(".")[1] for name in names if name.startswith("equiv.")} & set(ORDER)
-    if path.stem == "comparison":
+    own = place(path)
+    assert own in LEVEL, f"add {own} to LAYERS in docs/generate.py, where it belongs"
+    inside = {name.split(".")[1] for name in names if name.startswith("equiv.")} & set(LEVEL) - {own}
+    if own == "comparison":
         inside -= {"report"}  # Comparison.report imports it inside the method: the one exception
-    late = {name for name in inside if ORDER.index(name) >= ORDER.index(path.stem)}
-    assert not late, f"{path.name} imports {late}, which stand after it in ORDER"
+    above = {name for name in inside if LEVEL[name] >= LEVEL[own]}
+    assert not above, f"{path.name} imports {above}, which stand no lower than it in LAYERS"
+
+
+def imports_by_name(path: Path) -> set[str]:
+    """`room.file.name` of all that a file imports from rooms of the library."""
+    nodes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
+
+    return {
+        f"{node.module}.{alias.name}".removeprefix("equiv.")
+        for node in nodes
+        if (node.module or "").startswith("equiv.")
+        for alias in node.names
+    }
+
+
+@pytest.mark.parametrize("room", generate.rooms())
+def test_rooms_are_entered_by_their_doors_and_every_door_is_used(room: str) -> None:
+    outside = [path for path in files("equiv") if place(path) != room]
+    program = [path for folder in ("lightning_modules", "callbacks", "sweeps") for path in files(folder)]
+    entered = {name for path in outside + program for name in imports_by_name(path)}
+    through = {name.removeprefix(f"{room}.") for name in entered if name.startswith(f"{room}.")}
+    # A whole file counts as entered where it is imported by its own name, as figures are.
+    listed = set(generate.doors(room))
+    assert through == listed, (
+        f"doors of {room} that are not listed, or listed and never used: {through ^ listed}"
+    )
+
+
+@pytest.mark.parametrize("room", generate.rooms())
+def test_rooms_say_what_they_hold(room: str) -> None:
+    tree = ast.parse((ROOT / "equiv" / room / "__init__.py").read_text())
+    assert len(tree.body) == 1, "the __init__.py of a room is a docstring and nothing else"
+    held = {path.stem for path in (ROOT / "equiv" / room).glob("*.py")} - {"__init__"}
+    assert held == set(generate.room_files(room))
+    assert len(held) <= MOST_FILES_IN_A_ROOM
+    assert not [
+        path for path in (ROOT / "equiv" / room).iterdir() if path.is_dir() and path.name != "__pycache__"
+    ]
+
+
+def test_few_files_stand_on_top() -> None:
+    assert len(list((ROOT / "equiv").glob("*.py"))) <= MOST_FILES_ON_TOP
+
+
+@pytest.mark.parametrize("name", generate.PAGES)
+def test_pages_made_from_the_code_are_not_stale(name: str) -> None:
+    text = (ROOT / "docs" / name).read_text()
+    assert text == generate.PAGES[name](), "run python docs/generate.py"
 
 
 @pytest.mark.parametrize("path", files("equiv"), ids=lambda path: path.name)

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from equiv.comparison import load
-from equiv.hermite_regression import fit_map
-from equiv.inverse_map import InverseMap
-from equiv.inverse_regression import fit_inverse
-from equiv.observations import Observations
-from equiv.paired import compare_paired
-from equiv.preimages import gauss_newton_step, preimages
-from equiv.regression import Fit
+from equiv.coordinates.preimages import gauss_newton_step, preimages
+from equiv.observe.observations import Observations
+from equiv.paired.compare import compare_paired
+from equiv.regression.hermite import fit_map
+from equiv.regression.inverse import fit_inverse
+from equiv.regression.inverse_map import InverseMap
+from equiv.regression.kernel_map import Fit
 
 TURN = 2.0
 
@@ -142,7 +142,7 @@ def test_only_undecided_directions_try_it(monkeypatch: pytest.MonkeyPatch) -> No
 
         return direct
 
-    monkeypatch.setattr("equiv.paired_direction.fit_inverse", stays)
+    monkeypatch.setattr("equiv.paired.direction.fit_inverse", stays)
     x = _inputs(400, 1)
     a, b = (Observations(network(x), _frames(network, x)) for network in (_swirled, _plain))
 

@@ -9,7 +9,7 @@ from manifolds import DOMAINS, RandomEmbedding, observe, rigid_error, rotate_fra
 from torch import Tensor
 
 from equiv import Observations
-from equiv.isometric import IsometricMaps
+from equiv.charts.isometric import IsometricMaps
 
 
 def pushed_forward(look: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:

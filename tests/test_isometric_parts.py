@@ -5,15 +5,17 @@ import torch
 from manifolds import DOMAINS, observe
 from torch import Tensor
 
-from equiv import neighbors, normal_equations
-from equiv.flattening import _solve_closed
-from equiv.frames import split_frames
-from equiv.metric_points import neuron_weights
-from equiv.neighbors import neighbor_graph
-from equiv.normal_equations import BlockPattern, BlockSystem, Factorisation
-from equiv.periods import find_lattice, reduce_lattice
-from equiv.smooth_fit import fit_smooth
-from equiv.synchronization import PairEquations, Solution
+from equiv.coordinates.lattice import reduce_lattice
+from equiv.coordinates.smooth_fit import fit_smooth
+from equiv.flattening import block_system as normal_equations
+from equiv.flattening.block_system import BlockPattern, BlockSystem, Factorisation
+from equiv.flattening.closed import find_lattice
+from equiv.flattening.solve import _solve_closed
+from equiv.flattening.synchronization import PairEquations, Solution
+from equiv.metric import neighbors
+from equiv.metric.neighbors import neighbor_graph
+from equiv.metric.neuron_scale import spread_weights as neuron_weights
+from equiv.observe.frames import split_frames
 
 
 def cloud(n: int, seed: int = 1) -> tuple[Tensor, Tensor, Tensor]:

@@ -7,13 +7,13 @@ import torch
 from manifolds import DOMAINS, observe
 
 from equiv import DiffusionMaps, Observations
-from equiv.dense_kernel import components, dense_preconditioner
-from equiv.eigenpairs import leading_eigenpairs
-from equiv.epsilon import RANK, neighbour_epsilon
-from equiv.kernel import normalise
-from equiv.mahalanobis import MAX_NORMAL, all_distances
-from equiv.metric_points import metric_points
-from equiv.sparse_kernel import pairs_within, principal_scores
+from equiv.metric.mahalanobis import MAX_NORMAL, all_distances
+from equiv.metric.points import metric_points
+from equiv.spectral.dense_kernel import components, dense_preconditioner
+from equiv.spectral.eigenpairs import leading_eigenpairs
+from equiv.spectral.epsilon import RANK, neighbour_epsilon
+from equiv.spectral.kernel import normalise
+from equiv.spectral.sparse_kernel import pairs_within, principal_scores
 
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -70,7 +70,7 @@ def test_epsilon_puts_as_many_neighbours_under_the_kernel_as_it_says(m: int) -> 
 
 @pytest.fixture
 def always_sparse(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("equiv.diffusion_maps.LARGEST_DENSE", 0)
+    monkeypatch.setattr("equiv.spectral.diffusion_maps.LARGEST_DENSE", 0)
 
 
 def test_sparse_pairs_are_all_pairs_within_reach() -> None:
@@ -89,7 +89,7 @@ def test_sparse_and_dense_kernels_agree(
 ) -> None:
     obs = observe(DOMAINS[name], DOMAINS[name].sample(800, kind="low_discrepancy"), outputs=8, seed=1)
     sparse = DiffusionMaps(5).fit(obs)
-    monkeypatch.setattr("equiv.diffusion_maps.LARGEST_DENSE", 800)
+    monkeypatch.setattr("equiv.spectral.diffusion_maps.LARGEST_DENSE", 800)
     dense = DiffusionMaps(5, epsilon=sparse.epsilon_).fit(obs)
     # What the sparse kernel leaves out carries at most (1 + 10 + 50 + ...) e^-10 = 0.3 % of the second
     # moment.
@@ -113,7 +113,7 @@ def test_sparse_clouds_apart_and_far_too_wide_kernels_are_refused(
     apart = Observations(torch.cat([obs.values, obs.values + 1e3]), obs.frames.repeat(2, 1, 1))
     with pytest.raises(ValueError, match=r"one connected cloud, got 2 \(of 500, 500 samples\)"):
         DiffusionMaps(3).fit(apart)
-    monkeypatch.setattr("equiv.sparse_kernel.MOST_PAIRS", 1e4)
+    monkeypatch.setattr("equiv.spectral.sparse_kernel.MOST_PAIRS", 1e4)
     with pytest.raises(ValueError, match="'epsilon' should be small enough for a sparse kernel"):
         DiffusionMaps(3, epsilon=1.0).fit(obs)
 

@@ -9,17 +9,18 @@ import torch
 from torch import Tensor
 
 from equiv import IsometricMaps, Observations
-from equiv.anchors import rigid_fit
-from equiv.domains import Domain, Relation
-from equiv.hermite_fit import fit_hermite
-from equiv.kinks import KINKED, unexplained_share
-from equiv.metric_points import neuron_weights
-from equiv.neighbors import NeighborGraph, neighbor_graph
-from equiv.orientation import orient
-from equiv.registration import register
-from equiv.resettling import resettled
-from equiv.synchronization import PairEquations, Solution
-from equiv.voids import Voids
+from equiv.coordinates.domain import Domain
+from equiv.coordinates.hermite_fit import fit_hermite
+from equiv.coordinates.motion import rigid_fit
+from equiv.flattening.flat import resettled
+from equiv.flattening.jumps import KINKED, unexplained_share
+from equiv.flattening.orientation import orient
+from equiv.flattening.synchronization import PairEquations, Solution
+from equiv.metric.neighbors import NeighborGraph, neighbor_graph
+from equiv.metric.neuron_scale import spread_weights as neuron_weights
+from equiv.registration.register import register
+from equiv.registration.result import Relation
+from equiv.supports.occupancy import Voids
 
 
 def _observed(kind: str, n: int) -> tuple[Observations, Tensor]:

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from equiv.lattice import lattice_embeddings, wrap
+from equiv.coordinates.lattice import lattice_embeddings, wrap
 
 SQUARE = torch.eye(2, dtype=torch.float64)
 HEXAGON = torch.tensor([[1.0, 0.0], [0.5, math.sqrt(0.75)]], dtype=torch.float64)

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 import equiv
-from equiv import local_frames
-from equiv.determinacy import leaking
-from equiv.local_frames import Probing, observe_pairs
+from equiv.observe import sides as local_frames
+from equiv.observe.sides import Probing, observe_pairs
+from equiv.paired.determinacy import leaking
 
 INPUTS, NEURONS = 300, 60
 

@@ -8,8 +8,8 @@ import torch
 from manifolds import DOMAINS, RandomEmbedding, observe, rotate_frames
 
 from equiv import Observations, mahalanobis
-from equiv.mahalanobis import all_distances, normal_share
-from equiv.metric_points import metric_points
+from equiv.metric.mahalanobis import all_distances, normal_share
+from equiv.metric.points import metric_points
 
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:

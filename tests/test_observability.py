@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 import equiv
 from equiv.observability import reconstruct, select_neurons
-from equiv.observations import Observations
+from equiv.observe.observations import Observations
 
 
 def _inputs(n: int, m: int, seed: int = 0) -> Tensor:

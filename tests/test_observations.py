@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from equiv import Observations
-from equiv.frames import split_frames, whitening
+from equiv.observe.frames import split_frames, whitening
 
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:

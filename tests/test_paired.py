@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from equiv.comparison import Comparison, load
-from equiv.determinacy import determinacy
-from equiv.frame_alignment import aligned_frames
-from equiv.frame_inverse import invert_frames, sensitivity_cut
-from equiv.observations import Observations
-from equiv.paired import compare_paired
-from equiv.paired_coordinates import integrated_coordinates
+from equiv.observe.frames import invert_frames, sensitivity_cut
+from equiv.observe.observations import Observations
+from equiv.paired.compare import compare_paired
+from equiv.paired.coordinates import integrated_coordinates
+from equiv.paired.determinacy import determinacy
+from equiv.paired.frame_alignment import aligned_frames
 
 N = 150
 

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from equiv.hermite_regression import EFFORTS, fit_map
-from equiv.observations import Observations
-from equiv.paired import compare_paired
-from equiv.regression import Fit
+from equiv.observe.observations import Observations
+from equiv.paired.compare import compare_paired
+from equiv.regression.hermite import EFFORTS, fit_map
+from equiv.regression.kernel_map import Fit
 
 NORMAL = torch.tensor([1.0, -0.7, 0.5, 0.8], dtype=torch.float64)
 
@@ -36,7 +36,7 @@ def efforts(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
         return fit_map(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("equiv.paired_direction.fit_map", learned)
+    monkeypatch.setattr("equiv.paired.direction.fit_map", learned)
 
     return taken
 

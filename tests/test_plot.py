@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from equiv import plot
-from equiv.drawing import chart_colours, chart_positions, common_periods, wrap
+from equiv.figures import charts as chart_figures
+from equiv.figures.drawing import chart_colours, chart_positions, common_periods, wrap
+from lightning_modules.figures import cameras
 
 CIRCLE = np.array([[2 * np.pi]])
 
@@ -42,7 +43,7 @@ def drawn(figure: matplotlib.figure.Figure) -> matplotlib.figure.Figure:
 
 def test_no_window_and_no_setting_changes(generator: torch.Generator) -> None:
     before = dict(matplotlib.rcParams)
-    drawn(plot.horse_figure(**horse(generator)))
+    drawn(cameras.horse_figure(**horse(generator)))
     assert dict(matplotlib.rcParams) == before
 
 
@@ -51,7 +52,7 @@ def test_both_angles_of_a_torus_have_their_panels(generator: torch.Generator) ->
     pictures = [given[name] for name in ("picture_a", "predicted_b", "true_b", "angles")]
     true = 2 * torch.pi * torch.rand(50, 2, generator=generator)
     error = torch.tensor([0.01, 0.03]) * torch.randn(50, 2, generator=generator)
-    figure = drawn(plot.gait_figure(*pictures, true, true + error, error, 10 * error))
+    figure = drawn(cameras.gait_figure(*pictures, true, true + error, error, 10 * error))
     titles = [axes.get_title("left") for axes in figure.axes[12:]]
     assert titles == [
         "The yaw",
@@ -66,7 +67,7 @@ def test_both_angles_of_a_torus_have_their_panels(generator: torch.Generator) ->
 def test_cross_view_draws_each_picture_clipped_with_its_angle(generator: torch.Generator) -> None:
     given = horse(generator)
     rows = [given[name] for name in ("picture_a", "predicted_b", "true_b")]
-    figure = drawn(plot.cross_view(*rows, given["angles"]))
+    figure = drawn(cameras.cross_view(*rows, given["angles"]))
     assert len(figure.axes) == 12
     shown = np.stack([np.asarray(axes.images[0].get_array()) for axes in figure.axes]).reshape(
         3, 4, 16, 16, 3
@@ -81,15 +82,15 @@ def test_cross_view_draws_each_picture_clipped_with_its_angle(generator: torch.G
 def test_cross_view_refuses_rows_that_do_not_belong_together(generator: torch.Generator) -> None:
     given = horse(generator)
     with pytest.raises(ValueError, match="equally many"):
-        plot.cross_view(given["picture_a"], given["predicted_b"][:2], given["true_b"])
+        cameras.cross_view(given["picture_a"], given["predicted_b"][:2], given["true_b"])
     with pytest.raises(ValueError, match="'true_b' should have shape"):
-        plot.cross_view(given["picture_a"], given["predicted_b"], given["true_b"].movedim(1, 3))
+        cameras.cross_view(given["picture_a"], given["predicted_b"], given["true_b"].movedim(1, 3))
 
 
 def test_angles_are_read_modulo_a_turn() -> None:
     true = torch.tensor([0.001, 3.0, 2 * torch.pi - 0.001])
     recovered = torch.tensor([-0.001, 3.0 + 4 * torch.pi, 0.001])
-    figure = drawn(plot.angle_scatter(true, recovered, recovered - true, recovered - true))
+    figure = drawn(cameras.angle_scatter(true, recovered, recovered - true, recovered - true))
     points = np.asarray(figure.axes[0].collections[0].get_offsets())
     assert np.abs(points[:, 1] - points[:, 0]).max() < 0.12  # 0.002 radians are 0.115 degrees
 
@@ -97,7 +98,7 @@ def test_angles_are_read_modulo_a_turn() -> None:
 def test_angle_panel_states_median_and_percentile() -> None:
     true = torch.linspace(0, 6, 101)
     error = torch.deg2rad(torch.linspace(0, 2, 101))
-    figure = drawn(plot.angle_scatter(true, true + error, error, -10 * error))
+    figure = drawn(cameras.angle_scatter(true, true + error, error, -10 * error))
     texts = [text.get_text() for text in figure.axes[1].texts]
     assert texts == [
         "Euclidean kernel\nmedian 10°\n95 % below 19°",
@@ -108,13 +109,13 @@ def test_angle_panel_states_median_and_percentile() -> None:
 def test_labels_of_near_medians_do_not_overlap() -> None:
     true = torch.linspace(0, 6, 101)
     error = torch.deg2rad(torch.linspace(0.1, 2, 101))
-    figure = drawn(plot.angle_scatter(true, true + error, error, 1.1 * error))
+    figure = drawn(cameras.angle_scatter(true, true + error, error, 1.1 * error))
     lower, upper = sorted((t.get_window_extent() for t in figure.axes[1].texts), key=lambda box: box.y0)
     assert lower.y1 <= upper.y0
 
 
 def test_spectrum_leaves_out_the_trivial_eigenvalue_on_either_side() -> None:
-    figure = drawn(plot.spectrum([0.0, 1.0, 1.1, 4.0], [0.9, 1.0, 4.1], exact=[0, 1, 1, 4]))
+    figure = drawn(chart_figures.spectrum([0.0, 1.0, 1.1, 4.0], [0.9, 1.0, 4.1], exact=[0, 1, 1, 4]))
     a, b = (np.asarray(line.get_ydata()) for line in figure.axes[0].lines)
     np.testing.assert_array_equal(a, [1.0, 1.1, 4.0])
     np.testing.assert_array_equal(b, [0.9, 1.0, 4.1])
@@ -125,32 +126,34 @@ def test_spectrum_leaves_out_the_trivial_eigenvalue_on_either_side() -> None:
 def test_charts_of_every_dimension(m: int, closed: int, generator: torch.Generator) -> None:
     a, b = torch.rand(40, m, generator=generator), torch.rand(30, m, generator=generator)
     periods = torch.eye(m)[:closed] if closed else None
-    drawn(plot.charts(a, b, periods_a=periods, periods_b=periods))
-    drawn(plot.charts(a, b, colour=a[:, 0], colour_b=b[:, 0], periods_a=periods))
-    drawn(plot.registration(a, b, torch.tensor([[0, 1], [2, 3]]), periods_a=periods, periods_b=periods))
-    drawn(plot.error_map(a, a[:, 0] ** 2, periods=periods))
+    drawn(chart_figures.charts(a, b, periods_a=periods, periods_b=periods))
+    drawn(chart_figures.charts(a, b, colour=a[:, 0], colour_b=b[:, 0], periods_a=periods))
+    drawn(
+        chart_figures.registration(a, b, torch.tensor([[0, 1], [2, 3]]), periods_a=periods, periods_b=periods)
+    )
+    drawn(chart_figures.error_map(a, a[:, 0] ** 2, periods=periods))
 
 
 def test_colours_by_an_angle_forget_whole_turns(generator: torch.Generator) -> None:
     points, angle = torch.rand(20, 2, generator=generator), 6 * torch.rand(20, generator=generator)
-    figure = drawn(plot.charts(points, points, angle, angle + 4 * torch.pi, turn=2 * torch.pi))
+    figure = drawn(chart_figures.charts(points, points, angle, angle + 4 * torch.pi, turn=2 * torch.pi))
     first, second = (np.asarray(axes.collections[0].get_facecolors()) for axes in figure.axes)
     np.testing.assert_allclose(first, second, atol=1e-5)  # angles in float32
 
 
 def test_charts_of_different_dimension_stand_side_by_side_only(generator: torch.Generator) -> None:
     a, b = torch.rand(20, 2, generator=generator), torch.rand(20, 1, generator=generator)
-    drawn(plot.charts(a, b))
+    drawn(chart_figures.charts(a, b))
     with pytest.raises(ValueError, match="as many columns"):
-        plot.registration(a, b)
+        chart_figures.registration(a, b)
 
 
 def test_error_map_takes_zeros_and_nan(generator: torch.Generator) -> None:
     errors = torch.rand(20, generator=generator)
     errors[0], errors[1] = 0.0, torch.nan
-    drawn(plot.error_map(torch.rand(20, 2, generator=generator), errors))
+    drawn(chart_figures.error_map(torch.rand(20, 2, generator=generator), errors))
     with pytest.raises(ValueError, match="one number for each of the 20 points"):
-        plot.error_map(torch.rand(20, 2, generator=generator), errors[:3])
+        chart_figures.error_map(torch.rand(20, 2, generator=generator), errors[:3])
 
 
 def test_ring_forgets_whole_periods() -> None:
@@ -188,7 +191,7 @@ def test_colours_are_the_same_for_the_same_place() -> None:
 
 def test_each_figure_says_what_it_shows(generator: torch.Generator) -> None:
     given = horse(generator)
-    said = plot.horse_figure(**given).get_label()
+    said = cameras.horse_figure(**given).get_label()
     predicted, true = given["predicted_b"].double(), given["true_b"].double()
     accuracy = -10 * (predicted - true).square().mean().log10().item()
     error = np.median(given["errors_mahalanobis"].abs().rad2deg().double().numpy())
@@ -196,6 +199,6 @@ def test_each_figure_says_what_it_shows(generator: torch.Generator) -> None:
     assert f"median {error:.2g}°" in said
     assert "A 1, 1, 4, 4.1, 9.1, 9.2, 16; B 1, 1, 4, 4.1; exact 1, 1, 4, 4, 9, 9" in said
     points = torch.rand(20, 2, generator=generator)
-    assert "20 points" in plot.error_map(points, points[:, 0]).get_label()
-    assert "2 anchors" in plot.registration(points, points, [[0, 0], [1, 1]]).get_label()
-    assert "dimension 2" in plot.charts(points, points).get_label()
+    assert "20 points" in chart_figures.error_map(points, points[:, 0]).get_label()
+    assert "2 anchors" in chart_figures.registration(points, points, [[0, 0], [1, 1]]).get_label()
+    assert "dimension 2" in chart_figures.charts(points, points).get_label()

@@ -10,7 +10,8 @@ from torch import distributed as dist
 from torch.multiprocessing import start_processes
 
 from equiv import GalerkinMaps, Observations, density_weights
-from equiv.processes import add_up, gathered, part, share_functions
+from equiv.observe.processes import gathered, part
+from equiv.spectral.processes import add_up, share_functions
 
 SAMPLES, BATCH = 1500, 256
 

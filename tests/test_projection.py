@@ -8,9 +8,10 @@ from manifolds import DOMAINS, observe, rotate_frames
 
 import equiv
 from equiv import Observations
-from equiv.domains import Domain, Relation
-from equiv.projection import register_projection
-from equiv.shadows import project
+from equiv.coordinates.domain import Domain
+from equiv.registration.project import register_projection
+from equiv.registration.result import Relation
+from equiv.supports.projections import project
 
 ALONG = torch.tensor([[1.0, 0.0]], dtype=torch.float64)
 OBLIQUE = torch.tensor([[0.8, 0.6]], dtype=torch.float64)

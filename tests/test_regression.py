@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from equiv.bootstrap import BETWEEN, relative_rms
-from equiv.hermite_kernel import PROFILES, gram, profile
-from equiv.hermite_regression import Effort, fit_map
-from equiv.leave_one_out import solve, triangular_inverse
-from equiv.regression import KernelMap
+from equiv.regression.bounds import BETWEEN, relative_rms
+from equiv.regression.hermite import Effort, fit_map
+from equiv.regression.hermite_kernel import PROFILES, gram, profile
+from equiv.regression.kernel_map import KernelMap
+from equiv.regression.leave_one_out import solve, triangular_inverse
 from equiv.transformation import build, describe
 
 

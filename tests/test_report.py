@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 import torch
 
-from equiv import plot
-from equiv.links import evenly, nearest_links, paired_links
-from equiv.markup import escape, json_script, number, png
-from equiv.report import PictureStrip, Section, write_report
-from equiv.ticks import log_ticks, nice_ticks
+from equiv.figures import charts as chart_figures
+from equiv.report.correspondence import evenly, nearest_links, paired_links
+from equiv.report.markup import escape, json_script, number, png
+from equiv.report.report import write_report
+from equiv.report.sections import PictureStrip, Section
+from equiv.report.ticks import log_ticks, nice_ticks
 from equiv.verdict import Interval, decide
 
 UNKNOWN = Interval(math.nan, math.nan, math.nan)
@@ -195,7 +196,7 @@ def test_everything_given_is_escaped(tmp_path: Path) -> None:
             tmp_path / "r.html",
             title=evil,
             sections=[
-                Section(evil, evil, plot.spectrum([1.0], [1.0]), evil, [{evil: evil}]),
+                Section(evil, evil, chart_figures.spectrum([1.0], [1.0]), evil, [{evil: evil}]),
                 PictureStrip(evil, [evil], [torch.zeros(2, 3, 4, 4)], torch.zeros(2), evil),
             ],
             settings={evil: {evil: evil}},
@@ -213,7 +214,7 @@ def test_json_inside_a_script_is_the_same_json_and_cannot_end_it() -> None:
 
 
 def test_sections_and_settings_are_shown(tmp_path: Path) -> None:
-    figure = plot.spectrum([1.0, 4.0], [1.0, 4.0], [1, 4])
+    figure = chart_figures.spectrum([1.0, 4.0], [1.0, 4.0], [1, 4])
     rows = [{"epoch": k, "loss": 0.5**k} for k in range(12)]
     pictures = torch.rand(5, 3, 6, 8, generator=torch.Generator().manual_seed(0))
     reader = read(

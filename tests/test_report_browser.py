@@ -9,8 +9,9 @@ import torch
 from browser import Browser
 from test_report import CASES, TURN, comparison
 
-from equiv import plot
-from equiv.report import PictureStrip, Section, write_report
+from equiv.report.report import write_report
+from equiv.report.sections import PictureStrip, Section
+from lightning_modules.figures import cameras
 
 pytestmark = pytest.mark.slow
 MOMENTS = 36
@@ -35,7 +36,7 @@ def horse(tmp_path_factory: pytest.TempPathFactory) -> Path:
         title="Two cameras",
         sections=[
             PictureStrip("Views", ["A", "B predicted", "B"], rows, TURN * torch.arange(MOMENTS) / MOMENTS),
-            Section("Angles", "Recovered.", plot.angle_scatter(true, true + error, error, 20 * error)),
+            Section("Angles", "Recovered.", cameras.angle_scatter(true, true + error, error, 20 * error)),
         ],
         settings={"seed": 0},
     )

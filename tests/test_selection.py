@@ -7,7 +7,7 @@ import torch
 from manifolds import DOMAINS, observe, rotate_frames
 
 from equiv import Observations
-from equiv.selection import intrinsic_dimension, select_coordinates
+from equiv.spectral.selection import intrinsic_dimension, select_coordinates
 
 
 def modes(domain: str, x: torch.Tensor, k: int) -> torch.Tensor:

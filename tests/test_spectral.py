@@ -9,9 +9,9 @@ from manifolds import DOMAINS, RandomEmbedding, observe, rotate_frames
 
 import equiv
 from equiv import Observations
-from equiv.eigen_refinement import refine
-from equiv.eigen_registration import register_eigenspaces
-from equiv.eigencoordinates import EigenSide
+from equiv.unpaired.eigenfunctions import EigenSide
+from equiv.unpaired.eigenspace_match import register_eigenspaces
+from equiv.unpaired.isometry_refinement import refine
 
 KNOWN = 4
 

@@ -6,13 +6,13 @@ import pytest
 import torch
 from manifolds import DOMAINS, Domain
 
-from equiv.anchors import Motion
-from equiv.domains import Domain as Coordinates
-from equiv.domains import Relation
-from equiv.outline_fit import fit_outlines
-from equiv.registration import register
-from equiv.support import inside, outline
-from equiv.symmetry import align
+from equiv.coordinates.domain import Domain as Coordinates
+from equiv.coordinates.motion import Motion
+from equiv.registration.register import register
+from equiv.registration.result import Relation
+from equiv.supports.alignments import align
+from equiv.supports.outline_fit import fit_outlines
+from equiv.supports.support import inside, outline
 
 SPACES = dict(DOMAINS)
 SPACES["l_equal"] = Domain((0.0, 0.0), (1.0, 1.0), lambda x: (x[:, 0] < 0.4) | (x[:, 1] < 0.4))

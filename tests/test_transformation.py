@@ -10,7 +10,7 @@ from manifolds import DOMAINS, observe, rotate_frames
 from equiv import Observations
 from equiv.comparison import load
 from equiv.transformation import NoMap, Transformation
-from equiv.unpaired import compare_unpaired
+from equiv.unpaired.compare import compare_unpaired
 
 
 @pytest.fixture(scope="module")

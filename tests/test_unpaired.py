@@ -8,8 +8,8 @@ from manifolds import DOMAINS, Domain, RandomEmbedding, observe, rotate_frames
 
 import equiv
 from equiv import Observations, Verdict
-from equiv.domains import Domain as CoordinateDomain
-from equiv.registration import register
+from equiv.coordinates.domain import Domain as CoordinateDomain
+from equiv.registration.register import register
 
 TURN = 2 * math.pi
 

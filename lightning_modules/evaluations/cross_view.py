@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 import equiv
-from equiv import plot
-from equiv.chart import Chart
-from equiv.lattice import wrap
-from equiv.report import PictureStrip
+from equiv.charts.chart import Chart
+from equiv.coordinates.lattice import wrap
+from equiv.figures import charts as chart_figures
+from equiv.report.sections import PictureStrip
 from lightning_modules.circle import AngleMap, euclidean_angle_errors, evenly
 from lightning_modules.data.views import Views
 from lightning_modules.evaluations.finding import (
@@ -25,6 +25,7 @@ from lightning_modules.evaluations.finding import (
     psnr,
     true_errors,
 )
+from lightning_modules.figures import cameras, film
 from lightning_modules.pair import NetworkPair
 
 __all__ = ["CrossView"]
@@ -78,7 +79,7 @@ class CrossView:
         spectra = [result.diagnostics.get(f"eigenvalues_{side}") for side in "ab"]
 
         if all(spectra):
-            finding.figures["spectrum"] = plot.spectrum(spectra[0], spectra[1], EXACT)
+            finding.figures["spectrum"] = chart_figures.spectrum(spectra[0], spectra[1], EXACT)
 
         if predicted_b is None or not isinstance(result.chart_b, Chart):
             return finding
@@ -88,10 +89,10 @@ class CrossView:
         hidden, rows = views.hidden.held_out, (views.held_out_a, pictures, views.held_out_b)
         moments = evenly(hidden, self.moments)
         finding.strips.append(_strip(rows, hidden, moments))
-        finding.films["film"] = plot.film(rows[0][moments], pictures[moments], rows[2][moments])
+        finding.films["film"] = film.film(rows[0][moments], pictures[moments], rows[2][moments])
         columns = evenly(hidden, self.columns)
         shown_a, shown, shown_b = (row[columns] for row in rows)
-        finding.figures["cross_view"] = plot.cross_view(shown_a, shown, shown_b, hidden[columns])
+        finding.figures["cross_view"] = cameras.cross_view(shown_a, shown, shown_b, hidden[columns])
         recovered = result.chart_b.restrict(predicted_b)
         errors = wrap(recovered - result.chart_b.restrict(values_b), result.chart_b.get_buffer("periods"))[
             :, 0
@@ -109,10 +110,10 @@ class CrossView:
         angles = _hidden_angles(result.chart_b, recovered, match.observations[1], views)
 
         if angles is not None:
-            finding.figures["angles"] = plot.angle_scatter(hidden, angles, errors, baseline[0])
+            finding.figures["angles"] = cameras.angle_scatter(hidden, angles, errors, baseline[0])
 
             if all(spectra):
-                finding.figures["horse"] = plot.horse_figure(
+                finding.figures["horse"] = cameras.horse_figure(
                     shown_a,
                     shown,
                     shown_b,
@@ -135,7 +136,7 @@ def _charts(match: Match, views: Views) -> dict[str, Any]:
     found = charts(match, views, turn=2 * math.pi, **around)
 
     if found:
-        found["registration"] = plot.registration(
+        found["registration"] = chart_figures.registration(
             result.coordinates_a, result.coordinates_b, views.anchors, **around
         )
 

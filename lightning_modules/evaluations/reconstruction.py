@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 import equiv
-from equiv import plot
 from lightning_modules.data.views import Views
 from lightning_modules.evaluations.everything import Everything, Learned
 from lightning_modules.evaluations.finding import Finding, Matched, charts, fresh, true_errors
 from lightning_modules.evaluations.vector_field import grid_of
+from lightning_modules.figures import reconstruction as reconstruction_figures
 from lightning_modules.pair import NetworkPair
 
 __all__ = ["FewNeurons"]
@@ -87,7 +87,7 @@ class FewNeurons:
             "error_by_neuron_count": self._by_count(best.max(dim=1).values),
             "error_by_neuron_count_at_random": self._by_count(usual),
         }
-        figure = plot.reconstruction_errors(
+        figure = reconstruction_figures.reconstruction_errors(
             self.counts,
             dict(zip(TARGETS, best.T, strict=True)),
             dict(zip(TARGETS, random.permute(2, 0, 1), strict=True)),
@@ -135,6 +135,10 @@ class FewNeurons:
 
         shown = Everything.of(network, inputs, self.layers, scales=scales)
         rebuilt = {count: shown.predicted(*maps[count]).parts[0].reshape(shape) for count in self.shown}
-        draw = plot.reconstructed_pictures if views.inputs_at is None else plot.reconstructed_grids
+        draw = (
+            reconstruction_figures.reconstructed_pictures
+            if views.inputs_at is None
+            else reconstruction_figures.reconstructed_grids
+        )
 
         return draw(inputs.reshape(shape), rebuilt, errors)

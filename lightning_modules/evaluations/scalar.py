@@ -2,7 +2,6 @@ r"""Two functions of one hidden variable: each output predicted from the other n
 
 from torch import Tensor
 
-from equiv import plot
 from lightning_modules.data.views import Views
 from lightning_modules.evaluations.finding import (
     Finding,
@@ -14,6 +13,7 @@ from lightning_modules.evaluations.finding import (
     true_errors,
 )
 from lightning_modules.evaluations.outputs_only import OutputsOnly
+from lightning_modules.figures import functions as functions_figures
 from lightning_modules.pair import NetworkPair
 
 __all__ = ["ScalarFunctions"]
@@ -45,9 +45,9 @@ class ScalarFunctions:
 
         if values_a.shape[1] > 1:
             guessed = _last(mapped(alone.paired.transformation, alone.outputs_a))
-            figure = plot.folded_figure(**shown, alone_b=guessed, observed_a=values_a)
+            figure = functions_figures.folded_figure(**shown, alone_b=guessed, observed_a=values_a)
         else:
-            figure = plot.function_figure(**shown, predicted_a=_last(predicted_a))
+            figure = functions_figures.function_figure(**shown, predicted_a=_last(predicted_a))
 
         metrics = {
             **true_errors(match, values_a, values_b),

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 import equiv
-from equiv import plot
 from lightning_modules.data.views import Side, Views
 from lightning_modules.evaluations.finding import Finding, Match, Matched, charts, fresh, true_errors
+from lightning_modules.figures import training as training_figures
 from lightning_modules.pair import NetworkPair, loss
 
 __all__ = ["ThroughTraining", "first_equivalent"]
@@ -55,7 +55,7 @@ class ThroughTraining:
                 for name in FOLLOWED
             },
         }
-        figures = {"training": plot.training_figure(rows)} | charts(matching.last, views)
+        figures = {"training": training_figures.training_figure(rows)} | charts(matching.last, views)
 
         return Finding(metrics, figures, CAPTIONS)
 

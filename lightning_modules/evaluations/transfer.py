@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 import equiv
-from equiv import plot
 from lightning_modules.data.views import Views
 from lightning_modules.evaluations.finding import Finding, Match, Matched, charts, fresh, mapped, true_errors
+from lightning_modules.figures import transfer as transfer_figures
 from lightning_modules.pair import NetworkPair
 
 __all__ = ["ReadOutTransfer"]
@@ -76,7 +76,7 @@ class ReadOutTransfer:
             "accuracy_by_anchors": {str(k): accuracy for k, accuracy in carried.items()},
             "accuracy_by_labels": {str(k): float(np.mean(each)) for k, each in trained.items()},
         }
-        figure = plot.transfer_figure(
+        figure = transfer_figures.transfer_figure(
             carried, trained, own, *self._classes(pair, views, match, behind, trained)
         )
 

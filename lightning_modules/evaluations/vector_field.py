@@ -5,8 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from equiv import plot
-from equiv.chart import Chart
+from equiv.charts.chart import Chart
 from lightning_modules.data.views import Views
 from lightning_modules.evaluations.finding import (
     Finding,
@@ -19,6 +18,7 @@ from lightning_modules.evaluations.finding import (
     true_errors,
 )
 from lightning_modules.evaluations.outputs_only import OutputsOnly
+from lightning_modules.figures import maps as maps_figures
 from lightning_modules.pair import NetworkPair
 
 __all__ = ["PlaneFunctions", "grid_of", "map_picture"]
@@ -69,7 +69,7 @@ def map_picture(pair: NetworkPair, views: Views, match: Match, lines: int, point
     def drawn(values: Tensor | None) -> Tensor | None:
         return None if values is None else values[:, -2:].unflatten(0, (-1, points))
 
-    return plot.map_figure(
+    return maps_figures.map_figure(
         grid=drawn(grid),
         output_a=drawn(along_a),
         output_b=drawn(along_b),

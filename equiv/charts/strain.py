@@ -1,0 +1,116 @@
+r"""How far a chart is from isometric, and how far its coordinates are off for it.
+
+A chart that is off by a displacement w, u = x + w(x), shows it in the metric that its lift F gives to the
+inputs:
+
+.. math:: E_i = \tfrac12 \left( DF_i^+ C_i DF_i^{+\top} - 1 \right) = \operatorname{sym} Dw + O(|Dw|^2)
+
+so that w follows from the strains by linear elasticity, up to the rigid motions that registration settles.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from equiv.charts.chart import Chart
+from equiv.coordinates.smooth_fit import SmoothBasis
+from equiv.observe.observations import Observations
+
+__all__ = ["Strain", "measure_strain", "rigid_motions"]
+
+FUNCTIONS = 60
+
+# Width of the Gaussians over their spacing: wider ones are so alike that small strains make large displacements.
+WIDTH = 2.0
+
+
+@dataclass(frozen=True)
+class Strain:
+    r"""The strain of a chart at its samples and the displacement behind it.
+
+    Attributes:
+        size: RMS relative error of lengths, dimensionless.
+        displacement: RMS of what w moves in the activations, :math:`|DF\,w|`, in activation units.
+        noise: RMS of what strains without pattern, from noisy frames, leave undetermined there, in activation
+            units.
+        misfit: RMS distance of the samples from the lift of their coordinates, in activation units.
+    """
+
+    size: float
+    displacement: float
+    noise: float
+    misfit: float
+
+
+def measure_strain(chart: Chart, obs: Observations, coordinates: Tensor, periods: Tensor | None) -> Strain:
+    r"""Strains of a chart against the frames, and the displacement that explains them.
+
+    Least squares of :math:`\operatorname{sym} Dw = E` over smooth w (Gaussians and an affine part); the noise
+    is that of its coefficients when the residual strains are independent.
+
+    Arguments:
+        chart: The chart.
+        obs: Samples with frames.
+        coordinates: Their coordinates, shape `(n, m)`.
+        periods: Lattice, or None.
+    """
+    assert obs.frames is not None
+    n, m = coordinates.shape
+    there = coordinates.to(obs.device)
+    lifted = chart.frames(there).double().cpu()
+    pulled = torch.linalg.pinv(lifted) @ obs.frames.double().cpu()  # (n, m, m): of the frames, in the chart
+    defect = (pulled @ pulled.mT - torch.eye(m, dtype=torch.float64)) / 2
+    basis = SmoothBasis.at_farthest_points(coordinates, FUNCTIONS, periods, WIDTH)
+    functions = torch.eye(1 + basis.free.shape[1] + len(basis.centers), dtype=torch.float64)
+    values, slopes = basis.combine(coordinates, functions[:, 1:])  # (n, b), (n, b, m)
+    b = values.shape[1]
+    design, target = [], []
+
+    for first in range(m):
+        for second in range(first, m):
+            rows = torch.zeros(n, b, m, dtype=torch.float64)
+            rows[:, :, first] += slopes[:, :, second] / 2
+            rows[:, :, second] += slopes[:, :, first] / 2
+            weight = 1.0 if first == second else 2**0.5  # the off-diagonal entry stands for two
+            design.append(weight * rows.reshape(n, b * m))
+            target.append(weight * defect[:, first, second])
+
+    rows, strains = torch.cat(design), torch.cat(target)
+    gram = rows.T @ rows
+    inverse = torch.linalg.pinv(gram, rtol=1e-10, hermitian=True)
+    solved = inverse @ (rows.T @ strains)
+    left = (strains - rows @ solved).square().sum() / max(len(strains) - b * m, 1)
+    # Lengths in the activations: |DF w| = |H w| with H^T H = DF^T DF.
+    root = torch.linalg.qr(lifted, mode="r").R  # also where DF is singular
+    moved = torch.einsum("nb,ncm->ncbm", values, root).reshape(-1, b * m)
+    rigid = torch.einsum("ncm,nmr->ncr", root, rigid_motions(coordinates, periods)).flatten(0, 1)
+    moved = moved - rigid @ torch.linalg.lstsq(rigid, moved).solution  # which registration settles
+    mass = moved.T @ moved / n
+
+    return Strain(
+        size=(defect.square().sum(dim=(1, 2)).mean() / m).sqrt().item(),
+        displacement=(solved @ mass @ solved).clamp_min(0).sqrt().item(),
+        misfit=(chart.lift(there) - obs.values.double()).square().sum(dim=1).mean().sqrt().item(),
+        noise=(left * (inverse @ gram @ inverse @ mass).trace()).clamp_min(0).sqrt().item(),
+    )
+
+
+def rigid_motions(coordinates: Tensor, periods: Tensor | None) -> Tensor:
+    r"""Velocities of the translations and, where nothing is periodic, rotations: `(n, m, r)`."""
+    n, m = coordinates.shape
+    shifts = torch.eye(m, dtype=torch.float64).expand(n, m, m)
+
+    if periods is not None or m == 1:
+        return shifts
+
+    turns = torch.zeros(n, m, m * (m - 1) // 2, dtype=torch.float64)
+
+    for column, (first, second) in enumerate(itertools.combinations(range(m), 2)):
+        turns[:, first, column] = -coordinates[:, second]
+        turns[:, second, column] = coordinates[:, first]
+
+    return torch.cat([shifts, turns], dim=2)

@@ -1,0 +1,139 @@
+r"""Orientation of tangent spaces: which of two mirror images each frame is."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from equiv.flattening.curve_ends import MET, along_both
+from equiv.metric.neighbors import NeighborGraph
+
+__all__ = ["orient"]
+
+
+# Cosine of two tangents of a curve below which there may be a corner in between.
+TURNED = 0.95
+
+# What tangent spaces alone say of the orientation of two neighbours with a crease in between, over what the chord says.
+TANGENCY = 0.05
+
+
+def orient(
+    values: Tensor, basis: Tensor, graph: NeighborGraph, *, creased: bool = False
+) -> tuple[Tensor, Tensor]:
+    r"""Signs that make neighbouring tangent bases agree in orientation.
+
+    First along a spanning tree, then, where that agrees with more of the edges' evidence, by the leading eigenvector
+    of the graph's signed adjacency matrix, whose entries are :math:`\det(U_i^\top U_j)`. Along a curve both tangents
+    are held against the chord, :math:`(U_i^\top c)(U_j^\top c) / |c|^2`, as they may be at any angle around a
+    corner; around creases of surfaces the direction in which two tangent spaces differ most is.
+
+    Arguments:
+        values: Of the samples, `(n, d)`.
+        basis: Orthonormal bases U of the tangent spaces, `(n, d, m)`.
+        graph: Connected.
+        creased: Whether tangent spaces may turn between neighbours by more than a right angle.
+
+    Returns:
+        Signs, `(n,)`, by which to multiply each basis's first column, and for each edge whether its ends then
+        agree, `(E,)`. All do on an orientable manifold that is sampled well enough.
+
+    References:
+        | Orientability and diffusion maps (Singer and Wu, 2011), https://doi.org/10.1016/j.acha.2010.10.001
+    """
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
+
+    i, j, n = graph.i, graph.j, graph.n
+    similarity = _similarity(values, basis, i, j, creased)
+    # Trust edges that are short and whose ends have nearly the same tangent space.
+    cost = (graph.squared / graph.squared.median()).sqrt() - similarity.abs().clamp_min(1e-6).log() + 1e-9
+    tree = minimum_spanning_tree(coo_matrix((cost.numpy(), (i.numpy(), j.numpy())), shape=(n, n)))
+    order, parents = breadth_first_order(tree + tree.T, 0, directed=False)
+    child = torch.from_numpy(order[1:]).long()
+    parent = torch.from_numpy(parents[order[1:]]).long()
+    turned = (_similarity(values, basis, child, parent, creased) < 0).tolist()
+    signs = [1.0] * n
+
+    for node, above, turn in zip(child.tolist(), parent.tolist(), turned, strict=True):
+        signs[node] = -signs[above] if turn else signs[above]
+
+    sign = torch.tensor(signs, dtype=basis.dtype)
+    agree = sign[i] * sign[j] * similarity >= 0
+
+    if bool(agree.all()):
+        return sign, agree
+
+    signed = coo_matrix((similarity.numpy(), (i.numpy(), j.numpy())), shape=(n, n)).tocsr()
+    signed = signed + signed.T
+    found = max(
+        (sign, _voted(signed, sign)), key=lambda signs: float((signs[i] * signs[j] * similarity).sum())
+    )
+
+    return found, found[i] * found[j] * similarity >= 0
+
+
+def _voted(signed: Any, start: Tensor) -> Tensor:
+    r"""Signs of the leading eigenvector of the signed adjacency matrix, divided by the degrees."""
+    from scipy.sparse import diags
+    from scipy.sparse.linalg import ArpackNoConvergence, eigsh
+
+    root = diags(np.asarray(abs(signed).sum(axis=1)).ravel().clip(1e-300) ** -0.5)
+    try:
+        vector = eigsh(root @ signed @ root, k=1, which="LA", v0=start.numpy(), tol=1e-4)[1][:, 0]
+    except ArpackNoConvergence:
+        return start
+
+    return torch.where(torch.from_numpy(vector) < 0, -1.0, 1.0).to(start.dtype)
+
+
+def _similarity(values: Tensor, basis: Tensor, i: Tensor, j: Tensor, creased: bool) -> Tensor:
+    r"""Positive where the bases of two neighbours agree in orientation, at most about 1 in size, `(E,)`."""
+    chord = values[j] - values[i]
+
+    if basis.shape[2] == 1:
+        return _around_corners(basis[i][:, :, 0], basis[j][:, :, 0], chord)
+
+    if not creased:
+        return torch.linalg.det(basis[i].mT @ basis[j])
+
+    return _around_creases(basis[i], basis[j], chord)
+
+
+def _around_corners(tail: Tensor, head: Tensor, chord: Tensor) -> Tensor:
+    r"""Orientation of two unit tangents of a curve: whether both see the chord alike.
+
+    Where the chord goes along both in turn, :math:`c = s\,t + r\,t'`, as around one corner however sharp, the signs of
+    s and r say it exactly.
+    """
+    size, cosine = chord.square().sum(dim=1).clamp_min(1e-300), (tail * head).sum(dim=1)
+    first, second = (tail * chord).sum(dim=1), (head * chord).sum(dim=1)
+    one = torch.ones_like(cosine)
+    s, r = along_both(one, one, cosine, first, second)
+    rest = chord - s[:, None] * tail - r[:, None] * head
+    corner = (cosine.abs() < TURNED) & (rest.square().sum(dim=1) < MET**2 * size)
+
+    return torch.where(corner, (s * r / size).clamp(-1.0, 1.0), first * second / size)
+
+
+def _around_creases(tail: Tensor, head: Tensor, chord: Tensor) -> Tensor:
+    r"""Orientation of two tangent spaces that share all directions but one, along which the chord goes on.
+
+    With q and q' the principal vectors that differ most, their angle below 90 degrees, and
+    :math:`c = \beta q + \gamma q' + \dots`, a path with one crease goes on along q' after q where
+    :math:`\beta \gamma > 0`, and along :math:`-q'` where it is negative: what a fit of the other sign
+    misses, :math:`(1 - (q^\top q')^2) \min(\beta^2, \gamma^2)`, says how surely.
+    """
+    left, cosines, right = torch.linalg.svd(tail.mT @ head)
+    parity = torch.linalg.det(left) * torch.linalg.det(right)
+    q = (tail @ left[:, :, -1:])[:, :, 0]
+    other = (head @ right[:, -1, :, None])[:, :, 0]
+    cosine = cosines[:, -1].clamp_max(1.0)
+    first, second = (q * chord).sum(dim=1), (other * chord).sum(dim=1)
+    sine = (1 - cosine.square()).clamp_min(1e-12)
+    beta, gamma = (first - cosine * second) / sine, (second - cosine * first) / sine
+    missed = sine * torch.minimum(beta.square(), gamma.square()) / chord.square().sum(dim=1).clamp_min(1e-300)
+    onward = TANGENCY * cosine + (beta * gamma).sign() * missed.clamp_max(1.0)
+
+    return parity * cosines[:, :-1].prod(dim=1) * onward

@@ -1,0 +1,74 @@
+r"""Two rules that make neurons comparable whatever their scale: by their spread, and by their steepest slope."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from equiv.metric.points import COPY
+
+__all__ = ["slope_weights", "spread_weights"]
+
+FLAT = 1e-12  # deviations below this share of a neuron's largest value are rounding
+
+
+def spread_weights(values: Tensor) -> Tensor:
+    r"""One over the spread of each neuron and the root of its number of copies, `(d,)`; 0 where constant.
+
+    With them, rescaled, repeated and dead neurons change nothing. Copies may be rescaled, mirrored and shifted.
+    They are told by four random projections of each neuron: linear in the neurons, where all pairs are not.
+
+    Arguments:
+        values: Activations, shape `(n, d)`, float64.
+
+    Raises:
+        ValueError: If no neuron varies.
+    """
+    from scipy.spatial import KDTree
+
+    centred = values - values.mean(dim=0)
+    spread = centred.square().mean(dim=0).sqrt()
+    alive = spread > 1e-12 * values.abs().amax(dim=0).clamp_min(1e-300)
+
+    if not bool(alive.any()):
+        raise ValueError("'obs' should hold neurons that vary, got constant values; probe other neurons.")
+
+    generator = torch.Generator().manual_seed(0)
+    random = torch.randn(4, len(values), generator=generator, dtype=values.dtype).to(values.device)
+    marks = (random @ centred[:, alive] / spread[alive]).T.cpu().numpy() / len(values) ** 0.5
+    tree = KDTree(marks)
+    copies = sum(tree.query_ball_point(side, COPY, return_length=True) for side in (marks, -marks))
+    weights = torch.zeros_like(spread)
+    weights[alive] = 1 / (spread[alive] * torch.from_numpy(copies).to(spread).sqrt())
+
+    return weights
+
+
+def slope_weights(values: Tensor, frames: Tensor | None = None) -> Tensor:
+    r"""Factors that make neurons comparable whatever their scale, 0 for dead ones, `(d,)`.
+
+    With frames, one over each neuron's steepest slope :math:`\max_i |j_{il}|`; without, one over its largest
+    distance from its mean. Standard deviations would not do: a ReLU neuron that is active at few samples
+    would tear these away from all others.
+
+    Arguments:
+        values: Activations, shape `(n, d)`.
+        frames: Frames, shape `(n, d, m)`, or None.
+    """
+    reach = (values - values.mean(dim=0)).abs().amax(dim=0)
+    alive = reach > FLAT * values.abs().amax(dim=0)
+    reach = torch.where(alive, reach, 1.0)
+
+    if frames is None:
+        return torch.where(alive, 1 / reach, 0.0)
+
+    slope = frames.double().square().sum(dim=2).amax(dim=0).sqrt()
+    moving = alive & (slope > 0)
+
+    if not moving.any():
+        return torch.where(alive, 1 / reach, 0.0)
+
+    # Neurons that vary but have no slope anywhere are brought to the typical extent of the others.
+    extent = (reach / torch.where(moving, slope, 1.0))[moving].median()
+
+    return torch.where(moving, 1 / torch.where(moving, slope, 1.0), torch.where(alive, extent / reach, 0.0))

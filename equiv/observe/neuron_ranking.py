@@ -1,0 +1,121 @@
+r"""Orders of neurons, each next one that which tells most that the earlier ones do not."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from equiv.observe.observations import Observations
+
+__all__ = ["rank_neurons", "standardised"]
+
+
+# Neurons among which the order by nearest neighbours chooses, and samples that it looks at.
+POOL = 48
+SAMPLES = 500
+
+
+def rank_neurons(obs: Observations, count: int) -> Tensor:
+    r"""The first neurons of an order in which the others follow from as few as possible.
+
+    Each neuron is the one that, added to the set S of those before it, makes nearest neighbours in S nearest in
+    all neurons,
+
+    .. math:: \arg\min_k \sum_i \lvert y_i - y_{\nu(i)} \rvert^2, \qquad
+        \nu(i) = \arg\min_{j \ne i} \sum_{l \in S \cup \{k\}} (y_{il} - y_{jl})^2,
+
+    with neurons over their standard deviations. It falls with the conditioning of S, and where S folds the inputs
+    over each other it stays large. With more than `POOL` neurons those are considered that condition the frames best.
+
+    Arguments:
+        obs: Observations; frames are made use of.
+        count: How many.
+
+    Returns:
+        Their indices, shape `(count,)`, int64.
+    """
+    values, frames = standardised(obs)
+    d = values.shape[1]
+    pool = torch.arange(d, device=values.device)
+
+    if d > POOL:
+        most = max(POOL, count)
+        pool = _pivoted(values, most) if frames is None else _by_conditioning(frames, most)
+
+    values = values[:: math.ceil(len(values) / SAMPLES)]
+    everything = torch.cdist(values, values).square()
+    distances = torch.zeros_like(everything).fill_diagonal_(math.inf)
+    rest, chosen = pool.tolist(), []
+
+    for _ in range(count):
+        scores = []
+
+        for neuron in rest:
+            nearest = (distances + _differences(values[:, neuron])).argmin(dim=1, keepdim=True)
+            scores.append(everything.gather(1, nearest).sum().item())
+
+        best = rest.pop(min(range(len(rest)), key=scores.__getitem__))
+        chosen.append(best)
+        distances = distances + _differences(values[:, best])
+
+    return torch.tensor(chosen, device=values.device)
+
+
+def _differences(neuron: Tensor) -> Tensor:
+    r"""Squared differences of one neuron between all samples, `(n, n)`."""
+    return (neuron[:, None] - neuron).square()
+
+
+def standardised(obs: Observations) -> tuple[Tensor, Tensor | None]:
+    r"""Values and frames over each neuron's standard deviation; dead neurons are zero."""
+    values = obs.values.double()
+    values = values - values.mean(dim=0)
+    deviation = values.square().mean(dim=0).sqrt()
+    alive = deviation > 1e-12 * deviation.max()
+    weight = torch.where(alive, 1 / torch.where(alive, deviation, 1.0), 0.0)
+
+    return values * weight, None if obs.frames is None else obs.frames.double() * weight[:, None]
+
+
+def _by_conditioning(frames: Tensor, count: int) -> Tensor:
+    r"""Neurons by the conditioning of the frames chosen,
+
+    .. math:: \arg\max_k \sum_i \log \det \Big( \eta I + \sum_{l \in S \cup \{k\}} j_{il} j_{il}^\top \Big),
+
+    with :math:`j_{il} \in R^m` the l-th row of frame i: the logarithm makes the worst conditioned samples count most.
+    """
+    n, _, m = frames.shape
+    scale = frames.square().sum(dim=2).mean().clamp_min(1e-300)
+    # The small eta ranks directions not seen at all first, in any order of magnitude.
+    inverse = torch.eye(m, dtype=frames.dtype, device=frames.device).repeat(n, 1, 1) / (1e-6 * scale)
+    chosen: list[int] = []
+
+    for _ in range(count):
+        moved = frames @ inverse  # (n, d, m)
+        gain = torch.log1p((moved * frames).sum(dim=2)).sum(dim=0)
+        gain[chosen] = -math.inf
+        best = int(gain.argmax())
+        chosen.append(best)
+        column = moved[:, best]
+        bend = 1 + (column * frames[:, best]).sum(dim=1)
+        inverse = inverse - column[:, :, None] * column[:, None] / bend[:, None, None]
+
+    return torch.tensor(chosen, device=frames.device)
+
+
+def _pivoted(values: Tensor, count: int) -> Tensor:
+    r"""Columns by pivoted QR: each the farthest from the span of those before it."""
+    rest = values.clone()
+    chosen: list[int] = []
+
+    for _ in range(count):
+        size = rest.square().sum(dim=0)
+        size[chosen] = -math.inf
+        best = int(size.argmax())
+        chosen.append(best)
+        axis = rest[:, best] / rest[:, best].norm().clamp_min(1e-300)
+        rest = rest - axis[:, None] * (axis @ rest)
+
+    return torch.tensor(chosen, device=values.device)

@@ -1,0 +1,80 @@
+r"""Several processes, each with a part of the samples: observations gathered, Galerkin sums added up.
+
+All here works on the default group of `torch.distributed`, whoever set it up (Lightning's strategies, torchrun),
+and for a single process where nobody did. Every process has to call the same functions in the same order.
+
+    maps = equiv.GalerkinMaps()
+    share_functions(maps, batches[0])     # process 0 chooses the functions, by its own samples
+    for batch in batches:                 # each process its own, as many as it has
+        maps.partial_fit(batch)
+    add_up(maps)                          # every process ends with the same maps
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch import distributed as dist
+
+from equiv.observe.observations import Observations
+
+__all__ = ["gathered", "part", "rank_and_count"]
+
+
+def rank_and_count() -> tuple[int, int]:
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_rank(), dist.get_world_size()
+
+    return 0, 1
+
+
+def part(n: int) -> slice:
+    r"""The rows, out of n, that this process is to observe: consecutive ones, shares as equal as can be."""
+    rank, count = rank_and_count()
+
+    return slice(n * rank // count, n * (rank + 1) // count)
+
+
+def gathered(observations: Observations) -> Observations:
+    r"""The observations of all processes, on every process, in the order of their ranks.
+
+    Arguments:
+        observations: Those of this process: of the same neurons, with frames of the same dimension or without
+            any, on every process; the numbers of samples may differ.
+
+    Raises:
+        ValueError: If the processes observed different neurons or dimensions.
+    """
+    _, count = rank_and_count()
+
+    if count == 1:
+        return observations
+
+    values, frames = observations.values, observations.frames
+    trailing = [None] * count
+    dist.all_gather_object(trailing, (values.shape[1], None if frames is None else frames.shape[2]))
+
+    if len(set(trailing)) > 1:
+        raise ValueError(
+            "'observations' should hold the same neurons and dimension of frames on every process, got "
+            f"(neurons, dimension) = {trailing}; give 'dimension' when probing."
+        )
+
+    return Observations(
+        _rows_of_all(values),
+        None if frames is None else _rows_of_all(frames),
+        burst_size=observations.burst_size,
+    )
+
+
+def _rows_of_all(rows: Tensor) -> Tensor:
+    r"""The rows `(n, ...)` of all processes one below the other; collectives need equal shapes, hence padding."""
+    own = torch.tensor(len(rows), device=rows.device)
+    counts = [torch.zeros_like(own) for _ in range(dist.get_world_size())]
+    dist.all_gather(counts, own)
+    most = int(torch.stack(counts).max())
+    padded = torch.cat([rows, rows.new_zeros(most - len(rows), *rows.shape[1:])])
+    every = [torch.empty_like(padded) for _ in counts]
+    dist.all_gather(every, padded)
+
+    return torch.cat([each[: int(count)] for each, count in zip(every, counts, strict=True)])

@@ -1,0 +1,16 @@
+r"""The comparison of two networks seen at the same inputs.
+
+Doors: `compare.compare_paired`.
+
+    frame_alignment  Do the frames of paired samples belong to the same directions of the input space, and
+                     if not, how are they turned?
+    coordinates      Coordinates of paired samples on both sides, in one frame of reference
+    determinacy      Local evidence on whether A determines B: null spaces of the frames, folds and
+                     crossings
+    learning_curve   What errors at n / 2 and at n samples say about the error that no number of samples
+                     removes
+    direction        One direction of a paired comparison: a map from pairs, its error, and whether a large
+                     error is final
+    compare          Comparison of two networks seen at the same inputs: learn both maps, bound their
+                     errors, decide
+"""

@@ -1,0 +1,190 @@
+r"""Comparison of two networks seen at the same inputs: learn both maps, bound their errors, decide."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from equiv.comparison import Comparison, Direction
+from equiv.metric.neuron_scale import slope_weights
+from equiv.observe.observations import Observations
+from equiv.paired.coordinates import canonical_coordinates, integrated_coordinates
+from equiv.paired.direction import MIN_SAMPLES, PairedDirection, median_rank
+from equiv.paired.frame_alignment import aligned_frames
+from equiv.transformation import Transformation
+from equiv.verdict import decide
+
+__all__ = ["compare_paired"]
+
+MAX_DIMENSION = 6  # of an input space whose coordinates are integrated
+MAX_INTEGRATED = 20_000  # samples whose coordinates are integrated
+PLOTTED = 3  # canonical variables where no frame tells the dimension
+
+
+def compare_paired(
+    a: Observations,
+    b: Observations,
+    *,
+    tolerance: float = 0.05,
+    confidence: float = 0.95,
+    seed: int = 0,
+    local: tuple[Observations, Observations] | None = None,
+) -> Comparison:
+    r"""Compares observations whose i-th samples show the same hidden state.
+
+    Arguments:
+        a: Observations of A.
+        b: Observations of B, as many samples.
+        tolerance: Largest error that still counts as determined, a share of the target's spread.
+        confidence: Level of the bounds.
+        seed: Seeds subsamples and resampling.
+        local: Where `a` and `b` have no frames: a few samples of both that have, along the same directions.
+
+    Returns:
+        The comparison, a mirror image of that of B and A.
+    """
+    if _order(b) < _order(a):
+        # Every choice below is made in one fixed order of the two, so that the names A and B cannot matter.
+        return _compared(b, a, local and local[::-1], tolerance, confidence, seed).mirrored
+
+    return _compared(a, b, local, tolerance, confidence, seed)
+
+
+def _order(obs: Observations) -> tuple[float, ...]:
+    values = obs.values.double()
+
+    return (values.shape[1], values.square().sum().item(), values.sum().item())
+
+
+def _compared(
+    a: Observations,
+    b: Observations,
+    local: tuple[Observations, Observations] | None,
+    tolerance: float,
+    confidence: float,
+    seed: int,
+) -> Comparison:
+    # A copy of a sample would be found again when the sample is left out.
+    distinct, copies = _distinct(a, b)
+    seen_a, seen_b = a.subset(distinct), b.subset(distinct)
+    frames = _shared_frames(seen_a, seen_b)
+    u, v = _integrated(seen_a, seen_b, frames)
+    there = PairedDirection(seen_a, seen_b, frames, v, local, tolerance, confidence, seed)
+    back = PairedDirection(
+        seen_b, seen_a, frames and frames[::-1], u, local and local[::-1], tolerance, confidence, seed
+    )
+    verdict, sentence = decide(
+        there.error,
+        back.error,
+        tolerance,
+        confidence=confidence,
+        blocking=_blocking(seen_a, seen_b),
+        doubts_a_to_b=there.doubts,
+        doubts_b_to_a=back.doubts,
+    )
+    ranks = median_rank(seen_a), median_rank(seen_b)
+    kind, coordinates_a, coordinates_b = _coordinates(seen_a, seen_b, u, v, ranks)
+
+    return Comparison(
+        verdict=verdict,
+        a_to_b=Direction(there.error),
+        b_to_a=Direction(back.error),
+        transformation=Transformation(there.fit.map, back.fit.map),
+        symmetries=1,
+        coordinates_a=coordinates_a[copies].to(a.values),
+        coordinates_b=coordinates_b[copies].to(b.values),
+        diagnostics={
+            "paired": True,
+            "method": "regression on pairs" if frames is None else "regression on pairs and frames",
+            "samples": len(distinct),
+            "intrinsic_dimension_a": ranks[0],
+            "intrinsic_dimension_b": ranks[1],
+            "frames": _sharing(seen_a, seen_b, frames, local),
+            **{f"{name}_a_to_b": value for name, value in there.evidence.items()},
+            **{f"{name}_b_to_a": value for name, value in back.evidence.items()},
+            "coordinates": kind,
+        },
+        sentence=sentence,
+        tolerance=tolerance,
+        confidence=confidence,
+    )
+
+
+def _distinct(a: Observations, b: Observations) -> tuple[Tensor, Tensor]:
+    r"""Indices of the first of all equal pairs `(l,)`, and each sample's place among them `(n,)`."""
+    joint = torch.cat([a.values.double(), b.values.double()], dim=1)
+    _, copies = joint.unique(dim=0, return_inverse=True)
+    first = torch.full_like(copies, len(copies))
+    first.scatter_reduce_(0, copies, torch.arange(len(copies), device=copies.device), "amin")
+    order = first[first < len(copies)].sort().values
+    place = torch.empty_like(first)
+    place[copies[order]] = torch.arange(len(order), device=copies.device)
+
+    return order, place[copies]
+
+
+def _blocking(a: Observations, b: Observations) -> list[str]:
+    reasons = []
+
+    if len(a) < MIN_SAMPLES:
+        many = "distinct sample is" if len(a) == 1 else "distinct samples are"
+        reasons.append(f"{len(a)} {many} too few, at least {MIN_SAMPLES} are needed")
+
+    if not any(slope_weights(obs.values).any() for obs in (a, b)):
+        reasons.append("all neurons on both sides are constant")
+
+    return reasons
+
+
+def _shared_frames(a: Observations, b: Observations) -> tuple[Tensor, Tensor] | None:
+    r"""Frames of both along the same directions of the input space."""
+    if a.frames is None or b.frames is None or a.frames.shape[2] != b.frames.shape[2]:
+        return None
+
+    aligned = aligned_frames(a.values, b.values, a.frames, b.frames)
+
+    return None if aligned is None else (a.frames, aligned)
+
+
+def _sharing(
+    a: Observations,
+    b: Observations,
+    frames: tuple[Tensor, Tensor] | None,
+    local: tuple[Observations, Observations] | None,
+) -> str:
+    if local is not None:
+        return f"at {len(local[0])} samples, since those of all would take too much memory: values alone elsewhere"
+
+    if a.frames is None or b.frames is None:
+        return "no frames on one side: values alone"
+
+    if frames is None:
+        return "the frames do not belong to common directions: values alone"
+
+    return "as given" if frames[1] is b.frames else "aligned by neighbours"
+
+
+def _integrated(
+    a: Observations, b: Observations, frames: tuple[Tensor, Tensor] | None
+) -> tuple[Tensor | None, Tensor | None]:
+    r"""Coordinates of both sides where their frames add up to some."""
+    if frames is None or len(a) > MAX_INTEGRATED or frames[0].shape[2] > MAX_DIMENSION:
+        return None, None
+
+    return integrated_coordinates(a.values, b.values, *frames)
+
+
+def _coordinates(
+    a: Observations,
+    b: Observations,
+    u: Tensor | None,
+    v: Tensor | None,
+    ranks: tuple[int | None, int | None],
+) -> tuple[str, Tensor, Tensor]:
+    if u is not None and v is not None:
+        return "frames integrated along neighbours", u, v
+
+    known = [rank for rank in ranks if rank is not None]
+    m = max(known, default=min(PLOTTED, a.values.shape[1], b.values.shape[1]))
+
+    return "canonical variables", *canonical_coordinates(a.values, b.values, max(m, 1))

@@ -1,0 +1,58 @@
+r"""What errors at n / 2 and at n samples say about the error that no number of samples removes."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from equiv.paired.frame_alignment import unit_spread
+from equiv.regression.kernel_map import Fit
+
+__all__ = ["remaining_error", "resolution"]
+
+ASSUMED_DIMENSION = 4  # of an input space whose dimension no frames tell
+TRIM = 0.01  # share of the largest errors left out: single extrapolations would decide the curve
+
+
+def remaining_error(fit: Fit, dimension: int | None) -> float:
+    r"""The error left after any further fall, extrapolated at the slowest rate of a Lipschitz map.
+
+    Even the nearest neighbour's value predicts a Lipschitz map with a squared error that falls as
+    :math:`n^{-2/m}`. With :math:`e_{n/2}^2` and :math:`e_n^2` measured,
+
+    .. math:: e_\infty^2 = e_n^2 - (e_{n/2}^2 - e_n^2) / (2^{2/m} - 1).
+
+    Arguments:
+        fit: A map with its held-out errors, learned from all samples and from half of them.
+        dimension: m, that of the input space; None: 4.
+
+    Returns:
+        :math:`e_\infty`, over the target's spread; 0 where the fall leaves nothing.
+    """
+    rate = 2 ** (2 / (dimension or ASSUMED_DIMENSION)) - 1
+    full, half = _trimmed_mean(fit.squared), _trimmed_mean(fit.half)
+
+    return max(full - max(half - full, 0.0) / rate, 0.0) ** 0.5
+
+
+def resolution(values: Tensor) -> float:
+    r"""Median distance from a sample to its nearest, over the RMS distance of samples.
+
+    Near 1 no two samples are near each other, and nothing can be said about how targets vary at small scale.
+
+    Arguments:
+        values: Activations, shape `(n, d)`; 1,000 of the samples are looked at.
+    """
+    unit = unit_spread(values.double())
+    some = unit[:1000]
+    nearest = torch.cdist(some, unit).square()
+    nearest[torch.arange(len(some)), torch.arange(len(some))] = torch.inf
+
+    # Two samples of unit spread are sqrt(2) apart in the root mean square.
+    return (nearest.amin(dim=1).median() / 2).sqrt().item()
+
+
+def _trimmed_mean(squared: Tensor) -> float:
+    kept = squared.sort().values[: max(1, len(squared) - int(TRIM * len(squared)))]
+
+    return kept.mean().item()

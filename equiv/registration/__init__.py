@@ -1,0 +1,14 @@
+r"""Which local isometry carries one coordinate domain into another: by periods, anchors and supports.
+
+Doors: `result.Registration`, `result.Relation`, `register.register`, `project.register_projection`.
+
+    result         What a registration of two coordinate domains consists of
+    anchors        Motions that carry anchors to anchors, some of which may be wrong
+    closed_spaces  Closed spaces without anchors: any shift along the periods fits, and an open direction is
+                   fixed by its ends
+    winding        Open regions of the plane wound round a cylinder: local isometries that no isometry goes
+                   back on
+    register       Registration: the local isometry between two coordinate domains
+    project        Registration of a domain with one of fewer dimensions: the projection that frames of
+                   lower rank leave
+"""

@@ -1,0 +1,166 @@
+r"""Motions that carry anchors to anchors, some of which may be wrong.
+
+Rows are points; a motion is :math:`g(u) = Q u + t`, modulo the target's periods.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from equiv.coordinates.lattice import wrap
+from equiv.coordinates.motion import Motion, rigid_fit
+
+__all__ = ["AnchorFit", "anchor_rank", "fit_projection", "fit_rigid", "fit_shift"]
+
+
+# More subsets of anchors than this are never tried.
+SUBSETS = 500
+
+# An anchor is wrong when it is off by more than this many typical residuals, and by more than `floor`.
+OUTLIER_RESIDUALS = 8.0
+
+
+@dataclass(frozen=True)
+class AnchorFit:
+    r"""A motion with its misfit at the anchors.
+
+    Attributes:
+        motion: The motion.
+        residuals: Misfit at each anchor, shape `(k,)`, in input units.
+        wrong: Anchors that contradict the others, shape `(k,)`, bool.
+    """
+
+    motion: Motion
+    residuals: Tensor
+    wrong: Tensor
+
+    @property
+    def cost(self) -> float:
+        r"""RMS misfit at the anchors kept, each one rejected counted with the largest misfit kept."""
+        kept = self.residuals[~self.wrong]
+
+        return torch.cat([kept, kept.max().expand(int(self.wrong.sum()))]).square().mean().sqrt().item()
+
+
+def anchor_rank(points: Tensor, share: float = 0.02) -> int:
+    r"""How many directions anchors span beyond `share` of their largest extent; all m take m + 1 anchors."""
+    singular = torch.linalg.svdvals(points - points.mean(dim=0))
+
+    return int((singular > share * singular[0]).sum()) if len(points) > 1 and singular[0] > 0 else 0
+
+
+def fit_shift(
+    source: Tensor, target: Tensor, matrix: Tensor, periods: Tensor | None, floor: float
+) -> AnchorFit:
+    r"""The translation modulo `periods` that most anchors agree on, for a known linear part.
+
+    Arguments:
+        source: Anchors in the source, shape `(k, m)`.
+        target: The same in the target, shape `(k, m)`.
+        matrix: Q, shape `(m, m)`.
+        periods: The target's, shape `(p, m)`, or None.
+        floor: No anchor that is off by less is called wrong, in input units.
+    """
+    shifts = target - source @ matrix.T
+    distances = wrap(shifts[:, None] - shifts[None], periods).norm(dim=2)
+    pivot = shifts[distances.median(dim=1).values.argmin()]
+
+    def fit(kept: Tensor) -> Motion:
+        return Motion(matrix, pivot + wrap(shifts[kept] - pivot, periods).mean(dim=0))
+
+    start = wrap(shifts - pivot, periods).norm(dim=1)
+
+    return _settled(fit, source, target, periods, _outliers(start, floor), floor)
+
+
+def fit_rigid(source: Tensor, target: Tensor, handedness: int, floor: float) -> AnchorFit:
+    r"""The rigid motion that most anchors agree on: least median of squares over subsets, then least squares.
+
+    Arguments:
+        source: Anchors in the source, shape `(k, m)`.
+        target: The same in the target, shape `(k, m)`.
+        handedness: 1 or -1.
+        floor: No anchor that is off by less is called wrong, in input units.
+    """
+
+    def fit(kept: Tensor) -> Motion:
+        return rigid_fit(source[kept], target[kept], handedness)
+
+    wrong = _consensus(fit, source, target, source.shape[1] + 1, floor)
+
+    return _settled(fit, source, target, None, wrong, floor)
+
+
+def fit_projection(source: Tensor, target: Tensor, floor: float) -> AnchorFit:
+    r"""The projection onto fewer dimensions that most anchors agree on, with orthonormal rows of Q.
+
+    Arguments:
+        source: Anchors in the source, shape `(k, m_source)`, k above m_source.
+        target: The same in the target, shape `(k, m_target)`, m_target below m_source.
+        floor: No anchor that is off by less is called wrong, in input units.
+    """
+
+    def fit(kept: Tensor) -> Motion:
+        a, b = source[kept].mean(dim=0), target[kept].mean(dim=0)
+        linear = torch.linalg.lstsq(source[kept] - a, target[kept] - b, driver="gelsd").solution.T
+        left, _, right = torch.linalg.svd(linear, full_matrices=False)
+
+        return Motion(left @ right, b - left @ right @ a)
+
+    wrong = _consensus(fit, source, target, source.shape[1] + 1, floor)
+
+    return _settled(fit, source, target, None, wrong, floor)
+
+
+def _consensus(
+    fit: Callable[[Tensor], Motion], source: Tensor, target: Tensor, size: int, floor: float
+) -> Tensor:
+    r"""Outliers of the fit to that subset of anchors which most of the others agree with."""
+    k = len(source)
+    lowest, wrong = math.inf, torch.zeros(k, dtype=torch.bool)
+    subsets = itertools.islice(itertools.combinations(range(k), size), SUBSETS) if k > size else [range(k)]
+
+    for subset in subsets:
+        kept = torch.zeros(k, dtype=torch.bool)
+        kept[list(subset)] = True
+        residuals = (fit(kept)(source) - target).norm(dim=1)
+        typical = residuals.sort().values[math.ceil(2 * k / 3) - 1].item()
+
+        if typical < lowest:
+            lowest, wrong = typical, _outliers(residuals, floor)
+
+    return wrong
+
+
+def _settled(
+    fit: Callable[[Tensor], Motion],
+    source: Tensor,
+    target: Tensor,
+    periods: Tensor | None,
+    wrong: Tensor,
+    floor: float,
+) -> AnchorFit:
+    r"""Least squares over the anchors kept, and once more who agrees with it, until that settles."""
+    for _ in range(5):
+        motion = fit(~wrong)
+        residuals = wrap(motion(source) - target, periods).norm(dim=1)
+        before, wrong = wrong, _outliers(residuals, floor)
+
+        if torch.equal(before, wrong):
+            break
+
+    return AnchorFit(motion, residuals, wrong)
+
+
+def _outliers(residuals: Tensor, floor: float) -> Tensor:
+    r"""Anchors far off the others' fit; none where they would be a third or more."""
+    scale = 1.4826 * residuals.median().item()
+    wrong = residuals > max(OUTLIER_RESIDUALS * scale, floor)
+
+    return wrong if 3 * int(wrong.sum()) < len(residuals) else torch.zeros_like(wrong)

@@ -1,0 +1,104 @@
+r"""Closed spaces without anchors: any shift along the periods fits, and an open direction is fixed by its ends."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from equiv.coordinates.domain import Domain
+from equiv.coordinates.motion import Motion
+from equiv.registration.result import Registration, Relation, overlaps
+
+__all__ = ["register_closed"]
+
+
+# Samples by which the distance between samples at an end is told.
+AT_THE_END = 10
+
+# Lengths differ when they do by this many standard errors more than the tolerance.
+CERTAIN = 6.0
+
+
+class _Ends(NamedTuple):
+    r"""What the ends of an open direction say.
+
+    Attributes:
+        offset: The shift across the periods that brings middle to middle, `(m,)`.
+        error: Its standard error, in input units.
+        lengths: Of source and target along the open direction; of none where all directions are periodic.
+    """
+
+    offset: Tensor
+    error: float
+    lengths: tuple[float, float] | None
+
+
+def register_closed(source: Domain, target: Domain, matrices: list[Tensor], tolerance: float) -> Registration:
+    r"""The best shift for each of the linear parts that the periods leave, and the best of these.
+
+    Arguments:
+        source: With periods.
+        target: With as many, and at most one open direction.
+        matrices: Orthogonal, `(m, m)` each, at least one.
+        tolerance: Largest relative difference of lengths between isometric domains.
+    """
+    best: Registration | None = None
+
+    for matrix in matrices:
+        ends = _between_ends(source.coordinates @ matrix.T, target)
+
+        if ends.lengths is not None:
+            one, other = ends.lengths
+
+            if abs(one - other) > tolerance * max(one, other) + CERTAIN * 2 * ends.error:
+                reason = (
+                    f"across the periods one space is {max(one, other) / min(one, other):.3g} times as long"
+                )
+
+                return Registration(Relation.NONE, reason)
+
+        motion = Motion(matrix, ends.offset)
+        overlap_a, overlap_b = overlaps(source, target, motion)
+        found = Registration(
+            Relation.ISOMETRIC,
+            "",
+            motion,
+            symmetries=math.inf,
+            overlap_a=overlap_a,
+            overlap_b=overlap_b,
+            slack=ends.error,
+        )
+
+        if best is None or min(overlap_a, overlap_b) > min(best.overlap_a, best.overlap_b) + 0.02:
+            best = found
+
+    assert best is not None
+
+    return best
+
+
+def _between_ends(moved: Tensor, target: Domain) -> _Ends:
+    r"""The least and the largest of many samples are each off the end by about the distance between samples there."""
+    assert target.periods is not None
+    m = target.dimension
+    offset = torch.zeros(m, dtype=torch.float64)
+
+    if m == target.n_periods:
+        return _Ends(offset, 0.0, None)
+
+    axis = torch.linalg.svd(target.periods, full_matrices=True).Vh[-1]
+    middles, lengths, variance = [], [], 0.0
+
+    for coordinates in (moved, target.coordinates):
+        along = (coordinates @ axis).sort().values
+        last = min(AT_THE_END, len(along) - 1)
+        middles.append((along[0] + along[-1]) / 2)
+        lengths.append(float(along[-1] - along[0]))
+
+        for outer, inner in ((along[0], along[last]), (along[-1], along[-1 - last])):
+            variance += float((outer - inner) / last / 2) ** 2
+
+    return _Ends((middles[1] - middles[0]) * axis, math.sqrt(variance), (lengths[0], lengths[1]))

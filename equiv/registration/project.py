@@ -1,0 +1,187 @@
+r"""Registration of a domain with one of fewer dimensions: the projection that frames of lower rank leave.
+
+A projection is :math:`g(u) = Q u + t` with orthonormal rows of Q. Periods leave finitely many Q, anchors fix the
+rest, and what they leave open the extents of the supports decide.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import torch
+from torch import Tensor
+
+from equiv.coordinates.domain import Domain
+from equiv.coordinates.motion import Motion
+from equiv.registration.anchors import AnchorFit, anchor_rank, fit_projection, fit_shift
+from equiv.registration.register import CONTRADICTION, OUTLIER_SHARE
+from equiv.registration.result import Registration, Relation, overlaps
+from equiv.supports.projections import MAX_DIMENSION, project
+
+__all__ = ["register_projection"]
+
+REASON = "the frames of the one lose rank, and the other's space projects onto its"
+
+
+def register_projection(
+    source: Domain, target: Domain, anchors: Tensor | None, tolerance: float
+) -> Registration:
+    r"""Finds the projection of a domain onto one of fewer dimensions.
+
+    Arguments:
+        source: Domain of A.
+        target: Domain of B, of fewer dimensions.
+        anchors: Pairs of sample indices, shape `(k, 2)`, int64; None for none.
+        tolerance: Largest misfit, a share of the target's spread, that does not exclude a projection.
+
+    Returns:
+        A registration from `source` to `target`, with relation A_ONTO_B for A the source; NONE where no
+        projection fits, UNDECIDED where it could not be told.
+    """
+    ends = None if anchors is None else (source.coordinates[anchors[:, 0]], target.coordinates[anchors[:, 1]])
+
+    if source.periods is not None or target.periods is not None:
+        return _round_periods(source, target, ends, tolerance)
+
+    if ends is not None and anchor_rank(ends[0]) == source.dimension:
+        fit = fit_projection(*ends, OUTLIER_SHARE * target.spread)
+
+        return _by_anchors(source, target, [fit], tolerance)
+
+    return _by_extents(source, target, ends, tolerance)
+
+
+def _by_anchors(source: Domain, target: Domain, fits: list[AnchorFit], tolerance: float) -> Registration:
+    r"""The best of the projections that anchors fix."""
+    explained = max(CONTRADICTION * _accuracy(source, target), tolerance * target.spread)
+    fits = sorted(fits, key=lambda fit: fit.cost)
+
+    if fits[0].cost > explained:
+        return Registration(Relation.NONE, "no projection of the one space fits the anchors in the other")
+
+    slack = max(3 * fits[0].cost, 3 * _accuracy(source, target))
+    good = [fit for fit in fits if fit.cost <= slack]
+    wrong = tuple(good[0].wrong.nonzero().flatten().tolist())
+
+    return _found(source, target, good[0].motion, len(good), good[0].residuals, wrong)
+
+
+def _by_extents(
+    source: Domain, target: Domain, ends: tuple[Tensor, Tensor] | None, tolerance: float
+) -> Registration:
+    r"""The projection under which the supports have the same extents, beside anchors too few to fix it."""
+    if source.dimension > MAX_DIMENSION:
+        needed = source.dimension + 1
+
+        return Registration(
+            Relation.UNDECIDED, f"a projection of {source.dimension} dimensions takes {needed} anchors"
+        )
+
+    good, count = project(source.coordinates, target.coordinates, ends, _accuracy(source, target))
+    best = good[0]
+
+    if not best.agrees:
+        share = best.distance / target.spread
+        reason = f"the extents of every projection of the one space differ from the other's by {share:.1%}"
+
+        return Registration(Relation.NONE if share > tolerance else Relation.UNDECIDED, reason)
+
+    residuals = None if ends is None else (best.motion(ends[0]) - ends[1]).norm(dim=1)
+    explained = max(CONTRADICTION * _accuracy(source, target), tolerance * target.spread)
+
+    if residuals is not None and residuals.max() > explained:
+        reason = f"the {len(residuals)} anchors contradict every projection, too few to tell which are wrong"
+
+        return Registration(Relation.UNDECIDED, reason)
+
+    return _found(source, target, best.motion, count, residuals, (), best.slack)
+
+
+def _round_periods(
+    source: Domain, target: Domain, ends: tuple[Tensor, Tensor] | None, tolerance: float
+) -> Registration:
+    r"""Projections onto a line or a circle that carry periods into periods."""
+    matrices = _lattice_projections(source, target, tolerance)
+
+    if matrices is None:
+        return Registration(
+            Relation.UNDECIDED, "projections between spaces with such periods are not registered"
+        )
+
+    if not matrices:
+        return Registration(
+            Relation.NONE, "no projection carries the periods of the one space into the other's"
+        )
+
+    if ends is not None:
+        floor = OUTLIER_SHARE * target.spread
+        fits = [fit_shift(*ends, matrix, target.periods, floor) for matrix in matrices]
+
+        return _by_anchors(source, target, fits, tolerance)
+
+    middle = (target.coordinates.amin(dim=0) + target.coordinates.amax(dim=0)) / 2
+    motions = []
+
+    for matrix in matrices:
+        turned = source.coordinates @ matrix.T
+        motions.append(Motion(matrix, middle - (turned.amin(dim=0) + turned.amax(dim=0)) / 2))
+
+    if target.periods is not None:
+        return _found(source, target, motions[0], math.inf)
+
+    extent = target.coordinates.amax(dim=0) - target.coordinates.amin(dim=0)
+    shadow = (source.coordinates @ matrices[0].T).amax(dim=0) - (source.coordinates @ matrices[0].T).amin(
+        dim=0
+    )
+    share = (shadow - extent).abs().max().item() / target.spread
+
+    if share > tolerance:
+        return Registration(Relation.NONE, f"the extents of the spaces differ by {share:.1%}")
+
+    return _found(source, target, motions[0], len(motions), slack=share * target.spread)
+
+
+def _lattice_projections(source: Domain, target: Domain, tolerance: float) -> list[Tensor] | None:
+    r"""All unit rows q with :math:`q \cdot \lambda` in the target's lattice for every period of the source; None
+    where they are no finite number."""
+    if target.dimension > 1 or source.periods is None or source.dimension - source.n_periods > 1:
+        return None
+
+    periods = source.periods
+    length = 0.0 if target.periods is None else target.periods.abs().max().item()
+    reach = 0 if length == 0 else math.ceil(periods.norm(dim=1).max().item() / length)
+    inverse = torch.linalg.pinv(periods)
+    found = []
+
+    for winding in itertools.product(range(-reach, reach + 1), repeat=len(periods)):
+        row = inverse @ torch.tensor(winding, dtype=torch.float64) * length
+        rest = 1 - row.square().sum().item()
+
+        if abs(rest) <= 2 * tolerance:
+            found.append(row / row.norm())
+        elif rest > 0 and source.n_periods < source.dimension:
+            normal = torch.linalg.svd(periods)[2][-1]
+            found += [row + sign * math.sqrt(rest) * normal for sign in (1.0, -1.0)]
+
+    return [row[None] for row in found]
+
+
+def _accuracy(source: Domain, target: Domain) -> float:
+    return math.hypot(source.accuracy, target.accuracy)
+
+
+def _found(
+    source: Domain,
+    target: Domain,
+    motion: Motion,
+    count: float,
+    residuals: Tensor | None = None,
+    wrong: tuple[int, ...] = (),
+    slack: float = 0.0,
+) -> Registration:
+    overlap_a, overlap_b = overlaps(source, target, motion)
+
+    return Registration(
+        Relation.A_ONTO_B, REASON, motion, residuals, wrong, count, overlap_a, overlap_b, slack=slack
+    )

@@ -1,0 +1,82 @@
+r"""Affine maps from A's activations to B's, exact where the relation is."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from equiv.metric.neuron_scale import slope_weights
+from equiv.regression.kernel_map import Fit, KernelMap, typical_radius
+from equiv.regression.pair_data import PairData
+
+__all__ = ["least_squares", "matched_neurons"]
+
+ROUNDING = 1e-9  # relative errors of affine maps below this are rounding
+
+
+def least_squares(data: PairData) -> Fit | None:
+    r"""Affine least squares with exact leave-one-out errors; None with fewer than two samples a parameter.
+
+    With the hat matrix H, leaving sample i out changes its residual to :math:`e_i / (1 - H_{ii})`.
+    """
+    n, k = data.values.shape
+
+    if n <= 2 * (k + 1):
+        return None
+
+    scale = data.scale.clamp_min(1e-300)
+    design = torch.cat([data.values / scale, data.values.new_ones(n, 1)], dim=1)
+    orthogonal, triangular = torch.linalg.qr(design)
+
+    if not (triangular.diagonal().abs() > 1e-12 * n**0.5).all():
+        return None
+
+    solution = torch.linalg.solve_triangular(triangular, orthogonal.T @ data.target, upper=True)
+    leverage = orthogonal.square().sum(dim=1).clamp_max(1 - 1e-9)
+    errors = (data.target - design @ solution) / (1 - leverage)[:, None]
+
+    return _fit(data, errors, data.basis, solution[:-1] / scale[:, None], solution[-1], data.values)
+
+
+def matched_neurons(data: PairData, source: Tensor) -> Fit:
+    r"""Each target neuron from the one source neuron that it correlates best with.
+
+    Permuted and rescaled copies of a layer are found by this with fewer samples than neurons. Its errors are
+    only meaningful where they vanish: the best of many correlations is no held-out estimate.
+    """
+    n = len(data)
+    deviation = (source - data.center).square().mean(dim=0).sqrt()
+    weight = torch.where(slope_weights(source) > 0, 1 / deviation, 0.0)
+    standardised = (source - data.center) * weight
+    correlation = standardised.T @ data.target / n
+    nearest = correlation.abs().argmax(dim=0)
+    columns = torch.arange(len(nearest), device=source.device)
+    chosen = correlation[nearest, columns]
+    errors = (data.target - standardised[:, nearest] * chosen) * (n / max(n - 2, 1))
+    selection = torch.zeros_like(correlation)
+    selection[nearest, columns] = chosen
+
+    return _fit(data, errors, weight.diag(), selection, torch.zeros_like(data.middle), standardised)
+
+
+def _fit(
+    data: PairData, errors: Tensor, metric: Tensor, weight: Tensor, offset: Tensor, points: Tensor
+) -> Fit:
+    spread = torch.where(data.spread.isfinite(), data.spread, 0.0)
+    map_ = KernelMap(
+        "gaussian",
+        data.center,
+        metric,
+        data.middle + spread * offset,
+        spread * weight,
+        points[:0],
+        points.new_zeros(0, 0, points.shape[1]),
+        points.new_zeros(0, 1, len(data.middle)),
+        torch.full_like(data.middle, -torch.inf),
+        torch.full_like(data.middle, torch.inf),
+        points,
+        typical_radius(points),
+    )
+    squared = errors.square().sum(dim=1)
+
+    return Fit(map_, squared, squared[: len(data) // 2], "affine", ROUNDING)

@@ -1,0 +1,225 @@
+r"""Kernel maps: an affine part plus radial kernels and their derivatives, as a module."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from equiv.regression.hermite_kernel import profile
+from equiv.transformation import Map, check_activations, savable
+
+__all__ = ["Fit", "KernelMap", "typical_radius"]
+
+
+# Kernel values held at a time, training points times queries: they stay in the cache.
+BLOCK = 256
+QUERIES = 512
+
+
+@savable
+class KernelMap(Map):
+    r"""An affine map plus a sum of radial kernels and of their derivatives along the frames.
+
+    .. math:: T(y) = o + W^\top z + \sum_j \Big( \kappa(t_j) c_{j0}
+        - \kappa'(t_j) \sum_b (z - z_j)^\top v_{jb} \, c_{jb} \Big), \quad
+        z = M^\top (y - \mu), \quad t_j = |z - z_j|^2 / 2
+
+    Arguments:
+        kind: Profile of the kernel, see `equiv.regression.hermite_kernel.profile`.
+        center: :math:`\mu`, shape `(d_a,)`.
+        metric: M, shape `(d_a, k)`: activations to length scales.
+        offset: o, shape `(d_b,)`.
+        weight: W, shape `(k, d_b)`.
+        points: :math:`z_j`, shape `(n, k)`.
+        directions: :math:`v_{jb}`, shape `(n, r, k)`.
+        coefficients: :math:`c_{jb}`, shape `(n, 1 + r, d_b)`.
+        radius: Distance from the nearest sample, in length scales, beyond which T extrapolates.
+        low: Smallest values returned, shape `(d_b,)`; minus infinity for no bound. The kernels' part would
+            otherwise be off by many times the target's spread where no sample is near.
+        high: Largest values returned, likewise.
+        samples: Where the samples lie, `(l, k)`; None: at `points`.
+    """
+
+    center: Tensor
+    metric: Tensor
+    offset: Tensor
+    weight: Tensor
+    points: Tensor
+    directions: Tensor
+    coefficients: Tensor
+    low: Tensor
+    high: Tensor
+    samples: Tensor
+    radius: Tensor
+
+    def __init__(
+        self,
+        kind: str,
+        center: Tensor,
+        metric: Tensor,
+        offset: Tensor,
+        weight: Tensor,
+        points: Tensor,
+        directions: Tensor,
+        coefficients: Tensor,
+        low: Tensor,
+        high: Tensor,
+        samples: Tensor,
+        radius: Tensor,
+    ) -> None:
+        super().__init__()
+        self.kind = kind
+
+        for name, tensor in (
+            ("center", center),
+            ("metric", metric),
+            ("offset", offset),
+            ("weight", weight),
+            ("points", points),
+            ("directions", directions),
+            ("coefficients", coefficients),
+            ("low", low),
+            ("high", high),
+            ("samples", samples),
+            ("radius", radius),
+        ):
+            self.register_buffer(name, tensor.detach())
+
+    def forward(self, values: Tensor) -> Tensor:
+        r"""Activations `(q, d_a)` to activations `(q, d_b)`, computed in float64, in the dtype given.
+
+        Raises:
+            TypeError: If `values` is no floating tensor.
+            ValueError: If it has another shape.
+        """
+        return self.evaluate(self._scaled(values)).to(values.dtype)
+
+    def evaluate(self, z: Tensor) -> Tensor:
+        r"""T at points given in length scales, `(q, k)` in float64, shape `(q, d_b)`."""
+        return torch.cat([self._evaluate_few(few) for few in z.split(QUERIES)])
+
+    def _evaluate_few(self, z: Tensor) -> Tensor:
+        out = self.offset + z @ self.weight
+
+        for start in range(0, len(self.points), BLOCK):
+            part = slice(start, start + BLOCK)
+            points, directions, coefficients = (
+                self.points[part],
+                self.directions[part],
+                self.coefficients[part],
+            )
+            value, first, _ = profile(self.kind, _squared(z, points))
+            out = out + value @ coefficients[:, 0]
+
+            for b in range(directions.shape[1]):
+                v = directions[:, b]
+                along = z @ v.T - (points * v).sum(dim=1)
+                out = out - (first * along) @ coefficients[:, 1 + b]
+
+        return out.clamp(self.low, self.high)
+
+    def linearised(self, values: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
+        r"""T, not clipped, and its derivatives along frames at `values`, all in float64.
+
+        Arguments:
+            values: y, shape `(q, d_a)`.
+            frames: J, shape `(q, d_a, m)`.
+
+        Returns:
+            T(y), shape `(q, d_b)`, and DT(y) J, `(q, d_b, m)`.
+        """
+        z, along = self._scaled(values), frames.to(self.metric.dtype).mT @ self.metric
+        few = [
+            self._linearised_few(*part) for part in zip(z.split(QUERIES), along.split(QUERIES), strict=True)
+        ]
+
+        return torch.cat([out for out, _ in few]), torch.cat([slopes for _, slopes in few])
+
+    def _linearised_few(self, z: Tensor, along: Tensor) -> tuple[Tensor, Tensor]:
+        out, moved = self.offset + z @ self.weight, along.unbind(dim=1)
+        slopes = [v @ self.weight for v in moved]
+        starts = [(z * v).sum(dim=1, keepdim=True) for v in moved]
+
+        for start in range(0, len(self.points), BLOCK):
+            part = slice(start, start + BLOCK)
+            points, coefficients = self.points[part], self.coefficients[part]
+            value, first, second = profile(self.kind, _squared(z, points))
+            steps = [s - v @ points.T for s, v in zip(starts, moved, strict=True)]  # (z - z_j) . v
+            out = out + value @ coefficients[:, 0]
+            slopes = [s + (first * step) @ coefficients[:, 0] for s, step in zip(slopes, steps, strict=True)]
+
+            for b, w in enumerate(self.directions[part].unbind(dim=1)):
+                beside = z @ w.T - (points * w).sum(dim=1)
+                out = out - (first * beside) @ coefficients[:, 1 + b]
+                slopes = [
+                    s - (second * step * beside + first * (v @ w.T)) @ coefficients[:, 1 + b]
+                    for s, step, v in zip(slopes, steps, moved, strict=True)
+                ]
+
+        return out, torch.stack(slopes, dim=2)
+
+    def extrapolates(self, values: Tensor) -> Tensor:
+        r"""Where `values` lie farther than `radius` from every sample, shape `(q,)`, bool."""
+        z = self._scaled(values)
+        nearest = torch.full((len(z),), torch.inf, dtype=z.dtype, device=z.device)
+
+        for start in range(0, len(self.samples), BLOCK):
+            squared = _squared(z, self.samples[start : start + BLOCK])
+            nearest = torch.minimum(nearest, squared.amin(dim=1))
+
+        return nearest > self.radius.square()
+
+    def config(self) -> dict[str, Any]:
+        r"""JSON-ready description, without tensors."""
+        return {"kind": self.kind}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], tensors: dict[str, Tensor]) -> KernelMap:
+        r"""The inverse of `config` and `state_dict`."""
+        return cls(config["kind"], **tensors)
+
+    def _scaled(self, values: Tensor) -> Tensor:
+        check_activations(values, len(self.center))
+
+        return (values.to(self.metric.dtype) - self.center) @ self.metric
+
+
+@dataclass(frozen=True)
+class Fit:
+    r"""A map with what it gets wrong where it was not shown the answer.
+
+    Attributes:
+        map: The map.
+        squared: Squared held-out errors over the target's mean square spread, `(n,)`.
+        half: The same of the map learned from half as many samples, at these.
+        description: What was chosen, in words.
+        resolved: RMS errors below this are not told from rounding and extrapolation.
+        missed: The held-out errors themselves, target less prediction, `(n, d_b)`; None where not at hand.
+        slack: What errors on fresh inputs may be beyond the bounds of those held out, low and high.
+    """
+
+    map: Map
+    squared: Tensor
+    half: Tensor
+    description: str
+    resolved: float = 0.0
+    missed: Tensor | None = None
+    slack: tuple[float, float] = (1.0, 1.0)
+
+
+def typical_radius(points: Tensor) -> Tensor:
+    r"""Three times the 95th percentile of the distances from a sample to its nearest, over 500 samples."""
+    some = points[:500]
+    squared = _squared(some, points[:5000]).fill_diagonal_(torch.inf).amin(dim=1)
+
+    return 3 * torch.quantile(squared.sqrt(), 0.95) if len(points) > 1 else squared.new_zeros(())
+
+
+def _squared(a: Tensor, b: Tensor) -> Tensor:
+    r"""Squared distances `(q, n)`."""
+    inner = a @ b.T
+
+    return (a.square().sum(dim=1)[:, None] + b.square().sum(dim=1) - 2 * inner).clamp_min(0)

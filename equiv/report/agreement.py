@@ -1,0 +1,150 @@
+r"""How well two charts agree: laid over each other, and where they fail."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from equiv.figures.drawing import Array, as_array
+from equiv.report.correspondence import Pair, Side, evenly
+from equiv.report.linked_charts import chart_frame, chart_frames
+from equiv.report.markup import in_words, number, percent, table
+from equiv.report.svg import chart_figure, gradient, overlay_figure, ramp
+
+if TYPE_CHECKING:
+    from equiv.comparison import Comparison
+
+__all__ = ["error_map", "registration"]
+
+MOST_OVERLAID = 400  # points of each side that are laid over each other
+MOST_SENT = 100  # points of each side that T carries there and back
+
+
+def error_map(result: Comparison, pair: Pair) -> str:
+    r"""Where the charts or the transformation fail; empty where there is no evidence."""
+    return _disagreement(pair) if pair.paired and pair.aligned else _round_trip(result, pair)
+
+
+def registration(pair: Pair, diagnostics: dict[str, Any]) -> str:
+    frame = chart_frames(pair)[0]
+    a, b = pair.a.thinned(MOST_OVERLAID), pair.b.thinned(MOST_OVERLAID)
+    first, second = a.positions, b.positions
+    apart = ""
+
+    if frame.kind != "plane":  # two lanes, so that neither side hides the other
+        apart = ", set apart so that both can be seen"
+        lane = np.array([0.0, 0.045 * frame.span])
+        first = first if frame.kind == "ring" else first * [1.0, 0.4] + lane
+        second = 0.88 * second if frame.kind == "ring" else second * [1.0, 0.4] - lane
+
+    label = (
+        f"{len(first)} of A's points as circles and {len(second)} of B's as crosses, in common coordinates"
+    )
+    drawn = overlay_figure(frame, first, second, label, a.names[:3])
+    spread = float(np.sqrt(pair.b.coordinates.var(axis=0).sum())) or 1.0
+    rows = []
+
+    for way, link in zip(("A to B", "B to A"), pair.links, strict=True):
+        if link is not None and link.gap is not None:
+            middle, upper = np.percentile(link.gap, [50, 95])
+            share = percent(float(middle) / spread)
+            rows.append([way, float(middle), float(upper), float(link.gap.max()), share])
+
+    meaning = (
+        f"Distance between the two places of the same input{pair.unit}"
+        if pair.paired
+        else f"Distance to the nearest point of the other side{pair.unit}: as small as the samples are "
+        "dense, where both cover the same region"
+    )
+    known = [
+        [in_words(key), diagnostics[key]]
+        for key in ("relation", "relation_reason", "anchors", "rejected_anchors", "anchor_residual")
+        if diagnostics.get(key) not in (None, "")
+    ]
+    held = table("What holds the charts together", ["Quantity", "Value"], known) if known else ""
+    header = ["Direction", "Median", "95 % below", "Largest", "Median / spread"]
+
+    return (
+        f"<p>Both charts in one frame of reference: A's points as circles, B's as crosses{apart}.</p>"
+        f'<div class="two"><figure>{drawn}<figcaption>{len(first)} circles A, {len(second)} crosses B'
+        f"{pair.unit}.</figcaption></figure><div>{table(meaning, header, rows)}{held}</div></div>"
+    )
+
+
+def _disagreement(pair: Pair) -> str:
+    link = pair.links[0]
+
+    if link is None or link.gap is None:
+        return ""
+
+    text = f"Distance between the two places of each input{pair.unit}; drawn at its place in A's chart."
+
+    return _maps(text, [(pair.a, link.gap)])
+
+
+def _round_trip(result: Comparison, pair: Pair) -> str:
+    r"""How far from its start T and its inverse return a sample; empty where there is no way back."""
+    charts: tuple[Any, Any] = (result.chart_a, result.chart_b)
+
+    if not pair.aligned or None in charts or result.diagnostics.get("relation") != "isometric":
+        return ""
+
+    there = result.transformation
+    drawn = []
+
+    for name, chart, out, home in (
+        ("A", charts[0], there, there.inverse),
+        ("B", charts[1], there.inverse, there),
+    ):
+        values, coordinates = chart.anchor_values, as_array(chart.anchor_coordinates, "coordinates", 2)
+        chosen = evenly(len(values), MOST_SENT)
+        start = values[chosen]
+        spread = (values - values.mean(dim=0)).square().sum(dim=1).mean().sqrt()
+        error = as_array((home(out(start)) - start).norm(dim=1) / spread, "error", 1)
+        lattice = as_array(chart.periods, "periods", 2) if len(chart.periods) else None
+        drawn.append((Side(name, chosen, coordinates[chosen], lattice), error))
+
+    text = (
+        "How far from its start a sample returns that T carries to the other network and back, as a share of "
+        "the spread of its network's activations, each in its own chart. It tells where T can be inverted, "
+        "not whether it is right."
+    )
+
+    return _maps(text, drawn)
+
+
+def _maps(text: str, sides: list[tuple[Side, Array]]) -> str:
+    r"""The error at the points of each side's chart on one scale, and its distribution."""
+    known = np.concatenate([error[np.isfinite(error)] for _, error in sides])
+
+    if not len(known) or not known.max() > 0:
+        return ""
+
+    top = float(known.max())
+    low = max(float(known.min()), 1e-6 * top)
+    figures = []
+
+    for side, error in sides:
+        inside = np.clip(np.nan_to_num(error, nan=top), low, top)
+        share = np.log(inside / low) / max(float(np.log(top / low)), 1e-12)
+        label = f"Chart of network {side.name} coloured by the error"
+        drawn = chart_figure(chart_frame(side), side.positions, ramp(share), label, names=side.names[:3])
+        heading = f'<figcaption class="name {side.name.lower()}">Network {side.name}</figcaption>'
+        figures.append(f"<figure>{heading}{drawn}</figure>")
+
+    names = [f"Error at most, {side.name}" for side, _ in sides]
+    rows = [
+        [f"{share} %", *(float(np.nanpercentile(error, share)) for _, error in sides)]
+        for share in (5, 25, 50, 75, 95, 100)
+    ]
+    numbers = table("Distribution of the error", ["Share of points", *names], rows)
+    key = (
+        f'<p class="key"><span>{number(low, 2)}</span><i style="background:{gradient()}"></i>'
+        f"<span>{number(top, 2)}, logarithmic</span></p>"
+    )
+
+    if len(figures) == 1:
+        return f'<p>{text}</p><div class="two"><div>{figures[0]}{key}</div><div>{numbers}</div></div>'
+
+    return f'<p>{text}</p><div class="two">{"".join(figures)}</div>{key}{numbers}'

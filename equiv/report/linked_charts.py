@@ -1,0 +1,178 @@
+r"""Two charts side by side, of which one lights up where the other is touched."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from equiv.figures.drawing import Array, chart_colours
+from equiv.report.correspondence import Links, Pair, Side, evenly
+from equiv.report.markup import json_script, number, table
+from equiv.report.svg import Frame, chart_figure
+
+__all__ = ["chart_frame", "chart_frames", "linked_charts"]
+
+TABLE_ROWS = 24
+
+
+def chart_frames(pair: Pair) -> tuple[Frame, Frame]:
+    r"""The windows through which A's and B's charts are seen, one and the same where they are aligned."""
+    if pair.aligned:
+        shared = chart_frame(pair.a, np.concatenate([pair.a.positions, pair.b.positions]))
+        return shared, shared
+
+    return chart_frame(pair.a), chart_frame(pair.b)
+
+
+def linked_charts(pair: Pair) -> str:
+    r"""Both charts as HTML with the data that the report's script links them by."""
+    a, b = pair.a, pair.b
+    first = chart_colours(a.coordinates, a.periods)
+
+    if pair.aligned:
+        second = chart_colours(b.coordinates, b.periods, a.coordinates)
+    else:
+        second = first if pair.paired else chart_colours(b.coordinates, b.periods)
+
+    figures: list[str] = []
+    frames = chart_frames(pair)
+    data: dict[str, Any] = {
+        "paired": pair.paired,
+        "kind": frames[0].kind,
+        "middle": frames[0].top + frames[0].height / 2,
+    }
+
+    for side, frame, shade, link in zip((a, b), frames, (first, second), pair.links, strict=True):
+        low = side.name.lower()
+        label = (
+            f"Chart of network {side.name}: {len(side.index)} points, dimension {side.dimension}. "
+            "Arrow keys go from point to point."
+        )
+        drawn = chart_figure(frame, side.positions, shade, label, side=low, names=side.names[:3])
+        figures.append(
+            f'<figure><figcaption class="name {low}">Network {side.name}</figcaption>{drawn}</figure>'
+        )
+        data[low] = _data(side, frame, link, pair.aligned)
+
+    embedded = f'<script type="application/json">{json_script(data)}</script>'
+    advice = "Point at a chart, touch it, or go through it with the arrow keys; drag to mark a region."
+
+    output = f'<output aria-live="polite">{advice}</output>'
+
+    return (
+        f"{_explanation(pair)}{_choice_of_axes(min(a.dimension, b.dimension))}"
+        f'<div class="charts two">{"".join(figures)}{embedded}</div>{output}'
+        f"<details><summary>The numbers behind the charts</summary>{_numbers(pair)}</details>"
+    )
+
+
+def _data(side: Side, frame: Frame, link: Links | None, aligned: bool) -> dict[str, Any]:
+    r"""What the script needs: each point is drawn at x = at[x axis], y = y - at[y axis]."""
+    positions = side.positions
+    k = positions.shape[1]
+    base = frame.top + frame.height / 2 + frame.left + frame.inner / 2
+    at = np.stack([frame.at(positions, (axis, k - 1))[:, 0] for axis in range(k)], axis=1)
+
+    if k == 2:
+        at[:, 1] = base - frame.at(positions)[:, 1]
+
+    return {
+        "at": at.round(1).tolist(),
+        "y": round(base, 1),
+        "u": [[number(float(x), 3) for x in row] for row in side.coordinates],
+        "index": side.index.tolist(),
+        "order": np.lexsort(side.coordinates.T[::-1]).tolist(),
+        "link": None if link is None else link.index.tolist(),
+        "gap": None if link is None or link.gap is None else [number(float(x), 2) for x in link.gap],
+        "place": aligned,
+    }
+
+
+def _choice_of_axes(dimension: int) -> str:
+    k = min(dimension, 3)
+
+    if k < 3:
+        return ""
+
+    planes = [(x, y) for x in range(k) for y in range(x + 1, k)]
+    options = "".join(f'<option value="{x},{y}">u{x + 1} and u{y + 1}</option>' for x, y in planes)
+
+    return f'<p class="controls"><label>Axes <select>{options}</select></label></p>'
+
+
+def _explanation(pair: Pair) -> str:
+    m, closed = pair.a.dimension, 0 if pair.a.periods is None else len(pair.a.periods)
+
+    if m != pair.b.dimension:
+        known = "points of the same input are linked" if pair.paired else "no point has a known image"
+
+        return (
+            f"<p>A's chart has dimension {m}, B's has {pair.b.dimension}; each is drawn in its own "
+            f"coordinates{pair.unit}, and {known}.</p>"
+        )
+
+    text = (
+        "Intrinsic coordinates of the inputs, in input units, as each network alone gives them. "
+        if pair.charted
+        else "Leading coordinates of what is observed of each network. "
+    )
+    text += (
+        "Both are moved into one frame of reference; equal colours mark equal places. "
+        if pair.aligned
+        else "No registration between them was found, so each is drawn in its own frame of reference. "
+    )
+
+    if m == 1:
+        text += "A closed line is drawn as a ring. " if closed else "The height of the band means nothing. "
+    elif closed:
+        text += f"{closed} of the {m} directions are closed and drawn unrolled. "
+
+    if m > 3:
+        text += f"The first three of {m} coordinates are drawn. "
+
+    if pair.paired:
+        text += "A point touched in one chart lights the same input in the other."
+    elif pair.aligned:
+        text += "A point touched in one chart lights its image in the other: the place to which T carries it."
+
+    return f"<p>{text}</p>"
+
+
+def _numbers(pair: Pair) -> str:
+    a, b, link = pair.a, pair.b, pair.links[0]
+    header = ["Point of A", *(f"A: {name}" for name in a.names)]
+    rows: list[list[object]] = []
+
+    if link is not None:
+        header += ["Same input in B" if pair.paired else "Nearest in B", *(f"B: {name}" for name in b.names)]
+        header += [] if link.gap is None else ["Distance"]
+
+    for k in evenly(len(a.index), TABLE_ROWS):
+        row: list[object] = [int(a.index[k]), *(float(x) for x in a.coordinates[k])]
+
+        if link is not None:
+            row += [int(b.index[link.index[k]]), *(float(x) for x in b.coordinates[link.index[k]])]
+            row += [] if link.gap is None else [float(link.gap[k])]
+
+        rows.append(row)
+
+    caption = f"{len(rows)} of A's points, evenly chosen, and what answers to them in B{pair.unit}"
+
+    return table(caption, header, rows)
+
+
+def chart_frame(side: Side, positions: Array | None = None) -> Frame:
+    r"""The window through which a chart is seen: around its own positions, or around those given."""
+    positions = side.positions if positions is None else positions
+
+    if side.dimension > 1:
+        return Frame(positions, "plane")
+
+    if side.periods is None:
+        return Frame(positions, "line")
+
+    period = float(np.abs(side.periods[0, 0]))
+    corners = np.array([[-1.0, -1.0], [1.0, 1.0]])
+
+    return Frame(corners, "ring", [number(share * period, 3) for share in (0.0, 0.25, 0.5, 0.75)])

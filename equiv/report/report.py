@@ -1,0 +1,242 @@
+r"""One self-contained HTML file that says what a comparison found: `write_report`.
+
+It needs no network and no library: pictures, style and script lie inside. Every figure has its numbers in a
+table, works with keyboard, touch and screen reader, on paper, and in light and dark.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from equiv.figures.drawing import as_array
+from equiv.report.agreement import error_map, registration
+from equiv.report.correspondence import linked_pair
+from equiv.report.linked_charts import linked_charts
+from equiv.report.markup import escape, flattened, in_words, number, percent, table
+from equiv.report.page import page, versions
+from equiv.report.sections import PictureStrip, Section, section_html, strip_html
+from equiv.report.svg import bounds_figure, spectrum_figure
+from equiv.verdict import Interval, determines
+
+if TYPE_CHECKING:
+    from equiv.comparison import Comparison
+
+__all__ = ["write_report"]
+
+MOST_SETTINGS = 20  # shown without being asked for
+HEADLINES = {
+    "equivalent": "A and B are equivalent: each determines the other.",
+    "a_determines_b": "A determines B, but B does not determine A.",
+    "b_determines_a": "B determines A, but A does not determine B.",
+    "not_equivalent": "A and B are not equivalent: neither determines the other.",
+    "inconclusive": "Inconclusive: the evidence does not decide.",
+}
+
+
+def write_report(
+    result: Comparison,
+    path: str | os.PathLike[str],
+    *,
+    title: str | None = None,
+    sections: Sequence[Section | PictureStrip] = (),
+    settings: Mapping[str, Any] | None = None,
+) -> Path:
+    r"""Writes a comparison as one self-contained interactive HTML file.
+
+    Shown is what the comparison holds: charts linked by registration or by pairs, the error map, spectra
+    where the diagnostics hold `eigenvalues_a` and `eigenvalues_b`, and whatever else they name.
+
+    Arguments:
+        result: The comparison.
+        path: The file; its folder has to exist.
+        title: What was compared, in a few words.
+        sections: Further sections: picture strips come after the verdict, the others after the charts.
+        settings: What the run was told, nested as it likes; listed at the end.
+
+    Returns:
+        The path.
+
+    Raises:
+        TypeError: If a section is neither a `Section` nor a `PictureStrip`, or its figure is no picture.
+        ValueError: If a picture strip's rows, labels and angles do not fit together.
+    """
+    name = title or "Comparison of two networks"
+    name = name[0].upper() + name[1:]
+
+    for section in sections:
+        if not isinstance(section, Section | PictureStrip):
+            raise TypeError(
+                "'sections' should hold Section and PictureStrip of equiv.report.report, "
+                f"got {type(section).__name__}; wrap a figure in Section(title, figure=figure)."
+            )
+
+    parts = [(part.title, strip_html(part)) for part in sections if isinstance(part, PictureStrip)]
+    parts += _charts(result)
+    parts += _spectra(result)
+    parts += [(part.title, section_html(part)) for part in sections if isinstance(part, Section)]
+    parts += [("Determinacy", _determinacy(result)), ("All diagnostics", _diagnostics(result))]
+    parts += [("Settings and versions", _settings(settings or {}))]
+
+    verdict = str(result.verdict).replace("_", " ")
+    html = page(name, f"{name}: {verdict}", _verdict(result), parts)
+    Path(path).write_text(html, encoding="utf-8")
+
+    return Path(path)
+
+
+def _verdict(result: Comparison) -> str:
+    errors = (("A to B", "a", result.a_to_b.error), ("B to A", "b", result.b_to_a.error))
+    facts = "".join(
+        f"<div><dt>{escape(term)}</dt><dd>{escape(value)}</dd></div>" for term, value in _facts(result)
+    )
+
+    return (
+        f'<section class="card verdict {escape(result.verdict)}" aria-label="Verdict">'
+        f"<h1>{escape(HEADLINES[str(result.verdict)])}</h1>"
+        f'<p class="lead">{escape(result.sentence)}</p>'
+        f'<div class="evidence"><figure>{bounds_figure(errors, result.tolerance)}'
+        f"<figcaption>Error of the transformation on fresh inputs, as a share of the target's spread, with "
+        f"{percent(result.confidence)} bounds.</figcaption></figure>"
+        f'<dl class="facts">{facts}</dl></div></section>'
+    )
+
+
+def _facts(result: Comparison) -> list[tuple[str, str]]:
+    known = result.diagnostics
+    count = result.symmetries
+    facts = [("Symmetries", "∞, a continuum" if count == math.inf else number(count))]
+
+    for term, key in (
+        ("Intrinsic dimension", "intrinsic_dimension"),
+        ("Samples", "samples"),
+        ("Neurons", "neurons"),
+        ("Overlap", "overlap"),
+    ):
+        a, b = known.get(f"{key}_a"), known.get(f"{key}_b")
+
+        shown = [percent(x) if isinstance(x, float) else number(x) for x in (a, b)]
+
+        if set(shown) != {"unknown"}:
+            facts.append((term, f"A {shown[0]}, B {shown[1]}"))
+
+    if "anchors" in known:
+        rejected = known.get("rejected_anchors") or []
+        facts.append(("Anchors", f"{number(known['anchors'])}, of which {len(rejected)} rejected"))
+
+    if "method" in known:
+        facts.append(("Method", str(known["method"]).replace("_", " ")))
+
+    return facts
+
+
+def _charts(result: Comparison) -> list[tuple[str, str]]:
+    pair = linked_pair(result)
+
+    if pair is None:
+        return [("The two charts", "<p>No chart could be computed, so there is nothing to draw.</p>")]
+
+    parts = [("The two charts", linked_charts(pair))]
+
+    if pair.aligned:
+        parts.append(("Registration", registration(pair, result.diagnostics)))
+
+    error = error_map(result, pair)
+
+    return [*parts, ("Error map", error)] if error else parts
+
+
+def _spectra(result: Comparison) -> list[tuple[str, str]]:
+    found = [result.diagnostics.get(f"eigenvalues_{name}") for name in ("a", "b")]
+
+    if any(values is None for values in found):
+        return []
+
+    a, b = (as_array(values, "eigenvalues", 1) for values in found)
+    rows = [
+        [k + 1, *(float(x[k]) if k < len(x) else None for x in (a, b))] for k in range(max(len(a), len(b)))
+    ]
+    text = (
+        "Eigenvalues of minus the Laplacian of each network's input space, in 1/(input unit)². Equal spectra "
+        "are necessary for equivalence, and never sufficient."
+    )
+
+    return [
+        (
+            "Spectra",
+            f'<p>{text}</p><div class="two"><figure>{spectrum_figure(a, b)}<figcaption>Circles A, squares B.'
+            f"</figcaption></figure><div>{table('Eigenvalues', ['Number', 'A', 'B'], rows)}</div></div>",
+        )
+    ]
+
+
+def _determinacy(result: Comparison) -> str:
+    words = {True: "yes", False: "no", None: "undecided"}
+    rows = []
+
+    for claim, error in (("A determines B", result.a_to_b.error), ("B determines A", result.b_to_a.error)):
+        found = words[determines(Interval(*error), result.tolerance)]
+        rows.append([claim, found, *(percent(bound) for bound in error)])
+
+    header = ["Claim", "By its error", "Estimate", "Lower bound", "Upper bound"]
+    caption = (
+        "Error of the transformation on fresh inputs over the spread of the target; "
+        f"tolerance {percent(result.tolerance)}"
+    )
+    evidence = [[name, *both] for name, both in _by_suffix(result, "_a_to_b", "_b_to_a")]
+    more = (
+        table("Evidence for each direction", ["Quantity", "A to B", "B to A"], evidence) if evidence else ""
+    )
+
+    return (
+        "<p>A network determines another when a continuous map carries its activations to the other's. That "
+        "is taken as shown when the upper bound of the error is below the tolerance, and as refuted when the "
+        "lower bound is above it; other evidence may withhold the verdict, and the sentence at the top then "
+        "says so.</p>"
+        f"{table(caption, header, rows)}{more}"
+    )
+
+
+def _by_suffix(result: Comparison, first: str, second: str) -> list[tuple[str, tuple[Any, Any]]]:
+    r"""The diagnostics that come in twos, by the name that they share."""
+    known = result.diagnostics
+
+    return [
+        (in_words(stem), (known[name], known[stem + second]))
+        for name in known
+        if name.endswith(first) and (stem := name.removesuffix(first)) + second in known
+    ]
+
+
+def _diagnostics(result: Comparison) -> str:
+    pairs = [[name, *both] for name, both in _by_suffix(result, "_a", "_b")]
+    single = [
+        [in_words(name), value]
+        for name, value in result.diagnostics.items()
+        if not name.endswith(("_a", "_b")) or _alone(result, name)
+    ]
+    blocks = [table("Of each network", ["Quantity", "A", "B"], pairs)] if pairs else []
+    blocks += [table("Of the comparison", ["Quantity", "Value"], single)] if single else []
+
+    return "".join(blocks)
+
+
+def _alone(result: Comparison, name: str) -> bool:
+    r"""Whether a diagnostic of one side, or of one direction, has no counterpart."""
+    mirrored = {"_a_to_b": "_b_to_a", "_b_to_a": "_a_to_b", "_a": "_b", "_b": "_a"}
+    suffix = next(end for end in mirrored if name.endswith(end))
+
+    return name.removesuffix(suffix) + mirrored[suffix] not in result.diagnostics
+
+
+def _settings(settings: Mapping[str, Any]) -> str:
+    told = [[name, "none" if value is None else value] for name, value in flattened(settings)]
+    block = table("Settings", ["Name", "Value"], told) if told else ""
+
+    if len(told) > MOST_SETTINGS:
+        block = f"<details><summary>All {len(told)} settings</summary>{block}</details>"
+
+    return block + versions()

@@ -1,0 +1,105 @@
+r"""Which Gaussians: centres from the samples, width by held-out Rayleigh quotients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from equiv.spectral.gaussian_basis import GaussianBasis, farthest_rows, half_whitening, scattered_folds
+from equiv.spectral.rayleigh_ritz import held_out_score, orthonormal_span
+
+__all__ = ["choose_basis"]
+
+
+# Samples that fix the basis; more would not place 300 centres better.
+SETUP = 4096
+
+# Widths tried: 2^(s/2) times the largest distance of a sample from its nearest centre, s from first to last.
+WIDTHS = range(1, 10)
+
+# Mean squares below this share of the largest are rounding of the Gaussians' products.
+RESOLVED = 1e-10
+
+# Parts of the samples, each held out in turn.
+FOLDS = 5
+
+
+def choose_basis(
+    values: Tensor, frames: Tensor, weights: Tensor | None, n_coordinates: int, n_basis: int
+) -> tuple[GaussianBasis, dict[str, float]]:
+    r"""Gaussians at farthest-point centres, combined to functions that are orthonormal over the samples.
+
+    Arguments:
+        values: Activations, shape `(n, d)`.
+        frames: Frames, shape `(n, d, m)`.
+        weights: Of the samples, shape `(n,)`; None: all one.
+        n_coordinates: Eigenfunctions that the functions shall serve.
+        n_basis: Gaussians at most; a third of the samples that differ at most.
+
+    Returns:
+        The functions, and `n_basis`, `width` and `held_out` as in `GalerkinMaps.diagnostics_`.
+
+    Raises:
+        ValueError: If there are too few samples, too few that differ, or no neuron varies.
+    """
+    if len(values) < 2 * n_coordinates + 4:
+        raise ValueError(
+            f"'observations' should hold at least 2 n_coordinates + 4 = {2 * n_coordinates + 4} "
+            f"samples, got {len(values)}; add samples or ask for fewer coordinates."
+        )
+
+    mean, projection = half_whitening(values)
+    z = (values.double() - mean) @ projection
+    rows, fold = scattered_folds(z, SETUP, FOLDS)
+    samples, directions = values[rows].double(), frames[rows].double()
+    weight = torch.ones_like(z[rows, 0]) if weights is None else weights[rows].double()
+    distinct = len(torch.unique(values[rows], dim=0))
+    index, radius = farthest_rows(z[rows], min(n_basis, distinct // 3))
+    centers = z[rows][index]
+
+    if len(centers) < n_coordinates:
+        raise ValueError(
+            f"'observations' should differ in at least {n_coordinates} places, got {len(centers)}; "
+            "add samples that differ or ask for fewer coordinates."
+        )
+
+    def basis(step: int) -> GaussianBasis:
+        h = radius * 2.0 ** (0.5 * step)
+        return GaussianBasis(mean, projection / h, centers / h)
+
+    def score(step: int) -> float:
+        candidate = basis(step)
+        parts = [
+            candidate.sums(samples[fold == f], directions[fold == f], weight[fold == f])
+            for f in fold.unique()  # few samples need not fall into all of them
+        ]
+        return held_out_score(torch.stack(parts), n_coordinates)
+
+    step, held_out = _descend(score, WIDTHS)
+    chosen = basis(max(step - 1, WIDTHS[0]))
+    numbers = {
+        "n_basis": len(centers),
+        "width": radius.item() * 2.0 ** (0.5 * max(step - 1, WIDTHS[0])),
+        "held_out": held_out,
+    }
+    # Sums over functions that are nearly orthonormal lose no digits to the Gaussians' overlap.
+    chosen.mixing = orthonormal_span(chosen.evaluate(samples), weight, RESOLVED)
+
+    return chosen, numbers
+
+
+def _descend(score: Callable[[int], float], steps: range) -> tuple[int, float]:
+    r"""The step with the lowest score, and that score, on a walk downhill from the middle of `steps`."""
+    known: dict[int, float] = {}
+    here = steps[len(steps) // 2]
+
+    while True:
+        for step in (here, here + 1, here - 1):
+            if step in steps and step not in known:
+                known[step] = score(step)
+        lowest = min(known, key=lambda step: known[step])
+        if lowest == here:
+            return here, known[here]
+        here = lowest

@@ -1,0 +1,162 @@
+r"""Rigid motions that lay one support over another: without anchors, or with too few of them.
+
+Sampling density is no evidence, so only the outlines of the supports count. All rotations are tried on a
+grid, the best are refined until the outlines fit, and those that fit equally well are the symmetries.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from equiv.coordinates.motion import Motion, rotation_grid, skew_matrix
+from equiv.supports.outline_fit import LINES, OUTLINES, Alignment, Anchors, fit_outlines, middle_of
+from equiv.supports.support import NEIGHBORS, Outline, outline
+from equiv.supports.supporting_lines import WINDOW, fit_by_supporting_lines
+
+__all__ = ["align", "equally_good"]
+
+
+# More motions than this that fit equally well are a continuum.
+CONTINUUM = {2: 16, 3: 48}
+
+# Motions refined; the symmetries of a cube are 48.
+REFINED = {1: 2, 2: 40, 3: 120}
+
+# Two motions are the same when their matrices differ by less.
+DISTINCT = 0.3
+
+# A motion fits as well as the best when its misfit is below this many times it.
+EQUALLY_GOOD = 1.35
+
+# Turns, in radians, under which a support of continuous symmetry fits as well as before.
+TURNS = (0.13, 0.31, 0.53, 0.89)
+
+
+def align(a: Tensor, b: Tensor, anchors: Anchors = None) -> tuple[list[Alignment], float]:
+    r"""The rigid motions that carry the support of A to that of B equally well.
+
+    Arguments:
+        a: Samples of A, shape `(n_a, m)`, m at most 3, in input units.
+        b: Samples of B, shape `(n_b, m)`.
+        anchors: Points of A and of B, each `(k, m)`, that correspond: motions have to carry one to the other.
+
+    Returns:
+        The best motions, best first, and how many there are: `math.inf` for a continuum.
+    """
+    first, second = outline(a), outline(b)
+    thin = _thinned(first), _thinned(second)
+    coarse = [_coarse(*thin, matrix, anchors) for matrix in rotation_grid(a.shape[1])]
+    coarse.sort(key=lambda entry: entry.misfit)
+    settled = _distinct(
+        [fit_outlines(*thin, c.matrix, c.offset, anchors, steps=8) for c in coarse[: REFINED[a.shape[1]]]]
+    )
+    best = fit_outlines(first, second, settled[0].matrix, settled[0].offset, anchors)
+
+    free = _free_axis(first, second, best, anchors) if a.shape[1] > 1 else None
+
+    if free is not None:
+        return [_without(free, best)], math.inf
+
+    # Thinned outlines are noisier: what is far off there is far off.
+    near = [s for s in settled if s.misfit <= 2 * max(settled[0].misfit, 0.5)]
+    fits = _distinct([fit_outlines(first, second, s.matrix, s.offset, anchors) for s in near])
+    good = [fit for fit in fits if fit.misfit <= EQUALLY_GOOD * max(fits[0].misfit, 0.3)]
+    if a.shape[1] == 2 and anchors is None:
+        good = [_sharpened(a, b, second, fit) for fit in good]
+
+    return good, len(good) if len(good) <= CONTINUUM.get(a.shape[1], 2) else math.inf
+
+
+def _sharpened(a: Tensor, b: Tensor, edge: Outline, fit: Alignment) -> Alignment:
+    r"""The alignment refined by the outermost samples of both sides."""
+    radius = edge.scale.median().item() * NEIGHBORS**0.5
+    moved = Motion(fit.matrix, fit.offset)
+    near = [torch.cdist(cloud, edge.points).amin(dim=1) < 2 * radius for cloud in (moved(a), b)]
+    motion = fit_by_supporting_lines(a[near[0]], b[near[1]], edge, moved, radius)
+
+    # Windows as long as the edges themselves hold corners, and gain nothing.
+    spread = (b - b.mean(dim=0)).square().sum(dim=1).mean().sqrt().item()
+    gain = min(max(LINES / OUTLINES, WINDOW * radius / spread), 1.0)
+    covariance = fit.covariance * gain**2
+
+    return replace(fit, matrix=motion.matrix, offset=motion.offset, covariance=covariance)
+
+
+def _distinct(fits: list[Alignment]) -> list[Alignment]:
+    r"""The fits, best first, without those that turned out the same motion as a better one."""
+    kept: list[Alignment] = []
+
+    for fit in sorted(fits, key=lambda entry: entry.misfit):
+        if all((fit.matrix - other.matrix).norm() > DISTINCT for other in kept):
+            kept.append(fit)
+
+    return kept
+
+
+def equally_good(a: Tensor, b: Tensor, motions: list[Motion]) -> list[int]:
+    r"""Which of some given motions fit the outlines as well as the best of them.
+
+    Arguments:
+        a: Samples of A, shape `(n_a, m)`, m at most 3, in input units.
+        b: Samples of B, shape `(n_b, m)`.
+        motions: The motions, one at least.
+    """
+    first, second = outline(a), outline(b)
+    misfits = [fit_outlines(first, second, g.matrix, g.offset, None, steps=0).misfit for g in motions]
+    limit = EQUALLY_GOOD * max(min(misfits), 0.3)
+
+    return [index for index, misfit in enumerate(misfits) if misfit <= limit]
+
+
+def _free_axis(a: Outline, b: Outline, best: Alignment, anchors: Anchors) -> Tensor | None:
+    r"""The axis about which the best motion may be turned and still fits, as rotation parameters; None
+    without.
+
+    Then the symmetries are a continuum.
+    """
+    m = len(best.offset)
+    weakest = torch.linalg.eigh(best.covariance[m:, m:])[1][:, -1]
+    axis = torch.zeros(m, m, dtype=torch.float64)
+
+    for share, (i, j) in zip(weakest, itertools.combinations(range(m), 2), strict=True):
+        axis += share * skew_matrix(m, i, j)
+
+    for angle in TURNS:
+        turn = torch.linalg.matrix_exp(angle * axis)
+        moved = turn @ (best.offset - best.middle) + best.middle
+        fit = fit_outlines(a, b, turn @ best.matrix, moved, anchors, turning=False)
+
+        if fit.misfit > EQUALLY_GOOD * max(best.misfit, 0.3):
+            return None
+
+    return weakest
+
+
+def _without(axis: Tensor, fit: Alignment) -> Alignment:
+    r"""The alignment with no uncertainty about an axis that all turns about are as good."""
+    m = len(fit.offset)
+    keep = torch.eye(len(fit.covariance), dtype=torch.float64)
+    keep[m:, m:] -= axis[:, None] * axis
+
+    return replace(fit, covariance=keep @ fit.covariance @ keep)
+
+
+def _coarse(a: Outline, b: Outline, matrix: Tensor, anchors: Anchors) -> Alignment:
+    r"""A few steps of translation, from the middles of the bounding boxes or from the anchors."""
+    if anchors is None:
+        offset = middle_of(b.points) - middle_of(a.points @ matrix.T)
+    else:
+        offset = (anchors[1] - anchors[0] @ matrix.T).mean(dim=0)
+
+    return fit_outlines(a, b, matrix, offset, anchors, steps=4, turning=False)
+
+
+def _thinned(outlined: Outline) -> Outline:
+    every = slice(None, None, max(1, len(outlined.points) // 100))
+
+    return Outline(outlined.points[every], outlined.normals[every], outlined.scale[every], outlined.samples)

@@ -1,0 +1,70 @@
+r"""Points of one cloud in places where another, of the same support, would have samples: holes and cut edges.
+
+Around a sample c with local distance s of samples, within which one neighbour is expected, the distance r of a point to
+its nearest sample has
+
+.. math:: P\left( (r / s)^m > t \right) = e^{-t}
+
+wherever both distributions have a density. Sampling explains few points with a large t, however uneven it is, and
+fewer that lie together: the t of points in one void add up.
+"""
+
+import numpy as np
+from torch import Tensor
+
+__all__ = ["Voids"]
+
+NEIGHBORS = 6
+
+# Points with a probability below exp(-8) are counted.
+RARE = 8.0
+
+# Points with a probability below exp(-3) make up voids.
+UNUSUAL = 3.0
+
+
+class Voids:
+    r"""What points lie in voids of a cloud in R^m.
+
+    Arguments:
+        points: Shape `(q, m)`, in input units.
+        cloud: Samples, shape `(n, m)`.
+    """
+
+    def __init__(self, points: Tensor, cloud: Tensor) -> None:
+        from scipy.spatial import cKDTree
+
+        m, cells = cloud.shape[1], cloud.numpy()
+        tree = cKDTree(cells)
+        self.points = points.numpy()
+        self.empty, nearest = tree.query(self.points)
+        near = tree.query(cells[nearest], NEIGHBORS + 1)[1]
+        # Of single samples the distance to the sixth neighbour scatters by a fifth.
+        reach = tree.query(cells[near.reshape(-1)], NEIGHBORS + 1)[0][:, -1].reshape(near.shape)
+        spacing = np.sqrt(np.square(reach).mean(axis=1)) / NEIGHBORS ** (1 / m)
+        self.rarity = (self.empty / spacing) ** m
+
+    @property
+    def stranded(self) -> int:
+        r"""How many points lie farther from the cloud than sampling explains; one in some hundred do by chance."""
+        return int((self.rarity > RARE).sum())
+
+    @property
+    def largest(self) -> float:
+        r"""The sum of t over the points in the largest void.
+
+        Two points are in one void when one is in the ball around the other that holds no sample.
+        """
+        from scipy.sparse.csgraph import connected_components
+        from scipy.spatial.distance import cdist
+
+        far = self.rarity > UNUSUAL
+
+        if not far.any():
+            return 0.0
+
+        points, empty = self.points[far], self.empty[far]
+        joined = cdist(points, points) < np.maximum(empty[:, None], empty)
+        labels = connected_components(joined, directed=False)[1]
+
+        return float(np.bincount(labels, weights=self.rarity[far]).max())

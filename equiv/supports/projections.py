@@ -1,0 +1,100 @@
+r"""Projections of one support onto another of fewer dimensions, found by their outlines and by few anchors.
+
+Where frames lose rank a network sees the shadow of the input space only: :math:`v = Q u + t` with orthonormal rows of
+Q. Sampling density is no evidence, so the extents of the shadow in all directions have to be those of the target.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from torch import Tensor
+
+from equiv.coordinates.motion import rotation_grid
+from equiv.supports.outline_fit import Anchors
+from equiv.supports.support_functions import ExtentFit, Shadow
+
+__all__ = ["MAX_DIMENSION", "project"]
+
+
+# Of the source; of the target one less.
+MAX_DIMENSION = 3
+REFINED = 16
+
+# Two projections are the same when their matrices differ by less.
+DISTINCT = 0.2
+
+# Edges are seen as well when they are known up to this factor as well.
+ALIKE = 3.0
+
+# More than this that fit equally well are a continuum.
+CONTINUUM = 12
+
+# All turns fit when their misfits, RMS, are below this: 0.6 to 2.9 for discs and balls, above 3.2 for quadrilaterals.
+ROUND = 3.0
+
+# First turns tried around a start and around a minimum, in radians.
+EXTENT, CLOSE = 0.1, 0.02
+
+
+def project(
+    a: Tensor, b: Tensor, anchors: Anchors = None, accuracy: float = 0.0
+) -> tuple[list[Shadow], float]:
+    r"""The projections that carry the support of A to that of B equally well.
+
+    With :math:`h(n) = \max_i n \cdot x_i` the extent of samples in direction n, they minimise over Q and t
+
+    .. math:: \sum_n \frac{|h_B(n) - h_A(Q^\top n) - n \cdot t|^2}{s(n)^2}
+        + \sum_k \frac{|Q a_k + t - b_k|^2}{\sigma^2}
+
+    s(n) the distance from the outermost sample to the edge, as the next ones show it.
+
+    Arguments:
+        a: Samples of A, shape `(n_a, m)`, m at most 3, in input units.
+        b: Samples of B, shape `(n_b, p)`, p below m.
+        anchors: Points of A and of B, `(k, m)` and `(k, p)`, that correspond; None for none.
+        accuracy: :math:`\sigma`, of the anchors' coordinates.
+
+    Returns:
+        The best projections, best first, and how many there are: `math.inf` for a continuum.
+    """
+    problem, plane = ExtentFit(a, b, anchors, accuracy), b.shape[1] > 1
+    tried = sorted(
+        ((problem.cost(turn), turn) for turn in rotation_grid(a.shape[1])), key=lambda entry: entry[0]
+    )
+
+    if not plane and anchors is None and math.sqrt(sum(c**2 for c, _ in tried) / len(tried)) <= ROUND:
+        return [problem.centred([turn for _, turn in tried])], math.inf
+
+    starts: list[Tensor] = []
+
+    for _, turn in tried:
+        # Each start a new one, so that as many minima are found as there are.
+        if len(starts) < REFINED and all((turn - other)[: b.shape[1]].norm() > DISTINCT for other in starts):
+            starts.append(turn)
+
+    found = problem.fitting([problem.refined(turn, EXTENT) for turn in starts])
+
+    if plane:
+        problem.look_closer([turn for _, turn in found])
+        found = problem.fitting([problem.refined(turn, CLOSE) for _, turn in found])
+
+    good: list[Shadow] = []
+
+    # Of those that fit, the ones that are fixed best come first: in the plane the ones whose edges are seen best.
+    for shadow in sorted(
+        (problem.shadow(*entry) for entry in found), key=lambda shadow: shadow.edge if plane else shadow.slack
+    ):
+        if all((shadow.motion.matrix - other.motion.matrix).norm() > DISTINCT for other in good):
+            good.append(shadow)
+
+    if plane:
+        # The least of several estimates is one by luck: those of edges seen as well are pooled.
+        alike = [shadow.slack for shadow in good if shadow.edge <= ALIKE * good[0].edge]
+        pooled = math.sqrt(sum(slack**2 for slack in alike) / len(alike))
+        good[0] = replace(good[0], slack=max(pooled, good[0].slack))
+
+    free = any(shadow.free for shadow in good)
+
+    return good, math.inf if free or len(good) > CONTINUUM else len(good)

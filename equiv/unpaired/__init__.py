@@ -1,0 +1,19 @@
+r"""The comparison of two networks that never saw a common input.
+
+Doors: `compare.compare_unpaired`.
+
+    evidence             What speaks for and against an unpaired comparison: errors, reasons for doubt, and
+                         the numbers behind them
+    errors               The error of an unpaired transformation on fresh inputs, estimated from what is
+                         left, with its bounds
+    eigenfunctions       Eigenfunctions of both sides that embed their input spaces, where these admit no
+                         flat chart or none is asked for
+    eigenspace_match     Registration of eigenfunctions: the orthogonal change of basis in each eigenspace
+                         that matches two clouds
+    isometry_refinement  Refinement of registered eigenfunctions until they carry the metric of one side to
+                         that of the other
+    by_eigenfunctions    Unpaired comparison by registered eigenfunctions: curved input spaces, and methods
+                         that were asked for
+    compare              Comparison of two networks without pairs: geometry, registration, and an error from
+                         what is left
+"""

@@ -1,0 +1,147 @@
+r"""Eigenfunctions of both sides that embed their input spaces, where these admit no flat chart or none is asked for.
+
+The eigenfunctions of the Laplacian are those of the input space, whatever the network: of isometric spaces they
+agree up to an orthogonal change of basis in each eigenspace.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from equiv.observe.observations import Observations
+from equiv.observe.pushforward import derivatives_along
+from equiv.spectral.density import density_weights
+from equiv.spectral.diffusion_maps import DiffusionMaps
+from equiv.spectral.galerkin import GalerkinMaps
+
+__all__ = ["EigenSide", "eigen_sides", "nearest_in"]
+
+
+# Most eigenfunctions looked at.
+MOST = 16
+
+# Functions that they are sought among: few, so that the noise of samples stays smooth and can be refined away.
+FUNCTIONS = 20
+
+# Eigenvalues farther apart than this factor belong to different eigenspaces, sampling noise within.
+GAP = 1.25
+
+# Eigenfunctions immerse the space where their smallest slope is above this share of the usual one, but for a
+# share of the samples, since they flatten at boundaries.
+SLOPE = 0.1
+FLAT = 0.1
+
+
+@dataclass(frozen=True)
+class EigenSide:
+    r"""One network's samples with eigenfunctions.
+
+    Attributes:
+        observations: The samples, with frames of rank m.
+        coordinates: Eigenfunctions :math:`\psi`, unit mean square, shape `(n, k)`.
+        frames: Their derivatives along the frames, :math:`P = D\psi\, J`, shape `(n, k, m)`.
+        eigenvalues: Of minus the Laplacian, `(k,)`, in 1 / (input unit)^2.
+        blocks: The eigenspaces, as ranges of columns.
+    """
+
+    observations: Observations
+    coordinates: Tensor
+    frames: Tensor
+    eigenvalues: Tensor
+    blocks: tuple[slice, ...]
+
+    @property
+    def metric(self) -> Tensor:
+        r"""The inverse metric in the eigenfunctions, :math:`P P^\top`, shape `(n, k, k)`."""
+        return self.frames @ self.frames.mT
+
+
+def eigen_sides(a: Observations, b: Observations, method: str) -> tuple[EigenSide, EigenSide]:
+    r"""Both sides with as many eigenfunctions as it takes to immerse either, in common eigenspaces.
+
+    Arguments:
+        a: Observations of A with frames.
+        b: Observations of B with frames.
+        method: "galerkin" or "diffusion_maps".
+
+    Raises:
+        ValueError: If eigenfunctions cannot be computed, or none of the first `MOST` are enough.
+    """
+    found = [_eigenfunctions(obs, method) for obs in (a, b)]
+    most = min(len(values) for values, _, _ in found)
+    usual = (found[0][0][:most] + found[1][0][:most]) / 2
+    cuts = [k for k in range(1, len(usual)) if usual[k] > GAP * usual[k - 1]]
+
+    for end in cuts:
+        if all(_immersed(frames[:, :end]) for _, _, frames in found):
+            break
+    else:
+        raise ValueError(
+            f"'a' and 'b' should be immersed by their first {MOST} eigenfunctions, got flat ones; compare more "
+            "samples, or with method='isometric'."
+        )
+
+    edges = [0, *(cut for cut in cuts if cut <= end)]
+    blocks = tuple(slice(low, high) for low, high in itertools.pairwise(edges))
+    first, second = (
+        EigenSide(obs, psi[:, :end], frames[:, :end], values[:end], blocks)
+        for obs, (values, psi, frames) in zip((a, b), found, strict=True)
+    )
+
+    return first, second
+
+
+def _eigenfunctions(obs: Observations, method: str) -> tuple[Tensor, Tensor, Tensor]:
+    r"""Eigenvalues `(k,)`, eigenfunctions `(n, k)` and their slopes `(n, k, m)`, on the CPU in float64."""
+    obs = obs.to(torch.float64)
+    count = min(MOST, len(obs) // 20)
+    assert obs.frames is not None and obs.rank is not None
+    m = int(obs.rank.mode().values)
+
+    try:
+        weights = density_weights(obs)
+    except ValueError:  # too few samples inside: the density stays as it is
+        weights = None
+
+    smooth = GalerkinMaps(count, max(FUNCTIONS * m, count)).fit(obs, weights)
+    function: Callable[[Tensor], Tensor] = smooth.transform
+    eigenvalues, coordinates = smooth.eigenvalues_, smooth.coordinates_
+
+    if method == "diffusion_maps":
+        maps = DiffusionMaps(count).fit(obs)
+        evaluated = smooth.basis_.evaluate(obs.values)
+        coefficients = torch.linalg.lstsq(evaluated.cpu(), maps.coordinates_.cpu(), driver="gelsd").solution
+        coefficients = coefficients.to(obs.device)
+        function = lambda values: smooth.basis_.evaluate(values) @ coefficients  # noqa: E731
+        eigenvalues, coordinates = maps.eigenvalues_, evaluated @ coefficients
+
+    left, scale, _ = torch.linalg.svd(obs.frames, full_matrices=False)
+    frames = left[:, :, :m] * scale[:, None, :m]
+    slopes = derivatives_along(function, obs.values, frames)
+
+    return eigenvalues[1:].cpu(), coordinates.cpu(), slopes.cpu()
+
+
+def _immersed(frames: Tensor) -> bool:
+    r"""Whether eigenfunctions have independent slopes, `(n, k, m)`, nearly everywhere."""
+    if frames.shape[1] < frames.shape[2]:
+        return False
+
+    smallest = torch.linalg.svdvals(frames)[:, -1]
+    usual = torch.linalg.svdvals(frames).mean()
+
+    return bool(smallest.quantile(FLAT) > SLOPE * usual)
+
+
+def nearest_in(cloud: Tensor, points: Tensor, count: int = 1) -> tuple[Tensor, Tensor]:
+    r"""Distances to the nearest points of a cloud and their indices, `(q, count)` each, ascending."""
+    from scipy.spatial import cKDTree
+
+    distances, indices = cKDTree(cloud.numpy()).query(points.numpy(), range(1, count + 1))
+
+    return torch.from_numpy(distances), torch.from_numpy(indices)

@@ -1,0 +1,147 @@
+r"""The error of an unpaired transformation on fresh inputs, estimated from what is left, with its bounds.
+
+Three things show it: the strains of the two charts (`equiv.charts.strain`), the anchors left out in turn, and, where
+outlines had to stand in for anchors, how loosely these fix the motion. `benchmarks/transformation.py` holds the
+estimates against true errors.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from equiv.charts.side import Side
+from equiv.charts.strain import rigid_motions
+from equiv.registration.result import Registration
+from equiv.transformation import Transformation
+from equiv.verdict import Interval
+
+__all__ = ["estimate_error"]
+
+
+# RMS error of T over the root of the sum of squares of the charts' estimated errors, on synthetic pairs; the factors
+# about it within which it lay, below and above; and the degrees of freedom that it is worth beside anchors. The noise
+# of bursts averages as reckoned, and what fits of kinks miss is held out; of the errors of smooth charts those in gaps
+# between samples are not seen.
+EXACT = (1.5, 2.5, 3.0, 4.0)
+KINKED = (0.65, 2.5, 3.0, 8.0)
+NOISY = (1.2, 1.8, 3.5, 3.0)
+
+# Errors of neighbouring anchors are alike: the share of their degrees of freedom that counts.
+INDEPENDENT = 0.5
+
+# Errors below this share are told from zero by no estimate: what is left of them is rounding and luck.
+RESOLVED = 1e-6
+
+# How far the looseness of outlines may be underestimated.
+LOOSE_MARGIN = 1.4
+
+
+def estimate_error(
+    source: Side,
+    target: Side,
+    found: Registration,
+    transformation: Transformation,
+    anchors: Tensor | None,
+    confidence: float,
+) -> Interval:
+    r"""RMS error of T over the spread of the target.
+
+    .. math:: e^2 = \frac{\nu_0 e_0^2 + \nu s^2}{\nu_0 + \nu} + l^2
+
+    with :math:`e_0` expected from the charts, s shown by anchors left out in turn with :math:`\nu` degrees of
+    freedom, and l the looseness of the outlines. The bounds of the first part are factors about it, the nearer to 1
+    the more anchors say so, of the second those of the length of a Gaussian vector with as many entries as the motion
+    has parameters.
+
+    Arguments:
+        source: The side mapped from.
+        target: The side mapped to.
+        found: The registration.
+        transformation: From source to target.
+        anchors: Pairs of sample indices (source, target), shape `(k, 2)`, or None.
+        confidence: Level of the bounds.
+    """
+    from scipy.special import erfinv, gammaincinv
+
+    assert source.domain is not None
+    charts = math.hypot(source.domain.accuracy * target.stretch, target.error)
+    factor, below, above, trust = _scatter(source, target)
+    expected = factor * charts / target.spread
+    shown, freedom = _left_out(source, target, found, transformation, anchors)
+    freedom *= INDEPENDENT
+    pooled = math.sqrt((trust * expected**2 + freedom * shown**2) / (trust + freedom))
+    loose = _looseness(target, found)
+    estimate = math.hypot(pooled, loose)
+    fixed = 1 if found.alignment is None else len(found.alignment.covariance)
+    # Of the ends of a curve there is little to underestimate, of corners that cast a shadow there is.
+    margin = LOOSE_MARGIN if fixed > 1 or found.slack > 0 else 1.0
+    tails = (1 - confidence) / 2, (1 + confidence) / 2
+    # The factors are those of 95 %.
+    sharper = math.sqrt(trust / (trust + freedom)) * (erfinv(confidence) / erfinv(0.95))
+    low, high = (
+        math.hypot(
+            pooled * about**sharper, loose * wider * math.sqrt(gammaincinv(fixed / 2, tail) * 2 / fixed)
+        )
+        for tail, about, wider in zip(tails, (1 / below, above), (1.0, margin), strict=True)
+    )
+
+    return Interval(estimate, 0.0 if estimate < RESOLVED else min(low, estimate), max(high, estimate))
+
+
+def _scatter(source: Side, target: Side) -> tuple[float, float, float, float]:
+    sides = source, target
+
+    if any(side.observations.burst_size is not None for side in sides):
+        return NOISY
+
+    return KINKED if any(side.numbers["kinked"] for side in sides) else EXACT
+
+
+def _left_out(
+    source: Side, target: Side, found: Registration, transformation: Transformation, anchors: Tensor | None
+) -> tuple[float, float]:
+    r"""RMS error that the anchors left out in turn show, over the spread, and its degrees of freedom.
+
+    k anchors that fit p parameters leave a share 1 - p / (k m) of their variance; leaving one out shows the
+    reciprocal.
+    """
+    assert target.domain is not None
+
+    if anchors is None or found.alignment is not None:
+        return 0.0, 0.0
+
+    values, goal = source.observations.values.double(), target.observations.values.double()
+    kept = torch.ones(len(anchors), dtype=torch.bool)
+    kept[list(found.rejected)] = False
+    pairs = anchors[kept].to(values.device)
+    k, m = len(pairs), target.domain.dimension
+    assert source.domain is not None
+    lost = source.domain.dimension - m
+    turns = m * (m - 1) // 2 + lost * m if target.domain.periods is None else 0
+    freedom = k * m - m - turns
+
+    if freedom <= 0:
+        return 0.0, 0.0
+
+    square = (transformation(values[pairs[:, 0]]) - goal[pairs[:, 1]]).square().sum(dim=1).mean().item()
+
+    return math.sqrt(square) * (k * m / freedom) / target.spread, float(freedom)
+
+
+def _looseness(target: Side, found: Registration) -> float:
+    r"""RMS error in the activations, over their spread, of a motion that outlines or extents fixed."""
+    if found.slack > 0:
+        return found.slack * target.stretch / target.spread
+
+    if found.alignment is None or target.domain is None or target.chart is None:
+        return 0.0
+
+    coordinates, alignment = target.domain.coordinates, found.alignment
+    motions = rigid_motions(coordinates - alignment.middle, target.domain.periods)  # (n, m, r)
+    moved = target.chart.frames(coordinates.to(target.observations.device)).cpu() @ motions  # (n, d, r)
+    square = torch.einsum("ndr,rs,nds->n", moved, alignment.covariance, moved).mean().item()
+
+    return math.sqrt(max(square, 0.0)) / target.spread
