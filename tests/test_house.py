@@ -1,18 +1,14 @@
 """The house keeps its shape: who may import whom, how long a file may be, how fast `import equiv` is."""
 
 import ast
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
 
+import generate
 import pytest
 
 ROOT = Path(__file__).parent.parent
-spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
-assert spec is not None and spec.loader is not None
-generate = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(generate)
 MOST_FILES_ON_TOP, MOST_FILES_IN_A_ROOM = 9, 14
 NOT_FOR_THE_LIBRARY = {
     "pytorch_lightning",
