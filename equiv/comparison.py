@@ -18,8 +18,8 @@ from equiv.verdict import Interval, Verdict
 
 __all__ = ["Comparison", "Direction", "jsonable", "load"]
 
-DESCRIPTION = "comparison.json"
-TENSORS = "comparison.safetensors"
+DESCRIPTION_FILE = "comparison.json"
+TENSORS_FILE = "comparison.safetensors"
 MODULES = ("transformation", "chart_a", "chart_b")
 
 
@@ -137,8 +137,8 @@ class Comparison:
             "modules": {name: describe(module) for name, module in modules.items()},
             "aliases": aliases,
         }
-        save_file(stored, path / TENSORS)
-        (path / DESCRIPTION).write_text(json.dumps(description, indent=2, allow_nan=False) + "\n")
+        save_file(stored, path / TENSORS_FILE)
+        (path / DESCRIPTION_FILE).write_text(json.dumps(description, indent=2, allow_nan=False) + "\n")
 
     def report(self, path: str | os.PathLike[str] = "report.html") -> Path:
         r"""Writes one self-contained interactive HTML file and returns its path."""
@@ -157,14 +157,14 @@ def load(folder: str | os.PathLike[str]) -> Comparison:
 
     path = Path(folder)
 
-    if not (path / DESCRIPTION).is_file() or not (path / TENSORS).is_file():
+    if not (path / DESCRIPTION_FILE).is_file() or not (path / TENSORS_FILE).is_file():
         raise ValueError(
-            f"'folder' should hold {DESCRIPTION} and {TENSORS}, as Comparison.save writes them, got "
+            f"'folder' should hold {DESCRIPTION_FILE} and {TENSORS_FILE}, as Comparison.save writes them, got "
             f"{str(folder)!r}."
         )
 
-    saved = _from_json(json.loads((path / DESCRIPTION).read_text()))
-    tensors = load_file(path / TENSORS)
+    saved = _from_json(json.loads((path / DESCRIPTION_FILE).read_text()))
+    tensors = load_file(path / TENSORS_FILE)
     tensors |= {name: tensors[original] for name, original in saved["aliases"].items()}
     modules: dict[str, Any] = {
         name: build(config, part(tensors, name)) for name, config in saved["modules"].items()
@@ -234,13 +234,15 @@ def _without_copies(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict
     return stored, aliases
 
 
-EXCHANGED = {"a": "b", "b": "a", "A": "B", "B": "A"}
+EXCHANGED_NAMES = {"a": "b", "b": "a", "A": "B", "B": "A"}
 
 
 def _mirrored(value: Any) -> Any:
     r"""Names with a part `a` or `b` between underscores, and sentences with the words A and B, exchanged."""
     if isinstance(value, dict):
-        partners = {name: "_".join(EXCHANGED.get(word, word) for word in name.split("_")) for name in value}
+        partners = {
+            name: "_".join(EXCHANGED_NAMES.get(word, word) for word in name.split("_")) for name in value
+        }
 
         # Where both names are there they keep their places and exchange their entries.
         return {
@@ -252,7 +254,7 @@ def _mirrored(value: Any) -> Any:
         return [_mirrored(entry) for entry in value]
 
     if isinstance(value, str):
-        return re.sub(r"\b[AB]\b", lambda found: EXCHANGED[found.group()], value)
+        return re.sub(r"\b[AB]\b", lambda found: EXCHANGED_NAMES[found.group()], value)
 
     return value
 

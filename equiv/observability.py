@@ -17,7 +17,9 @@ from equiv.verdict import Interval
 
 __all__ = ["Reconstruction", "reconstruct", "select_neurons"]
 
-DETERMINED = 0.05  # chosen neurons pass when the rest follows from them up to this share of its spread
+MAX_FOLLOWING_ERROR = (
+    0.05  # chosen neurons pass when the rest follows from them up to this share of its spread
+)
 TEST_SAMPLES = 500
 
 
@@ -202,4 +204,4 @@ def _follows(obs: Observations, chosen: Tensor) -> bool:
     frames = (None, None) if obs.frames is None else (obs.frames[:, chosen], obs.frames)
     fit = fit_map(obs.values[:, chosen], standardised(obs)[0], frames[0], standardised(obs)[1])
 
-    return relative_rms(fit.squared).high < DETERMINED
+    return relative_rms(fit.squared).high < MAX_FOLLOWING_ERROR

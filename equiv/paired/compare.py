@@ -16,9 +16,9 @@ from equiv.verdict import decide
 
 __all__ = ["compare_paired"]
 
-MAX_DIMENSION = 6  # of an input space whose coordinates are integrated
-MAX_INTEGRATED = 20_000  # samples whose coordinates are integrated
-PLOTTED = 3  # canonical variables where no frame tells the dimension
+MAX_INTEGRATED_DIMENSION = 6  # of an input space whose coordinates are integrated
+MAX_INTEGRATED_SAMPLES = 20_000  # samples whose coordinates are integrated
+PLOTTED_VARIABLES = 3  # canonical variables where no frame tells the dimension
 
 
 def compare_paired(
@@ -168,7 +168,7 @@ def _integrated(
     a: Observations, b: Observations, frames: tuple[Tensor, Tensor] | None
 ) -> tuple[Tensor | None, Tensor | None]:
     r"""Coordinates of both sides where their frames add up to some."""
-    if frames is None or len(a) > MAX_INTEGRATED or frames[0].shape[2] > MAX_DIMENSION:
+    if frames is None or len(a) > MAX_INTEGRATED_SAMPLES or frames[0].shape[2] > MAX_INTEGRATED_DIMENSION:
         return None, None
 
     return integrated_coordinates(a.values, b.values, *frames)
@@ -185,6 +185,6 @@ def _coordinates(
         return "frames integrated along neighbours", u, v
 
     known = [rank for rank in ranks if rank is not None]
-    m = max(known, default=min(PLOTTED, a.values.shape[1], b.values.shape[1]))
+    m = max(known, default=min(PLOTTED_VARIABLES, a.values.shape[1], b.values.shape[1]))
 
     return "canonical variables", *canonical_coordinates(a.values, b.values, max(m, 1))

@@ -11,9 +11,9 @@ from equiv.paired.frame_alignment import unit_spread
 __all__ = ["canonical_coordinates", "integrated_coordinates"]
 
 NEIGHBORS = 8
-CLOSED = 0.05  # largest share of the squared steps that integrated coordinates may leave
-BLOCK = 512
-CACHED = 2**18  # numbers
+MAX_UNCLOSED = 0.05  # largest share of the squared steps that integrated coordinates may leave
+ROWS_PER_BLOCK = 512
+CACHED_NUMBERS = 2**18  # numbers
 
 
 def integrated_coordinates(
@@ -57,7 +57,7 @@ def integrated_coordinates(
         u = solve(difference.T @ steps.cpu().numpy())
         rest = steps.cpu() - torch.from_numpy(difference @ u)
 
-        if rest.square().sum() > CLOSED * steps.square().sum().cpu():
+        if rest.square().sum() > MAX_UNCLOSED * steps.square().sum().cpu():
             found.append(None)
 
             continue
@@ -94,7 +94,7 @@ def _edges(joint: Tensor) -> tuple[Tensor, Tensor]:
     count = min(NEIGHBORS, n - 1)
     pairs = []
 
-    for rows in torch.arange(n, device=joint.device).split(BLOCK):
+    for rows in torch.arange(n, device=joint.device).split(ROWS_PER_BLOCK):
         distance = torch.cdist(joint[rows], joint)
         distance[torch.arange(len(rows), device=joint.device), rows] = torch.inf
         nearest = distance.topk(count, largest=False).indices
@@ -110,7 +110,9 @@ def _steps(values: Tensor, frames: Tensor, tail: Tensor, head: Tensor) -> Tensor
     steps = values.new_empty(len(tail), frames.shape[2])
 
     # In blocks that stay in the processor's cache: the frames of all edges are many times those of all samples.
-    for edges in torch.arange(len(tail), device=values.device).split(max(1, CACHED // inverse[0].numel())):
+    for edges in torch.arange(len(tail), device=values.device).split(
+        max(1, CACHED_NUMBERS // inverse[0].numel())
+    ):
         dy = values[head[edges]] - values[tail[edges]]
         mean = inverse[tail[edges]] + inverse[head[edges]]
         steps[edges] = (mean @ dy[:, :, None])[:, :, 0] / 2

@@ -13,7 +13,7 @@ from equiv.observe.observations import Observations
 from equiv.paired.determinacy import determinacy, leaking
 from equiv.paired.learning_curve import remaining_error, resolution
 from equiv.regression.bounds import relative_rms
-from equiv.regression.hermite import EFFORTS, HOPELESS, fit_map
+from equiv.regression.hermite import EFFORTS, MAX_REFINED_ERROR, fit_map
 from equiv.regression.inverse import fit_inverse
 from equiv.regression.kernel_map import Fit
 from equiv.verdict import determines
@@ -21,11 +21,14 @@ from equiv.verdict import determines
 __all__ = ["MIN_SAMPLES", "PairedDirection", "median_rank"]
 
 MIN_SAMPLES = 10
-FEW, MOST = 4, 0.75  # samples that rule an error: a map that suits these better need not be better elsewhere
-MORE = 2  # times the equations of the first map: another choice by the same errors would be luck
-MAX_EVIDENCE = 5000  # samples whose neighbours are looked at
-MAX_RANKED = 100  # samples whose frames are decomposed to tell their rank
-SPARSE = 0.4  # resolution above which the samples do not show what happens at small scale
+RULING_SAMPLES = 4  # a map that suits the samples with the largest errors better need not be better elsewhere
+MAX_RULING_SHARE = 0.75  # of the squared error that these may make up
+MIN_EQUATIONS_RATIO = (
+    2  # times the equations of the first map: another choice by the same errors would be luck
+)
+MAX_EVIDENCE_SAMPLES = 5000  # samples whose neighbours are looked at
+MAX_RANKED_SAMPLES = 100  # samples whose frames are decomposed to tell their rank
+MAX_RESOLUTION = 0.4  # resolution above which the samples do not show what happens at small scale
 
 
 class PairedDirection:
@@ -75,12 +78,12 @@ class PairedDirection:
     def _worth_more(self, squared: Tensor) -> bool:
         r"""Whether a map from more equations may be hoped to be better everywhere."""
         m = 0 if self.frames is None else self.frames[0].shape[2]
-        few = squared.topk(min(FEW, len(squared))).values.sum()
+        ruling = squared.topk(min(RULING_SAMPLES, len(squared))).values.sum()
 
         return bool(
-            len(squared) * (1 + m) >= MORE * EFFORTS[0].final
-            and squared.mean().sqrt() < HOPELESS
-            and few <= MOST * squared.sum()
+            len(squared) * (1 + m) >= MIN_EQUATIONS_RATIO * EFFORTS[0].final
+            and squared.mean().sqrt() < MAX_REFINED_ERROR
+            and ruling <= MAX_RULING_SHARE * squared.sum()
         )
 
     def _judge(self, fit: Fit) -> None:
@@ -128,7 +131,7 @@ class PairedDirection:
             if leak > self.tolerance:
                 return  # what B shows of directions that A does not see, no number of samples brings back
 
-        if self.evidence["resolution"] > SPARSE:
+        if self.evidence["resolution"] > MAX_RESOLUTION:
             self.doubts.append("no two samples of the source are near each other")
         elif remaining <= self.tolerance:
             self.doubts.append("the error still falls with the number of samples")
@@ -136,14 +139,14 @@ class PairedDirection:
 
 def _some(n: int, seed: int) -> Tensor:
     r"""All samples, or as many drawn at random as neighbours are looked for among."""
-    if n <= MAX_EVIDENCE:
+    if n <= MAX_EVIDENCE_SAMPLES:
         return torch.arange(n)
 
-    return torch.randperm(n, generator=torch.Generator().manual_seed(seed))[:MAX_EVIDENCE]
+    return torch.randperm(n, generator=torch.Generator().manual_seed(seed))[:MAX_EVIDENCE_SAMPLES]
 
 
 def median_rank(obs: Observations) -> int | None:
     r"""The median rank of frames, of some of them."""
-    some = obs.subset(torch.arange(min(len(obs), MAX_RANKED), device=obs.device)).rank
+    some = obs.subset(torch.arange(min(len(obs), MAX_RANKED_SAMPLES), device=obs.device)).rank
 
     return None if some is None else int(some.median().item())

@@ -12,9 +12,9 @@ from equiv.observe.frames import invert_frames, sensitivity_cut
 
 __all__ = ["aligned_frames", "unit_spread"]
 
-AGREEMENT = 0.5  # smallest share of the best alignment that counts as aligned
-CHANCE = 0.5  # correlation below which the two sides share no directions to be aligned by
-SAMPLES = 400  # samples that the test looks at
+MIN_AGREEMENT = 0.5  # smallest share of the best alignment that counts as aligned
+MIN_CORRELATION = 0.5  # correlation below which the two sides share no directions to be aligned by
+TESTED_SAMPLES = 400  # samples that the test looks at
 
 
 def aligned_frames(
@@ -45,11 +45,14 @@ def aligned_frames(
 
     source, target = source.double(), target.double()
     sides = (torch.cat([unit_spread(source), unit_spread(target)], dim=1), source, target, source_frames)
-    some = torch.arange(0, n, max(1, n // SAMPLES), device=source.device)
+    some = torch.arange(0, n, max(1, n // TESTED_SAMPLES), device=source.device)
     moments = _moments(*_steps(*sides, target_frames, some, count))
     explained = torch.linalg.matrix_norm(moments, "nuc").mean()
 
-    if moments.diagonal(dim1=1, dim2=2).sum(dim=1).mean() > AGREEMENT * explained or explained < CHANCE:
+    if (
+        moments.diagonal(dim1=1, dim2=2).sum(dim=1).mean() > MIN_AGREEMENT * explained
+        or explained < MIN_CORRELATION
+    ):
         return target_frames
 
     turned = []
@@ -64,7 +67,7 @@ def aligned_frames(
     moments = _moments(du_a[:, count:], du_b[:, count:])
     agreed = moments.diagonal(dim1=1, dim2=2).sum(dim=1).mean()
 
-    return aligned if agreed > AGREEMENT * torch.linalg.matrix_norm(moments, "nuc").mean() else None
+    return aligned if agreed > MIN_AGREEMENT * torch.linalg.matrix_norm(moments, "nuc").mean() else None
 
 
 def _moments(du_a: Tensor, du_b: Tensor) -> Tensor:

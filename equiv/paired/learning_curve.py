@@ -11,7 +11,7 @@ from equiv.regression.kernel_map import Fit
 __all__ = ["remaining_error", "resolution"]
 
 ASSUMED_DIMENSION = 4  # of an input space whose dimension no frames tell
-TRIM = 0.01  # share of the largest errors left out: single extrapolations would decide the curve
+TRIMMED_SHARE = 0.01  # share of the largest errors left out: single extrapolations would decide the curve
 
 
 def remaining_error(fit: Fit, dimension: int | None) -> float:
@@ -53,6 +53,6 @@ def resolution(values: Tensor) -> float:
 
 
 def _trimmed_mean(squared: Tensor) -> float:
-    kept = squared.sort().values[: max(1, len(squared) - int(TRIM * len(squared)))]
+    kept = squared.sort().values[: max(1, len(squared) - int(TRIMMED_SHARE * len(squared)))]
 
     return kept.mean().item()

@@ -1,6 +1,6 @@
 r"""Maps learned from pairs, with held-out errors.
 
-Doors: `kernel_map.Fit`, `hermite.EFFORTS`, `hermite.HOPELESS`, `hermite.fit_map`, `inverse.fit_inverse`,
+Doors: `kernel_map.Fit`, `hermite.EFFORTS`, `hermite.MAX_REFINED_ERROR`, `hermite.fit_map`, `inverse.fit_inverse`,
 `bounds.relative_rms`.
 
     pair_data       Paired activations and frames, standardised for regression

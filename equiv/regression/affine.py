@@ -11,7 +11,7 @@ from equiv.regression.pair_data import PairData
 
 __all__ = ["least_squares", "matched_neurons"]
 
-ROUNDING = 1e-9  # relative errors of affine maps below this are rounding
+AFFINE_ROUNDING = 1e-9  # relative errors of affine maps below this are rounding
 
 
 def least_squares(data: PairData) -> Fit | None:
@@ -79,4 +79,4 @@ def _fit(
     )
     squared = errors.square().sum(dim=1)
 
-    return Fit(map_, squared, squared[: len(data) // 2], "affine", ROUNDING)
+    return Fit(map_, squared, squared[: len(data) // 2], "affine", AFFINE_ROUNDING)

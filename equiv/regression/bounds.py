@@ -9,12 +9,15 @@ from equiv.verdict import Interval
 
 __all__ = ["relative_rms"]
 
-TRIM = 2  # largest errors that the lower bound leaves out
-TAIL = 3  # errors of the size of the largest that the upper bound adds
-BETWEEN = (0.93, 1.05)  # what errors between the samples may be, over those left out one by one, low and high
-CAUTION = 2.5  # standard errors of the log mean square count this many times in the upper bound
-FEW = 4  # largest errors that may be reckoned one by one instead
-TIMES = 9  # and then count so many times
+DROPPED_ERRORS = 2  # largest errors that the lower bound leaves out
+ADDED_ERRORS = 3  # errors of the size of the largest that the upper bound adds
+FRESH_INPUT_FACTORS = (
+    0.93,
+    1.05,
+)  # what errors between the samples may be, over those left out one by one, low and high
+STANDARD_ERRORS = 2.5  # standard errors of the log mean square count this many times in the upper bound
+MAX_SINGLE_ERRORS = 4  # largest errors that may be reckoned one by one instead
+SINGLE_ERROR_WEIGHT = 9  # and then count so many times
 
 
 def relative_rms(
@@ -30,8 +33,8 @@ def relative_rms(
     r"""RMS of relative held-out errors, with bounds from resampling the samples.
 
     Squared errors have heavy upper tails (corners, kinks, crossings), which resampling alone does not see. So
-    the lower bound is the percentile of the bootstrapped mean square without the `TRIM` largest errors (had
-    they not been drawn); the upper one is the larger of the percentile with `TAIL` further errors as large as
+    the lower bound is the percentile of the bootstrapped mean square without the `DROPPED_ERRORS` largest errors (had
+    they not been drawn); the upper one is the larger of the percentile with `ADDED_ERRORS` further errors as large as
     the largest (had they been), and of
 
     .. math:: \bar{\epsilon^2} \exp(2.5 \, z \, s), \qquad
@@ -68,16 +71,16 @@ def relative_rms(
     tail = (1 - confidence) / 2
     bounds = []
 
-    for sample, quantile in ((squared.sort().values[: max(n - TRIM, 1)], tail), (worst, 1 - tail)):
+    for sample, quantile in ((squared.sort().values[: max(n - DROPPED_ERRORS, 1)], tail), (worst, 1 - tail)):
         index = torch.randint(len(sample), (draws, len(sample)), generator=generator).to(squared.device)
         bounds.append(torch.quantile(sample[index].mean(dim=1), quantile).item() * len(sample) / n)
 
-    high = max(bounds[1] + TAIL * squared.max().item() / n, _cautious(squared, tail))
+    high = max(bounds[1] + ADDED_ERRORS * squared.max().item() / n, _cautious(squared, tail))
     estimate = math.sqrt(mean)
     low, high = (
         factor * further * math.sqrt(bound)
         for factor, further, bound in zip(
-            BETWEEN, slack, (min(bounds[0], mean), max(high, mean)), strict=True
+            FRESH_INPUT_FACTORS, slack, (min(bounds[0], mean), max(high, mean)), strict=True
         )
     )
 
@@ -90,12 +93,12 @@ def _cautious(squared: Tensor, tail: float) -> float:
     normal = torch.special.ndtri(torch.tensor(1 - tail, dtype=torch.float64)).item()
     found = math.inf
 
-    for few in range(min(FEW + 1, n)):
-        rest = largest[few:]
+    for single in range(min(MAX_SINGLE_ERRORS + 1, n)):
+        rest = largest[single:]
         mean = rest.mean().item()
         # Of equal errors, all zero, there is nothing to be said.
         deviation = ((rest / mean - 1).square().mean() / len(rest)).sqrt().item() if mean > 0 else 0.0
-        single = TIMES * largest[:few].sum().item() / n
-        found = min(found, mean * len(rest) / n * math.exp(CAUTION * normal * deviation) + single)
+        apart = SINGLE_ERROR_WEIGHT * largest[:single].sum().item() / n
+        found = min(found, mean * len(rest) / n * math.exp(STANDARD_ERRORS * normal * deviation) + apart)
 
     return found

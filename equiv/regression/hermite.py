@@ -18,15 +18,15 @@ from equiv.regression.kernel_map import Fit, KernelMap, typical_radius
 from equiv.regression.leave_one_out import Solution, solve
 from equiv.regression.pair_data import PairData, plausible_range, standardise
 
-__all__ = ["EFFORTS", "HOPELESS", "Effort", "Settings", "fit_map", "kernel_map", "learn", "search"]
+__all__ = ["EFFORTS", "MAX_REFINED_ERROR", "Effort", "Settings", "fit_map", "kernel_map", "learn", "search"]
 
-COMPONENTS = 32  # of the target, while settings are searched
-LINEAR = 1.0  # prior variance of the affine part, in units of the target's
-RESOLVED = 1e-6  # relative errors of kernel maps below this are rounding and extrapolation
-EXACT = 1e-6  # a relative error below which an affine map is final
-MANY = 600  # samples below which all are taken
-HOPELESS = 0.2  # relative errors above this are not worth all samples
-FALL = 0.1  # where doubling the samples lowers the mean square by less than this share
+SEARCH_COMPONENTS = 32  # of the target, while settings are searched
+AFFINE_VARIANCE = 1.0  # prior variance of the affine part, in units of the target's
+KERNEL_ROUNDING = 1e-6  # relative errors of kernel maps below this are rounding and extrapolation
+EXACT_ERROR = 1e-6  # a relative error below which an affine map is final
+MIN_HALVED_SAMPLES = 600  # samples below which all are taken
+MAX_REFINED_ERROR = 0.2  # relative errors above this are not worth all samples
+MIN_FALL = 0.1  # where doubling the samples lowers the mean square by less than this share
 MIN_RIDGE = 1e-10  # below, rounding rules
 RIDGES = (1e-9, 1e-6, 1e-3, 0.3)  # candidates, in units of the target's variance
 
@@ -39,10 +39,10 @@ class Effort(NamedTuple):
     final: int
 
 
-QUICK = Effort(400, 900, 3000)
+QUICK_EFFORT = Effort(400, 900, 3000)
 
 # The second where the first leaves open what it should decide.
-EFFORTS = QUICK, Effort(1000, 2400, 7500)
+EFFORTS = QUICK_EFFORT, Effort(1000, 2400, 7500)
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def fit_map(
     source_frames: Tensor | None,
     target_frames: Tensor | None,
     seed: int = 0,
-    effort: Effort = QUICK,
+    effort: Effort = QUICK_EFFORT,
 ) -> Fit:
     r"""The best map that could be learned, with leave-one-out errors.
 
@@ -101,7 +101,7 @@ def fit_map(
     fits: list[Fit | None] = [matched, least_squares(data)]
 
     for fit in fits:
-        if fit is not None and fit.squared.mean() < EXACT**2:
+        if fit is not None and fit.squared.mean() < EXACT_ERROR**2:
             return fit
 
     # The best of many correlations is no held-out error unless it vanishes.
@@ -130,7 +130,7 @@ def _solve(data: PairData, settings: Settings, ridges: tuple[float, ...]) -> tup
     r"""The ridge with the smallest leave-one-out error, and its solution."""
     points, directions, _ = _scaled(data, settings)
     n, r, _ = directions.shape
-    matrix = gram(settings.kind, points, directions, LINEAR)
+    matrix = gram(settings.kind, points, directions, AFFINE_VARIANCE)
     noise = points.new_ones(n, 1 + r)
 
     if r:
@@ -151,14 +151,14 @@ def _solve(data: PairData, settings: Settings, ridges: tuple[float, ...]) -> tup
     return best[1], best[2]
 
 
-def search(data: PairData, order: Tensor, effort: Effort = QUICK) -> Settings:
+def search(data: PairData, order: Tensor, effort: Effort = QUICK_EFFORT) -> Settings:
     r"""Settings with the smallest leave-one-out error on the first samples of `order`.
 
     Kernel, metric and use of derivatives are chosen on few samples; length scale and ridge again on more.
     """
     r = min(data.directions.shape[1], 2)
-    few = data.subset(order[: max(effort.search // (1 + r), 30)], r).compressed(COMPONENTS)
-    more = data.subset(order[: max(effort.tuning // (1 + r), 30)], r).compressed(COMPONENTS)
+    few = data.subset(order[: max(effort.search // (1 + r), 30)], r).compressed(SEARCH_COMPONENTS)
+    more = data.subset(order[: max(effort.tuning // (1 + r), 30)], r).compressed(SEARCH_COMPONENTS)
     start = [Settings(kind, length=h) for kind in PROFILES for h in (0.5, 1.0, 2.0)]
     found = _best(few, start, RIDGES, (torch.inf, Settings(ridge=RIDGES[-1])))
     best = found[1]
@@ -228,13 +228,13 @@ def _final(data: PairData, settings: Settings, order: Tensor, effort: Effort) ->
         squared.new_full((1,), torch.nan) if half is None else half.errors.square().sum(dim=1),
         f"{settings.kind} kernel, length {settings.length:.2g}, whitening {settings.whitening:g}, ridge "
         f"{settings.ridge:.0e}, slope noise {settings.slope:g}, {n * (1 + r)} equations",
-        RESOLVED,
+        KERNEL_ROUNDING,
         missed * data.spread,
     )
 
 
 def learn(
-    data: PairData, settings: Settings, order: Tensor, effort: Effort = QUICK
+    data: PairData, settings: Settings, order: Tensor, effort: Effort = QUICK_EFFORT
 ) -> tuple[PairData, Settings, Solution, Solution | None] | None:
     r"""The samples that T is learned from, the first of `order`; settings that rounding admits, and the solution.
 
@@ -244,7 +244,7 @@ def learn(
     r = min(r, max(1, effort.final // len(data) - 1)) if r else 0
     n = min(len(data), effort.final // (1 + r))
     half = _loo(data.subset(order[: n // 2], r), settings)
-    quarter = _loo(data.subset(order[: n // 4], r), settings) if n >= MANY else None
+    quarter = _loo(data.subset(order[: n // 4], r), settings) if n >= MIN_HALVED_SAMPLES else None
     solution = None
 
     if half is not None and quarter is not None and _settled(half, quarter):
@@ -269,7 +269,7 @@ def _settled(half: Solution, quarter: Solution) -> bool:
     r"""Whether the error is large and hardly fell when the samples were doubled."""
     late, early = (solution.errors.square().sum(dim=1).mean().item() for solution in (half, quarter))
 
-    return late > HOPELESS**2 and late > (1 - FALL) * early
+    return late > MAX_REFINED_ERROR**2 and late > (1 - MIN_FALL) * early
 
 
 def kernel_map(data: PairData, settings: Settings, coefficients: Tensor) -> KernelMap:
@@ -284,8 +284,8 @@ def kernel_map(data: PairData, settings: Settings, coefficients: Tensor) -> Kern
         settings.kind,
         data.center,
         data.basis * factor,
-        data.middle + data.spread * LINEAR * coefficients[:, 0].sum(dim=0),
-        data.spread * LINEAR * weight,
+        data.middle + data.spread * AFFINE_VARIANCE * coefficients[:, 0].sum(dim=0),
+        data.spread * AFFINE_VARIANCE * weight,
         points,
         directions,
         data.spread * coefficients,

@@ -21,13 +21,24 @@ from equiv.regression.pair_data import PairData, standardise
 
 __all__ = ["fit_inverse"]
 
-BETWEEN = (0.01, 0.2)  # relative errors of a direct map that is worth it, and shows where to begin
-MOST = (5000, 3, 512)  # samples, dimensions, and neurons of both sides together: more take too long
-BETTER = 0.5  # largest mean square error that is clearly better, over the direct map's
-SMOOTH = 600  # samples that show smooth coordinates
-TRUSTS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)  # candidates, over the RMS slope of the source
-SLACK = (0.8, 1.5)  # held-out errors are those of two maps, learned and chosen by the same samples
-EXACT = 100  # samples with the largest errors whose leaving out is not linearised
+WORTHWHILE_ERRORS = (0.01, 0.2)  # relative errors of a direct map that is worth it, and shows where to begin
+MAX_INVERTED_SAMPLES = 5000  # more take too long
+MAX_INVERTED_DIMENSION = 3  # likewise
+MAX_INVERTED_NEURONS = 512  # of both sides together, likewise
+MAX_ERROR_RATIO = 0.5  # largest mean square error that is clearly better, over the direct map's
+SMOOTHED_SAMPLES = 600  # samples that show smooth coordinates
+TRUST_CANDIDATES = (
+    0.001,
+    0.003,
+    0.01,
+    0.03,
+    0.1,
+    0.3,
+    1.0,
+    3.0,
+)  # candidates, over the RMS slope of the source
+CHOICE_SLACK = (0.8, 1.5)  # held-out errors are those of two maps, learned and chosen by the same samples
+REFITTED_SAMPLES = 100  # samples with the largest errors whose leaving out is not linearised
 
 
 def fit_inverse(
@@ -56,13 +67,14 @@ def fit_inverse(
     Returns:
         The fit through coordinates, or `direct`.
     """
-    low, high = BETWEEN
+    low, high = WORTHWHILE_ERRORS
 
     if direct.missed is None or not isinstance(direct.map, KernelMap):
         return direct
 
-    sizes = (*coordinates.shape, source.shape[1] + target.shape[1])
-    small = all(size <= most for size, most in zip(sizes, MOST, strict=True))
+    n, m = coordinates.shape
+    neurons = source.shape[1] + target.shape[1]
+    small = n <= MAX_INVERTED_SAMPLES and m <= MAX_INVERTED_DIMENSION and neurons <= MAX_INVERTED_NEURONS
 
     if not (small and low < direct.squared.mean().sqrt() < high):
         return direct
@@ -108,12 +120,14 @@ def fit_inverse(
 
     description = f"inverse of a {settings.kind} kernel in coordinates of the target; {direct.description}"
 
-    return replace(direct, map=map_, squared=squared, description=description, missed=missed, slack=SLACK)
+    return replace(
+        direct, map=map_, squared=squared, description=description, missed=missed, slack=CHOICE_SLACK
+    )
 
 
 def _clearly_better(squared: Tensor, direct: Tensor) -> bool:
     r"""Whether errors are smaller, and clearly so where none counts more than the mean would be off."""
-    capped = squared.clamp_max(1).mean() < BETTER * direct.clamp_max(1).mean()
+    capped = squared.clamp_max(1).mean() < MAX_ERROR_RATIO * direct.clamp_max(1).mean()
 
     return bool(capped and squared.mean() < direct.mean())
 
@@ -215,7 +229,7 @@ def _smooth(pairs: _Pairs, coordinates: Tensor, generator: torch.Generator) -> t
     identity = torch.eye(m, dtype=torch.float64, device=coordinates.device).expand(n, m, m)
     data = standardise(pairs.target, coordinates, pairs.target_frames, identity, generator)
     # The outermost are among them: functions that did not see these would fold there.
-    few = data.subset(farthest_points(coordinates, SMOOTH).to(coordinates.device), m)
+    few = data.subset(farthest_points(coordinates, SMOOTHED_SAMPLES).to(coordinates.device), m)
     all_of_them = torch.arange(len(few), device=coordinates.device)
     learned = learn(few, search(few, all_of_them), all_of_them)
 
@@ -243,13 +257,13 @@ def _trust(map_: InverseMap, pairs: _Pairs, learned: _Learned, predicted: Tensor
     scale = gram.diagonal(dim1=1, dim2=2).mean()
     errors = []
 
-    for share in TRUSTS:
+    for share in TRUST_CANDIDATES:
         weight = share**2 * scale
         moved = torch.linalg.solve(gram + weight * _axes(points), (pulled + weight * off)[:, :, None])
         squared = (unseen - (target @ moved)[:, :, 0]).square().sum(dim=1) / pairs.spreads[1].square()
         errors.append(squared.clamp_max(1).mean())
 
-    return TRUSTS[int(torch.stack(errors).argmin())] * scale.sqrt()
+    return TRUST_CANDIDATES[int(torch.stack(errors).argmin())] * scale.sqrt()
 
 
 def _left_out(map_: InverseMap, pairs: _Pairs, learned: _Learned, predicted: Tensor) -> Tensor:
@@ -273,7 +287,7 @@ def _left_out(map_: InverseMap, pairs: _Pairs, learned: _Learned, predicted: Ten
     slopes = map_.target.linearised(points[shown], _axes(points[shown]))[1]
     change = unseen - (slopes @ map_.shift(points[shown], seen)[:, :, None])[:, :, 0]
     missed[shown] += torch.where(found[shown, None], change, 0)
-    worst = missed[shown].square().sum(dim=1).topk(min(EXACT, len(shown))).indices
+    worst = missed[shown].square().sum(dim=1).topk(min(REFITTED_SAMPLES, len(shown))).indices
     few, each = shown[worst], torch.arange(len(worst), device=worst.device)
     shares, residues = learned.without(worst)
     of_source, of_target = pairs.units(residues)

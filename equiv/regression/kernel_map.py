@@ -15,8 +15,8 @@ __all__ = ["Fit", "KernelMap", "typical_radius"]
 
 
 # Kernel values held at a time, training points times queries: they stay in the cache.
-BLOCK = 256
-QUERIES = 512
+POINTS_PER_BLOCK = 256
+QUERIES_PER_BLOCK = 512
 
 
 @savable
@@ -99,13 +99,13 @@ class KernelMap(Map):
 
     def evaluate(self, z: Tensor) -> Tensor:
         r"""T at points given in length scales, `(q, k)` in float64, shape `(q, d_b)`."""
-        return torch.cat([self._evaluate_few(few) for few in z.split(QUERIES)])
+        return torch.cat([self._evaluate_few(few) for few in z.split(QUERIES_PER_BLOCK)])
 
     def _evaluate_few(self, z: Tensor) -> Tensor:
         out = self.offset + z @ self.weight
 
-        for start in range(0, len(self.points), BLOCK):
-            part = slice(start, start + BLOCK)
+        for start in range(0, len(self.points), POINTS_PER_BLOCK):
+            part = slice(start, start + POINTS_PER_BLOCK)
             points, directions, coefficients = (
                 self.points[part],
                 self.directions[part],
@@ -133,7 +133,8 @@ class KernelMap(Map):
         """
         z, along = self._scaled(values), frames.to(self.metric.dtype).mT @ self.metric
         few = [
-            self._linearised_few(*part) for part in zip(z.split(QUERIES), along.split(QUERIES), strict=True)
+            self._linearised_few(*part)
+            for part in zip(z.split(QUERIES_PER_BLOCK), along.split(QUERIES_PER_BLOCK), strict=True)
         ]
 
         return torch.cat([out for out, _ in few]), torch.cat([slopes for _, slopes in few])
@@ -143,8 +144,8 @@ class KernelMap(Map):
         slopes = [v @ self.weight for v in moved]
         starts = [(z * v).sum(dim=1, keepdim=True) for v in moved]
 
-        for start in range(0, len(self.points), BLOCK):
-            part = slice(start, start + BLOCK)
+        for start in range(0, len(self.points), POINTS_PER_BLOCK):
+            part = slice(start, start + POINTS_PER_BLOCK)
             points, coefficients = self.points[part], self.coefficients[part]
             value, first, second = profile(self.kind, _squared(z, points))
             steps = [s - v @ points.T for s, v in zip(starts, moved, strict=True)]  # (z - z_j) . v
@@ -166,8 +167,8 @@ class KernelMap(Map):
         z = self._scaled(values)
         nearest = torch.full((len(z),), torch.inf, dtype=z.dtype, device=z.device)
 
-        for start in range(0, len(self.samples), BLOCK):
-            squared = _squared(z, self.samples[start : start + BLOCK])
+        for start in range(0, len(self.samples), POINTS_PER_BLOCK):
+            squared = _squared(z, self.samples[start : start + POINTS_PER_BLOCK])
             nearest = torch.minimum(nearest, squared.amin(dim=1))
 
         return nearest > self.radius.square()

@@ -7,8 +7,8 @@ from torch import Tensor
 
 __all__ = ["Solution", "solve", "triangular_inverse"]
 
-TAIL = 3  # further errors of the size of the largest that a score adds
-BASE = 256  # blocks up to this size are inverted directly
+ADDED_ERRORS = 3  # further errors of the size of the largest that a score adds
+MAX_DIRECT_ROWS = 256  # blocks up to this size are inverted directly
 
 
 def triangular_inverse(lower: Tensor) -> Tensor:
@@ -26,7 +26,7 @@ def triangular_inverse(lower: Tensor) -> Tensor:
 def _invert_into(lower: Tensor, out: Tensor) -> None:
     n = len(lower)
 
-    if n <= BASE:
+    if n <= MAX_DIRECT_ROWS:
         identity = torch.eye(n, dtype=lower.dtype, device=lower.device)
         out.copy_(torch.linalg.solve_triangular(lower, identity, upper=False))
 
@@ -53,13 +53,13 @@ class Solution:
 
     @property
     def score(self) -> float:
-        r"""Mean squared leave-one-out error had the largest been met `TAIL` more times: what settings minimise.
+        r"""Mean squared leave-one-out error had the largest been met `ADDED_ERRORS` more times: what settings minimise.
 
         The mean alone favours settings whose worst errors happened to fall between the samples.
         """
         squared = self.errors.square().sum(dim=1)
 
-        return (squared.mean() + TAIL * squared.max() / len(squared)).item()
+        return (squared.mean() + ADDED_ERRORS * squared.max() / len(squared)).item()
 
     def within(self, target: Tensor, low: Tensor, high: Tensor) -> Solution:
         r"""The same with predictions clipped to `[low, high]`, each `(d,)`, as the map's are."""
