@@ -7,9 +7,17 @@ from torch import Tensor
 
 from equiv.metric.points import COPY
 
-__all__ = ["slope_weights", "spread_weights"]
+__all__ = ["centred", "slope_weights", "spread_weights"]
 
 FLAT = 1e-12  # deviations below this share of a neuron's largest value are rounding
+
+
+def centred(values: Tensor) -> Tensor:
+    r"""Values less the mean of each neuron, `(n, d)`, exactly 0 for neurons that do not change, however large."""
+    deviation = values - values.mean(dim=0)
+    alive = deviation.abs().amax(dim=0) > FLAT * values.abs().amax(dim=0)
+
+    return torch.where(alive, deviation, 0.0)
 
 
 def spread_weights(values: Tensor) -> Tensor:
@@ -26,8 +34,8 @@ def spread_weights(values: Tensor) -> Tensor:
     """
     from scipy.spatial import KDTree
 
-    centred = values - values.mean(dim=0)
-    spread = centred.square().mean(dim=0).sqrt()
+    deviation = values - values.mean(dim=0)
+    spread = deviation.square().mean(dim=0).sqrt()
     alive = spread > 1e-12 * values.abs().amax(dim=0).clamp_min(1e-300)
 
     if not bool(alive.any()):
@@ -35,7 +43,7 @@ def spread_weights(values: Tensor) -> Tensor:
 
     generator = torch.Generator().manual_seed(0)
     random = torch.randn(4, len(values), generator=generator, dtype=values.dtype).to(values.device)
-    marks = (random @ centred[:, alive] / spread[alive]).T.cpu().numpy() / len(values) ** 0.5
+    marks = (random @ deviation[:, alive] / spread[alive]).T.cpu().numpy() / len(values) ** 0.5
     tree = KDTree(marks)
     copies = sum(tree.query_ball_point(side, COPY, return_length=True) for side in (marks, -marks))
     weights = torch.zeros_like(spread)
@@ -55,8 +63,8 @@ def slope_weights(values: Tensor, frames: Tensor | None = None) -> Tensor:
         values: Activations, shape `(n, d)`.
         frames: Frames, shape `(n, d, m)`, or None.
     """
-    reach = (values - values.mean(dim=0)).abs().amax(dim=0)
-    alive = reach > FLAT * values.abs().amax(dim=0)
+    reach = centred(values).abs().amax(dim=0)
+    alive = reach > 0
     reach = torch.where(alive, reach, 1.0)
 
     if frames is None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from equiv.metric.neuron_scale import slope_weights
 from equiv.regression.kernel_map import Fit, KernelMap, typical_radius
 from equiv.regression.pair_data import PairData
 
-__all__ = ["least_squares", "matched_neurons"]
+__all__ = ["least_squares"]
 
 AFFINE_ROUNDING = 1e-9  # relative errors of affine maps below this are rounding
 
@@ -17,7 +16,8 @@ AFFINE_ROUNDING = 1e-9  # relative errors of affine maps below this are rounding
 def least_squares(data: PairData) -> Fit | None:
     r"""Affine least squares with exact leave-one-out errors; None with fewer than two samples a parameter.
 
-    With the hat matrix H, leaving sample i out changes its residual to :math:`e_i / (1 - H_{ii})`.
+    With the hat matrix H, leaving sample i out changes its residual to :math:`e_i / (1 - H_{ii})`, and leaving a draw
+    G out changes theirs to :math:`(1 - H_{GG})^{-1} e_G`.
     """
     n, k = data.values.shape
 
@@ -32,31 +32,20 @@ def least_squares(data: PairData) -> Fit | None:
         return None
 
     solution = torch.linalg.solve_triangular(triangular, orthogonal.T @ data.target, upper=True)
-    leverage = orthogonal.square().sum(dim=1).clamp_max(1 - 1e-9)
-    errors = (data.target - design @ solution) / (1 - leverage)[:, None]
+    errors = data.target - design @ solution
+
+    if data.draws.independent:
+        leverage = orthogonal.square().sum(dim=1).clamp_max(1 - 1e-9)
+        errors = errors / (1 - leverage)[:, None]
+    else:
+        residuals = errors.clone()
+
+        for out, judged in data.draws.left_out():
+            own = orthogonal[out]
+            identity = torch.eye(len(out), dtype=own.dtype, device=own.device)
+            errors[out[judged]] = torch.linalg.lstsq(identity - own @ own.T, residuals[out]).solution[judged]
 
     return _fit(data, errors, data.basis, solution[:-1] / scale[:, None], solution[-1], data.values)
-
-
-def matched_neurons(data: PairData, source: Tensor) -> Fit:
-    r"""Each target neuron from the one source neuron that it correlates best with.
-
-    Permuted and rescaled copies of a layer are found by this with fewer samples than neurons. Its errors are
-    only meaningful where they vanish: the best of many correlations is no held-out estimate.
-    """
-    n = len(data)
-    deviation = (source - data.center).square().mean(dim=0).sqrt()
-    weight = torch.where(slope_weights(source) > 0, 1 / deviation, 0.0)
-    standardised = (source - data.center) * weight
-    correlation = standardised.T @ data.target / n
-    nearest = correlation.abs().argmax(dim=0)
-    columns = torch.arange(len(nearest), device=source.device)
-    chosen = correlation[nearest, columns]
-    errors = (data.target - standardised[:, nearest] * chosen) * (n / max(n - 2, 1))
-    selection = torch.zeros_like(correlation)
-    selection[nearest, columns] = chosen
-
-    return _fit(data, errors, weight.diag(), selection, torch.zeros_like(data.middle), standardised)
 
 
 def _fit(
@@ -79,4 +68,6 @@ def _fit(
     )
     squared = errors.square().sum(dim=1)
 
-    return Fit(map_, squared, squared[: len(data) // 2], "affine", AFFINE_ROUNDING)
+    half = squared[: len(data) // 2]
+
+    return Fit(map_, squared, half, "affine", AFFINE_ROUNDING, errors * spread, draws=data.draws)

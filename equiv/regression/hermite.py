@@ -12,11 +12,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from equiv.regression.affine import least_squares, matched_neurons
+from equiv.observe.draws import Draws
+from equiv.regression.affine import least_squares
+from equiv.regression.few_parameters import mean_fit, simple_fits
 from equiv.regression.hermite_kernel import PROFILES, gram
 from equiv.regression.kernel_map import Fit, KernelMap, typical_radius
 from equiv.regression.leave_one_out import Solution, solve
-from equiv.regression.pair_data import PairData, plausible_range, standardise
+from equiv.regression.pair_data import MAX_DIRECTIONS, PairData, plausible_range, standardise
 
 __all__ = ["EFFORTS", "MAX_REFINED_ERROR", "Effort", "Settings", "fit_map", "kernel_map", "learn", "search"]
 
@@ -72,11 +74,12 @@ def fit_map(
     target_frames: Tensor | None,
     seed: int = 0,
     effort: Effort = QUICK_EFFORT,
+    draws: Draws | None = None,
 ) -> Fit:
-    r"""The best map that could be learned, with leave-one-out errors.
+    r"""The best map that could be learned, with errors of independent draws that were left out.
 
-    Candidates are affine maps (each target neuron from its best correlated source neuron; least squares) and
-    Hermite kernel ridge regression, whose settings minimise the leave-one-out error on a part of the samples.
+    Candidates are maps with no or few parameters, affine least squares, and Hermite kernel ridge regression, whose
+    settings minimise the error of draws left out on a part of the samples.
 
     Arguments:
         source: A's activations, shape `(n, d_a)`.
@@ -85,30 +88,46 @@ def fit_map(
         target_frames: B's frames along the same directions of the input space, `(n, d_b, m)`.
         seed: Seeds the choice of directions and of subsamples.
         effort: How many equations are solved.
+        draws: Which samples are one independent draw; None: each is one.
 
     Returns:
-        The fit. With more samples than the largest solve takes, T is learned from a part of them.
+        The fit. With more samples than the largest solve takes, T is learned from a part of them; and judged by this
+        part where several samples are one draw, for every draw has some in it.
     """
     source, target = source.double(), target.double()
     generator = torch.Generator().manual_seed(seed)
-    order = torch.randperm(len(source), generator=generator).to(source.device)
-    data = standardise(source, target, source_frames, target_frames, generator)
-    matched = matched_neurons(data, source)
+    draws = draws or Draws.single(len(source), source.device)
+    order = draws.order(generator)
+    m = 0 if source_frames is None or target_frames is None else source_frames.shape[2]
+    most = effort.final // (1 + min(m, MAX_DIRECTIONS))
 
-    if not data.basis.any():
-        return replace(matched, description="the target's mean, of a constant source")
+    if not draws.independent and len(order) > most:
+        some = order[:most].sort().values
+        slopes_a, slopes_b = (None if each is None else each[some] for each in (source_frames, target_frames))
+        found = fit_map(source[some], target[some], slopes_a, slopes_b, seed, effort, draws.subset(some))
 
-    fits: list[Fit | None] = [matched, least_squares(data)]
+        return replace(found, judged=some)
 
-    for fit in fits:
+    data = standardise(source, target, source_frames, target_frames, generator, draws)
+
+    if not data.basis.any() or not data.spread.isfinite():
+        return mean_fit(source, target, draws, generator)
+
+    fits: list[Fit] = []
+
+    for fit in (*simple_fits(source, target, draws, generator), least_squares(data)):
         if fit is not None and fit.squared.mean() < EXACT_ERROR**2:
             return fit
 
-    # The best of many correlations is no held-out error unless it vanishes.
-    fits = [fits[1], _final(data, search(data, order, effort), order, effort)]
-    solved = [fit for fit in fits if fit is not None]
+        fits += [] if fit is None else [fit]
 
-    return min(solved, key=lambda fit: fit.squared.mean().item(), default=_undefined(matched))
+    learned = _final(data, search(data, order, effort), order, effort)
+    fits += [] if learned is None else [learned]
+
+    if not fits:
+        return _undefined(mean_fit(source, target, draws, generator))
+
+    return min(fits, key=lambda fit: fit.squared.mean().item())
 
 
 def _undefined(fit: Fit) -> Fit:
@@ -140,7 +159,7 @@ def _solve(data: PairData, settings: Settings, ridges: tuple[float, ...]) -> tup
     best: tuple[float, float, Solution | None] = (torch.inf, ridges[-1], None)
 
     for ridge in ridges:
-        solution = solve(matrix, ridge * noise.flatten(), rows, 1 + r)
+        solution = solve(matrix, ridge * noise.flatten(), rows, 1 + r, data.draws)
 
         if solution is not None:
             solution = solution.within(data.target, *plausible_range(data.target))
@@ -230,6 +249,7 @@ def _final(data: PairData, settings: Settings, order: Tensor, effort: Effort) ->
         f"{settings.ridge:.0e}, slope noise {settings.slope:g}, {n * (1 + r)} equations",
         KERNEL_ROUNDING,
         missed * data.spread,
+        draws=data.draws,
     )
 
 
@@ -243,8 +263,10 @@ def learn(
     r = 0 if settings.slope == torch.inf else data.directions.shape[1]
     r = min(r, max(1, effort.final // len(data) - 1)) if r else 0
     n = min(len(data), effort.final // (1 + r))
-    half = _loo(data.subset(order[: n // 2], r), settings)
-    quarter = _loo(data.subset(order[: n // 4], r), settings) if n >= MIN_HALVED_SAMPLES else None
+    single = data.draws.independent
+    fewer = order[: n // 2] if single else order[:n][data.draws.subset(order[:n]).half()]
+    half = _loo(data.subset(fewer, r), settings)
+    quarter = _loo(data.subset(order[: n // 4], r), settings) if single and n >= MIN_HALVED_SAMPLES else None
     solution = None
 
     if half is not None and quarter is not None and _settled(half, quarter):

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from equiv.observe.draws import Draws
 from equiv.regression.hermite_kernel import profile
 from equiv.transformation import Map, check_activations, savable
 
@@ -200,6 +201,8 @@ class Fit:
         resolved: RMS errors below this are not told from rounding and extrapolation.
         missed: The held-out errors themselves, target less prediction, `(n, d_b)`; None where not at hand.
         slack: What errors on fresh inputs may be beyond the bounds of those held out, low and high.
+        draws: Which of the judged samples are one independent draw; None: each is one.
+        judged: Which samples are judged, `(n,)`, of those that were given; None: all.
     """
 
     map: Map
@@ -209,6 +212,13 @@ class Fit:
     resolved: float = 0.0
     missed: Tensor | None = None
     slack: tuple[float, float] = (1.0, 1.0)
+    draws: Draws | None = None
+    judged: Tensor | None = None
+
+    @property
+    def draw_errors(self) -> Tensor:
+        r"""Squared errors of independent draws, `(count,)`, whose mean is that of all samples."""
+        return self.squared if self.draws is None else self.draws.totals(self.squared)
 
 
 def typical_radius(points: Tensor) -> Tensor:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from equiv.observe.draws import Draws
+
 __all__ = ["Solution", "solve", "triangular_inverse"]
 
 ADDED_ERRORS = 3  # further errors of the size of the largest that a score adds
@@ -46,10 +48,11 @@ class Solution:
         errors: Leave-one-out errors of the values, shape `(n, d)`: :math:`y_i - \hat y_i`, where the
             prediction :math:`\hat y_i` comes from all samples but the i-th, with its derivatives.
         lower: Cholesky factor of :math:`K + \Lambda`, shape `(N, N)`.
+        draws: Which samples were left out together.
     """
 
-    def __init__(self, coefficients: Tensor, errors: Tensor, lower: Tensor) -> None:
-        self.coefficients, self.errors, self.lower = coefficients, errors, lower
+    def __init__(self, coefficients: Tensor, errors: Tensor, lower: Tensor, draws: Draws) -> None:
+        self.coefficients, self.errors, self.lower, self.draws = coefficients, errors, lower, draws
 
     @property
     def score(self) -> float:
@@ -57,7 +60,7 @@ class Solution:
 
         The mean alone favours settings whose worst errors happened to fall between the samples.
         """
-        squared = self.errors.square().sum(dim=1)
+        squared = self.draws.totals(self.errors.square().sum(dim=1))
 
         return (squared.mean() + ADDED_ERRORS * squared.max() / len(squared)).item()
 
@@ -65,7 +68,7 @@ class Solution:
         r"""The same with predictions clipped to `[low, high]`, each `(d,)`, as the map's are."""
         predicted = (target - self.errors).clamp(low, high)
 
-        return Solution(self.coefficients, target - predicted, self.lower)
+        return Solution(self.coefficients, target - predicted, self.lower, self.draws)
 
     def shares(self, samples: Tensor) -> tuple[Tensor, Tensor]:
         r"""What leaving samples out, each alone, takes away from the coefficients: :math:`P_{\cdot i} P_{ii}^{-1} c_i`.
@@ -86,17 +89,20 @@ class Solution:
         return columns, torch.linalg.solve(blocks, self.coefficients[rows])
 
 
-def solve(matrix: Tensor, noise: Tensor, target: Tensor, width: int) -> Solution | None:
-    r"""Solves :math:`(K + \Lambda) c = Y`, rows in groups of `width` per sample, value first.
+def solve(
+    matrix: Tensor, noise: Tensor, target: Tensor, width: int, draws: Draws | None = None
+) -> Solution | None:
+    r"""Solves :math:`(K + \Lambda) c = Y`, `width` rows a sample, value first.
 
-    With :math:`P = (K + \Lambda)^{-1}`, leaving sample i out changes the residual of its group to
-    :math:`P_{ii}^{-1} c_i`, where :math:`P_{ii}` is its diagonal block.
+    With :math:`P = (K + \Lambda)^{-1}`, leaving sample i out changes the residual of its rows to
+    :math:`P_{ii}^{-1} c_i`, where :math:`P_{ii}` is its diagonal block; likewise for samples that are one draw.
 
     Arguments:
         matrix: K, shape `(N, N)`, positive semidefinite.
         noise: The diagonal of :math:`\Lambda`, shape `(N,)`, positive.
         target: Y, shape `(N, d)`.
         width: Rows per sample.
+        draws: Which samples are left out together; None: each alone.
 
     Returns:
         The solution, or None where the matrix is not positive definite to rounding.
@@ -115,9 +121,28 @@ def solve(matrix: Tensor, noise: Tensor, target: Tensor, width: int) -> Solution
 
     coefficients = torch.cholesky_solve(target, lower)
     inverse = triangular_inverse(lower)
-    columns = inverse.view(len(noise), -1, width).permute(1, 2, 0)
-    blocks = columns @ columns.mT
-    groups = coefficients.view(-1, width, target.shape[1])
-    errors = torch.linalg.solve(blocks, groups)[:, 0]
 
-    return Solution(coefficients, errors, lower) if errors.isfinite().all() else None
+    draws = draws or Draws.single(len(noise) // width, noise.device)
+
+    if draws.independent:
+        columns = inverse.view(len(noise), -1, width).permute(1, 2, 0)
+        own = coefficients.view(-1, width, target.shape[1])
+        errors = torch.linalg.solve(columns @ columns.mT, own)[:, 0]
+    else:
+        errors = _draw_errors(inverse, coefficients, width, draws)
+
+    return Solution(coefficients, errors, lower, draws) if errors.isfinite().all() else None
+
+
+def _draw_errors(inverse: Tensor, coefficients: Tensor, width: int, draws: Draws) -> Tensor:
+    r"""Errors of the values, `(n, d)`, each draw left out whole; from the inverse of the Cholesky factor."""
+    errors = coefficients.new_full((len(draws), coefficients.shape[1]), torch.nan)
+    steps = torch.arange(width, device=inverse.device)
+
+    for out, judged in draws.left_out():
+        rows = (out[:, None] * width + steps).flatten()
+        columns = inverse[:, rows]
+        missed = torch.linalg.solve(columns.mT @ columns, coefficients[rows])
+        errors[out[judged]] = missed[::width][judged]
+
+    return errors

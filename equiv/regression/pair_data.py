@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from equiv.metric.neuron_scale import FLAT, slope_weights
+from equiv.metric.neuron_scale import centred, slope_weights
+from equiv.observe.draws import Draws
 
 __all__ = ["PairData", "plausible_range", "standardise"]
 
@@ -28,6 +29,7 @@ class PairData:
         target: B's activations, centred, over their spread, `(n, d_b)`.
         directions: A's frames in principal coordinates, `(n, r, k)`; r = 0 without frames.
         slopes: B's frames over its spread, `(n, r, d_b)`.
+        draws: Which samples are one independent draw.
     """
 
     center: Tensor
@@ -39,6 +41,7 @@ class PairData:
     target: Tensor
     directions: Tensor
     slopes: Tensor
+    draws: Draws
 
     def __len__(self) -> int:
         return len(self.values)
@@ -51,6 +54,7 @@ class PairData:
             target=self.target[index],
             directions=self.directions[index, :directions],
             slopes=self.slopes[index, :directions],
+            draws=self.draws.subset(index),
         )
 
     def compressed(self, count: int) -> PairData:
@@ -70,6 +74,7 @@ def standardise(
     source_frames: Tensor | None,
     target_frames: Tensor | None,
     generator: torch.Generator,
+    draws: Draws | None = None,
 ) -> PairData:
     r"""Standardises pairs; arguments as in `equiv.regression.hermite.fit_map`.
 
@@ -93,9 +98,10 @@ def standardise(
     kept[0] = True
     basis = weight[:, None] * axes[:, kept]
     middle = target.mean(dim=0)
-    spread = (target - middle).square().sum(dim=1).mean().sqrt()
-    # A constant target is centred to rounding; nothing is left to scale.
-    spread = torch.where(spread > FLAT * target.abs().max(), spread, torch.inf)
+    deviation = centred(target)
+    spread = deviation.square().sum(dim=1).mean().sqrt()
+    # Of a constant target nothing is left to scale.
+    spread = torch.where(spread > 0, spread, torch.inf)
     directions = source.new_zeros(n, 0, basis.shape[1])
     slopes = source.new_zeros(n, 0, target.shape[1])
 
@@ -113,9 +119,10 @@ def standardise(
         middle,
         spread,
         (source - center) @ basis,
-        (target - middle) / spread,
+        deviation / spread,
         directions,
         slopes,
+        draws or Draws.single(n, source.device),
     )
 
 

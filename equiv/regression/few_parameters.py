@@ -1,0 +1,233 @@
+r"""Maps with no or few parameters: honest candidates whatever the number of neurons.
+
+A bfloat16 copy of 1,000 neurons is told from 20 samples by the identity; no regression on 20 samples finds it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from equiv.metric.neuron_scale import centred
+from equiv.observe.draws import Draws
+from equiv.regression.kernel_map import Fit
+from equiv.transformation import Map, check_activations, savable
+
+__all__ = ["NeuronMap", "mean_fit", "simple_fits"]
+
+# Parts of the draws of which each is left out once.
+# [folds; chosen: with ten, maps of two parameters a neuron lose nothing that could be seen]
+FOLDS = 10
+# Bits that a chosen neuron has to show beyond those that its choice among all of them takes.
+# [bits; derived: chance shows as many in one of 2^10 neurons]
+SPARE_BITS = 10.0
+# Correlations of neurons above so many multiplications take too long.
+# [multiplications; chosen: some seconds of one core]
+MAX_MATCHING_COST = 4e10
+# Relative errors below this are rounding.
+# [share of the target's spread; derived: a thousand roundings of float64 at values of a million spreads]
+NEURONWISE_ROUNDING = 1e-9
+
+
+@savable
+class NeuronMap(Map):
+    r"""Each neuron of the target from one of the source: :math:`T(y)_l = o_l + w_l\, y_{s(l)}`.
+
+    Arguments:
+        chosen: s, the neuron of the source for each of the target, `(d_b,)`, int64.
+        weight: w, `(d_b,)`.
+        offset: o, `(d_b,)`.
+        low: Smallest activations of the source that were seen, `(d_a,)`.
+        high: Largest, likewise.
+    """
+
+    chosen: Tensor
+    weight: Tensor
+    offset: Tensor
+    low: Tensor
+    high: Tensor
+
+    def __init__(self, chosen: Tensor, weight: Tensor, offset: Tensor, low: Tensor, high: Tensor) -> None:
+        super().__init__()
+
+        for name, tensor in (
+            ("chosen", chosen), ("weight", weight), ("offset", offset), ("low", low), ("high", high),
+        ):  # fmt: skip
+            self.register_buffer(name, tensor.detach())
+
+    def forward(self, values: Tensor) -> Tensor:
+        r"""Activations `(q, d_a)` to activations `(q, d_b)`, in the dtype given.
+
+        Raises:
+            TypeError: If `values` is no floating tensor.
+            ValueError: If it has another shape.
+        """
+        check_activations(values, len(self.low))
+
+        return (self.offset + self.weight * values[:, self.chosen].double()).to(values.dtype)
+
+    def extrapolates(self, values: Tensor) -> Tensor:
+        r"""Where some neuron lies outside the range that was seen by half of that range or more, `(q,)`, bool."""
+        margin = 0.5 * (self.high - self.low)
+        inside = (values >= self.low - margin) & (values <= self.high + margin)
+
+        return ~inside.all(dim=1)
+
+    def config(self) -> dict[str, Any]:
+        r"""JSON-ready description, without tensors: nothing."""
+        return {}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], tensors: dict[str, Tensor]) -> NeuronMap:
+        r"""The inverse of `config` and `state_dict`."""
+        return cls(**tensors)
+
+
+# From activations of both sides to s, w and o.
+Rule = Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
+
+
+def _identity(source: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    every = torch.arange(target.shape[1], device=source.device)
+
+    return every, torch.ones_like(target[0]), torch.zeros_like(target[0])
+
+
+def _one_scale(source: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    a, b = centred(source), centred(target)
+    scale = (a * b).sum() / a.square().sum().clamp_min(1e-300)
+    every = torch.arange(target.shape[1], device=source.device)
+
+    return every, scale.expand(target.shape[1]), target.mean(dim=0) - scale * source.mean(dim=0)
+
+
+def _each_scale(source: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    a, b = centred(source), centred(target)
+    scale = (a * b).sum(dim=0) / a.square().sum(dim=0).clamp_min(1e-300)
+    every = torch.arange(target.shape[1], device=source.device)
+
+    return every, scale, target.mean(dim=0) - scale * source.mean(dim=0)
+
+
+def _matched(source: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    r"""Each target neuron from the source neuron that it correlates best with, if by more than chance.
+
+    A correlation of r in n samples is :math:`-\tfrac{n - 2}{2} \log_2 (1 - r^2)` bits of evidence, and no more than
+    the :math:`\log_2` of the number of orders of the target's values; that the neuron was chosen among d_a takes
+    :math:`\log_2 d_a` of them.
+    """
+    a, b = centred(source), centred(target)
+    length, size = a.norm(dim=0), b.norm(dim=0)
+    a = torch.where(length > 0, a / length.clamp_min(1e-300), 0.0)
+    correlation = a.T @ torch.where(size > 0, b / size.clamp_min(1e-300), 0.0)
+    best, chosen = correlation.abs().max(dim=0)
+    bits = -(len(source) - 2) / 2 * torch.log2((1 - best.square()).clamp_min(1e-300))
+    needed = math.log2(max(source.shape[1], 1)) + SPARE_BITS
+    told = torch.minimum(bits, _bits_of_orders(target)) > needed
+    slope = correlation.gather(0, chosen[None])[0] * size / length[chosen].clamp_min(1e-300)
+    weight = torch.where(told, slope, 0.0)
+
+    return chosen, weight, target.mean(dim=0) - weight * source.mean(dim=0)[chosen]
+
+
+def _bits_of_orders(values: Tensor) -> Tensor:
+    r""":math:`\log_2 (n! / \prod_v c_v!)` for each neuron, `(d,)`, :math:`c_v` how often it takes the value v."""
+    ordered = values.sort(dim=0).values
+    fresh = torch.cat([torch.ones_like(ordered[:1], dtype=torch.bool), ordered[1:] != ordered[:-1]])
+    counts = torch.zeros_like(ordered).scatter_add_(
+        0, fresh.long().cumsum(dim=0) - 1, torch.ones_like(ordered)
+    )
+
+    return (math.lgamma(len(values) + 1) - torch.lgamma(counts + 1).sum(dim=0)) / math.log(2)
+
+
+def simple_fits(source: Tensor, target: Tensor, draws: Draws, generator: torch.Generator) -> Iterator[Fit]:
+    r"""Identity, one scale, a scale for each neuron, and matched neurons with scales, as far as the widths admit.
+
+    Everything that a rule chooses, neurons included, it chooses in each fold without the samples that judge it.
+
+    Arguments:
+        source: A's activations, `(n, d_a)`, float64.
+        target: B's, `(n, d_b)`.
+        draws: Which samples are one independent draw.
+        generator: Draws the folds.
+    """
+    rules: dict[str, Rule] = {}
+
+    if source.shape[1] == target.shape[1]:
+        rules = {"identity": _identity, "one scale": _one_scale, "a scale for each neuron": _each_scale}
+
+    if len(source) * source.shape[1] * target.shape[1] * (FOLDS + 1) <= MAX_MATCHING_COST:
+        rules["a neuron for each neuron"] = _matched
+
+    folds = list(_folds(draws, generator))
+
+    for name, rule in rules.items():
+        yield _fit(rule, source, target, draws, folds, name)
+
+
+def mean_fit(source: Tensor, target: Tensor, draws: Draws, generator: torch.Generator) -> Fit:
+    r"""The target's mean, whatever the source says; arguments as of `simple_fits`."""
+    folds = list(_folds(draws, generator))
+
+    return _fit(_mean, source, target, draws, folds, "the target's mean, of a constant source")
+
+
+def _mean(source: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    first = torch.zeros(target.shape[1], dtype=torch.int64, device=source.device)
+
+    return first, torch.zeros_like(target[0]), target.mean(dim=0)
+
+
+def _fit(
+    rule: Rule, source: Tensor, target: Tensor, draws: Draws, folds: list[tuple[Tensor, Tensor]], name: str
+) -> Fit:
+    spread = centred(target).square().sum(dim=1).mean().sqrt()
+    errors = torch.empty_like(target)
+
+    for kept, judged in folds:
+        chosen, weight, offset = rule(source[kept], target[kept])
+        errors[judged] = target[judged] - offset - weight * source[judged][:, chosen]
+
+    half = draws.half()
+    chosen, weight, offset = rule(source[half], target[half])
+    rest = torch.ones(len(source), dtype=torch.bool, device=source.device)
+    rest[half] = False
+    missed = target[rest] - offset - weight * source[rest][:, chosen]
+
+    return Fit(
+        NeuronMap(*rule(source, target), source.amin(dim=0), source.amax(dim=0)),
+        errors.square().sum(dim=1) / spread.square(),
+        missed.square().sum(dim=1) / spread.square(),
+        name,
+        NEURONWISE_ROUNDING,
+        errors,
+        draws=draws,
+    )
+
+
+def _folds(draws: Draws, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    r"""Samples that are kept and those that are judged, each draw judged once; with a draw its neighbours are out."""
+    units, place = draws.units.unique(return_inverse=True)
+    count = min(FOLDS, len(units))
+
+    if draws.reach:  # stretches of a path that follow each other are left out together
+        fold = torch.arange(len(units)) * count // len(units)
+    else:
+        fold = torch.randperm(len(units), generator=generator) % count
+
+    fold = fold.to(place.device)
+
+    for index in range(count):
+        judged = fold[place] == index
+        out = judged
+
+        if draws.reach:
+            ends = units[fold == index]
+            out = (draws.units >= ends.min() - draws.reach) & (draws.units <= ends.max() + draws.reach)
+
+        yield (~out).nonzero()[:, 0], judged.nonzero()[:, 0]
