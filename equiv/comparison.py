@@ -20,6 +20,14 @@ __all__ = ["Comparison", "Direction", "jsonable", "load"]
 
 DESCRIPTION_FILE = "comparison.json"
 TENSORS_FILE = "comparison.safetensors"
+# A summary shows so many rows of diagnostics,
+# [rows; chosen: with the lines around them they fill a screen]
+SUMMARY_ROWS = 24
+
+# and of each so much.
+# [characters; chosen: the usual width of a terminal, with names]
+SUMMARY_WIDTH = 100
+
 MODULES = ("transformation", "chart_a", "chart_b")
 
 
@@ -99,7 +107,9 @@ class Comparison:
             ("error B to A", _in_words(self.b_to_a.error, "A")),
             ("symmetries", _number(self.symmetries)),
         ]
-        rows += [(name.replace("_", " "), _number(value)) for name, value in self.diagnostics.items()][:24]
+        rows += [(name.replace("_", " "), _number(value)) for name, value in self.diagnostics.items()][
+            :SUMMARY_ROWS
+        ]
         width = max(len(name) for name, _ in rows)
         lines = ["Comparison of A and B", *(f"  {name:<{width}}  {_clipped(value)}" for name, value in rows)]
 
@@ -281,5 +291,5 @@ def _number(value: Any) -> str:
     return str(value)
 
 
-def _clipped(text: str, width: int = 100) -> str:
-    return text if len(text) <= width else f"{text[: width - 3]}..."
+def _clipped(text: str) -> str:
+    return text if len(text) <= SUMMARY_WIDTH else f"{text[: SUMMARY_WIDTH - 3]}..."

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from equiv.regression.bounds import FRESH_INPUT_FACTORS, relative_rms
-from equiv.regression.hermite import Effort, fit_map
+from equiv.regression.hermite import fit_map
 from equiv.regression.hermite_kernel import PROFILES, gram, profile
 from equiv.regression.kernel_map import KernelMap
+from equiv.regression.kernel_search import Effort
 from equiv.regression.leave_one_out import solve, triangular_inverse
 from equiv.transformation import build, describe
 

@@ -252,6 +252,5 @@ def _path(values: Tensor, rank: int | None) -> tuple[int, bool] | None:
         float(digamma(2 * k) - digamma(k)) / max(_log_ratios(few, k).mean().item(), 1e-9) for k in (2, 4)
     )
 
-
     # Without frames a curve of a one-dimensional space and a path through a wider one are the same set.
     return (stretch, rank is not None) if rank is None or shown < PATH_DIMENSION * rank else None

@@ -9,16 +9,25 @@ from equiv.comparison import Comparison, Direction
 from equiv.metric.neuron_scale import slope_weights
 from equiv.observe.observations import Observations
 from equiv.paired.coordinates import canonical_coordinates, integrated_coordinates
-from equiv.paired.direction import MIN_SAMPLES, PairedDirection, median_rank
+from equiv.paired.direction import PairedDirection, median_rank
 from equiv.paired.frame_alignment import aligned_frames
+from equiv.regression.bounds import MIN_SAMPLES
 from equiv.transformation import Transformation
 from equiv.verdict import decide
 
 __all__ = ["compare_paired"]
 
-MAX_INTEGRATED_DIMENSION = 6  # of an input space whose coordinates are integrated
-MAX_INTEGRATED_SAMPLES = 20_000  # samples whose coordinates are integrated
-PLOTTED_VARIABLES = 3  # canonical variables where no frame tells the dimension
+# Coordinates are integrated in input spaces of at most this dimension.
+# [dimensions; chosen: in more, no number of samples that can be afforded has near neighbours]
+MAX_INTEGRATED_DIMENSION = 6
+
+# Coordinates are integrated for at most so many samples.
+# [samples; chosen: more take minutes, and the maps are learned from fewer anyway]
+MAX_INTEGRATED_SAMPLES = 20_000
+
+# So many canonical variables stand for coordinates where no frame tells the dimension.
+# [dimensions; chosen: as many as can be drawn]
+PLOTTED_VARIABLES = 3
 
 
 def compare_paired(

@@ -14,15 +14,37 @@ from torch import Tensor
 
 from equiv.metric.neuron_scale import slope_weights
 from equiv.observe.frames import invert_frames, sensitivity_cut
+from equiv.paired.neighbors import all_nearest
 
 __all__ = ["Determinacy", "determinacy", "leaking"]
 
-MIN_FOLDED_SAMPLES = 8  # fewer folded samples than this are no evidence of an open set
-MAX_STRETCH = 4.0  # B moves this many times farther than the frames at both ends say: not one sheet
-MAX_SHEET_ERROR = 0.1  # errors below this share of the distance between two sheets tell them apart
+# Fewer folded samples than this are no evidence of an open set.
+# [samples; chosen: images that cross themselves show a few, sheets over each other a share of all]
+MIN_FOLDED_SAMPLES = 8
+
+# Where B moves this many times farther than the frames at both ends say, the two samples are not on one sheet.
+# [dimensionless; chosen: curvature makes factors near 1, moves between sheets any number]
+MAX_STRETCH = 4.0
+
+# Errors below this share of the distance between two sheets tell them apart.
+# [share of the distance of two sheets; chosen: a map that mixes sheets errs by about half of it]
+MAX_SHEET_ERROR = 0.1
+
+# So many of the nearest samples are looked at, and no more than 2m + 2.
+# [neighbours; chosen: of each sheet that passes there one is among them]
 MAX_NEIGHBORS = 10
-ROWS_PER_BLOCK = 512
-FRAME_NUMBERS = 2**22  # numbers in a block of frames
+
+# Moves of B below this share of its largest value are rounding, no folds.
+# [share of B's largest value; chosen: a hundred times the rounding of float32]
+MIN_MOVE = 1e-5
+
+# B leaks where it moves by more than this share of its RMS frame while A stands still.
+# [share of B's RMS frame; chosen: counts samples for the report, decides nothing]
+MIN_LEAK = 1e-3
+
+# Frames are inverted for so many samples at a time that they hold this many entries.
+# [numbers; chosen: bounds memory alone]
+FRAME_NUMBERS = 2**22
 
 
 @dataclass(frozen=True)
@@ -76,7 +98,7 @@ def determinacy(
     """
     source, target = source.double(), target.double()
     n, _, m = source_frames.shape
-    nearest = _nearest(source * slope_weights(source, source_frames), min(2 * m + 2, MAX_NEIGHBORS, n - 1))
+    nearest = all_nearest(source * slope_weights(source, source_frames), min(2 * m + 2, MAX_NEIGHBORS))
     moved = (target[nearest] - target[:, None]).square().sum(dim=2)  # (n, count)
     said, hidden = torch.zeros_like(moved), moved.new_zeros(n)
     cut = sensitivity_cut(source_frames)
@@ -108,7 +130,7 @@ def determinacy(
 
     leak, share = _leak(hidden, target_frames)
     # B's rounding in float32 is not a fold.
-    rounding = (1e-5 * target.abs().max()).square()
+    rounding = (MIN_MOVE * target.abs().max()).square()
     spread = (target - target.mean(dim=0)).square().sum(dim=1).mean().clamp_min(1e-300)
     other = torch.where((moved > MAX_STRETCH**2 * said) & (moved > rounding), moved / spread, 0.0)
 
@@ -143,7 +165,7 @@ def _leak(hidden: Tensor, target_frames: Tensor) -> tuple[float, float]:
     total = target_frames.double().square().sum(dim=(1, 2))
     leak = (hidden.sum() / total.sum().clamp_min(1e-300)).sqrt().item()
 
-    return leak, (hidden > 1e-6 * total.mean()).double().mean().item()
+    return leak, (hidden > MIN_LEAK**2 * total.mean()).double().mean().item()
 
 
 def _inverse_and_slope(frames: Tensor, target_frames: Tensor, cut: float) -> tuple[Tensor, Tensor]:
@@ -167,17 +189,3 @@ def _shown(slope: Tensor, inverse: Tensor, frames: Tensor) -> Tensor:
         return slope @ inverse @ frames
 
     return slope @ (inverse @ frames)
-
-
-def _nearest(values: Tensor, count: int) -> Tensor:
-    r"""Indices of each sample's nearest other samples, `(n, count)`."""
-    found = []
-
-    for start in range(0, len(values), ROWS_PER_BLOCK):
-        rows = values[start : start + ROWS_PER_BLOCK]
-        distance = torch.cdist(rows, values)
-        index = torch.arange(len(rows), device=values.device)
-        distance[index, start + index] = torch.inf
-        found.append(distance.topk(count, largest=False).indices)
-
-    return torch.cat(found)

@@ -12,23 +12,39 @@ from torch import Tensor
 from equiv.observe.observations import Observations
 from equiv.paired.determinacy import determinacy, leaking
 from equiv.paired.learning_curve import remaining_error, resolution
-from equiv.regression.bounds import relative_rms
-from equiv.regression.hermite import EFFORTS, MAX_REFINED_ERROR, fit_map
+from equiv.regression.bounds import MIN_SAMPLES, relative_rms
+from equiv.regression.hermite import MAX_REFINED_ERROR, fit_map
 from equiv.regression.inverse import fit_inverse
 from equiv.regression.kernel_map import Fit
+from equiv.regression.kernel_search import EFFORTS
 from equiv.verdict import determines
 
-__all__ = ["MIN_SAMPLES", "PairedDirection", "median_rank"]
+__all__ = ["PairedDirection", "median_rank"]
 
-MIN_SAMPLES = 10
-RULING_SAMPLES = 4  # a map that suits the samples with the largest errors better need not be better elsewhere
-MAX_RULING_SHARE = 0.75  # of the squared error that these may make up
-MIN_EQUATIONS_RATIO = (
-    2  # times the equations of the first map: another choice by the same errors would be luck
-)
-MAX_EVIDENCE_SAMPLES = 5000  # samples whose neighbours are looked at
-MAX_RANKED_SAMPLES = 100  # samples whose frames are decomposed to tell their rank
-MAX_RESOLUTION = 0.4  # resolution above which the samples do not show what happens at small scale
+# So many of the largest errors rule the mean where they make up most of it: a map that suits these samples better
+# need not be better elsewhere.
+# [samples; chosen: single corners and kinks, of which images have a few]
+RULING_SAMPLES = 4
+
+# They do from this share of the squared error on.
+# [share of the squared error; chosen: most of it, spread errors have far less in so few]
+MAX_RULING_SHARE = 0.75
+
+# A thorough map needs so many times the equations of the first: another choice by the same errors would be luck.
+# [dimensionless; chosen: errors that fall as the root of the samples are then told apart]
+MIN_EQUATIONS_RATIO = 2
+
+# The neighbours of so many samples are looked at for leaks, folds and crossings.
+# [samples; chosen: the distances of all pairs then take a second, and more samples show no other folds]
+MAX_EVIDENCE_SAMPLES = 5000
+
+# The frames of so many samples are decomposed to tell the median rank.
+# [samples; chosen: a median of ranks that are nearly all alike]
+MAX_RANKED_SAMPLES = 100
+
+# Samples with a larger resolution do not show what happens at small scale.
+# [RMS distances of samples; chosen: near 1 in tens of dimensions, a few hundredths to tenths in up to four]
+MAX_RESOLUTION = 0.4
 
 
 class PairedDirection:

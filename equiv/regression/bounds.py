@@ -5,19 +5,38 @@ import math
 import torch
 from torch import Tensor
 
+from equiv.regression.leave_one_out import ADDED_ERRORS
 from equiv.verdict import Interval
 
-__all__ = ["relative_rms"]
+__all__ = ["MIN_SAMPLES", "relative_rms"]
 
-DROPPED_ERRORS = 2  # largest errors that the lower bound leaves out
-ADDED_ERRORS = 3  # errors of the size of the largest that the upper bound adds
-FRESH_INPUT_FACTORS = (
-    0.93,
-    1.05,
-)  # what errors between the samples may be, over those left out one by one, low and high
-STANDARD_ERRORS = 2.5  # standard errors of the log mean square count this many times in the upper bound
-MAX_SINGLE_ERRORS = 4  # largest errors that may be reckoned one by one instead
-SINGLE_ERROR_WEIGHT = 9  # and then count so many times
+# Fewer distinct samples bound no error.
+# [samples; chosen: bounds from so few are too wide to decide anything]
+MIN_SAMPLES = 10
+
+# The lower bound leaves out so many of the largest errors, had they not been drawn.
+# [samples; chosen: one corner or kink and its neighbour, of hundreds of samples no great part]
+DROPPED_ERRORS = 2
+
+# RMS errors on fresh inputs may be this many times those left out one by one, low and high.
+# [dimensionless; measured: coverage of the bounds in benchmarks/verdicts.py]
+FRESH_INPUT_FACTORS = (0.93, 1.05)
+
+# Standard errors of the log mean square count this many times in the upper bound.
+# [dimensionless; measured: coverage of the bounds in benchmarks/verdicts.py]
+STANDARD_ERRORS = 2.5
+
+# So many of the largest errors, at most, may be reckoned one by one instead.
+# [samples; measured: coverage of the bounds in benchmarks/verdicts.py]
+MAX_SINGLE_ERRORS = 4
+
+# Those that are count so many times.
+# [dimensionless; measured: coverage of the bounds in benchmarks/verdicts.py]
+SINGLE_ERROR_WEIGHT = 9
+
+# The sample is drawn again so many times.
+# [resamples; chosen: percentiles of 2.5 % then rest on 25 of them, more takes time alone]
+RESAMPLES = 1000
 
 
 def relative_rms(
@@ -28,7 +47,6 @@ def relative_rms(
     possible: Tensor | None = None,
     resolved: float = 0.0,
     slack: tuple[float, float] = (1.0, 1.0),
-    draws: int = 1000,
 ) -> Interval:
     r"""RMS of relative held-out errors, with bounds from resampling the samples.
 
@@ -54,7 +72,6 @@ def relative_rms(
             `squared` in the upper bound. None: none.
         resolved: RMS errors below this are not told apart: the bounds then enclose 0 and this.
         slack: Further factors of the two bounds.
-        draws: Number of resamples.
 
     References:
         | An Introduction to the Bootstrap, section 13.3 (Efron and Tibshirani, 1993)
@@ -72,7 +89,7 @@ def relative_rms(
     bounds = []
 
     for sample, quantile in ((squared.sort().values[: max(n - DROPPED_ERRORS, 1)], tail), (worst, 1 - tail)):
-        index = torch.randint(len(sample), (draws, len(sample)), generator=generator).to(squared.device)
+        index = torch.randint(len(sample), (RESAMPLES, len(sample)), generator=generator).to(squared.device)
         bounds.append(torch.quantile(sample[index].mean(dim=1), quantile).item() * len(sample) / n)
 
     high = max(bounds[1] + ADDED_ERRORS * squared.max().item() / n, _cautious(squared, tail))

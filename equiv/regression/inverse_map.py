@@ -13,10 +13,21 @@ from equiv.transformation import Map, check_activations, part, savable
 
 __all__ = ["InverseMap"]
 
-NEAREST_STARTS = 3  # nearest samples of the source from which to begin where the direct map leads nowhere
-MAX_PREDICTED_MISFIT = 0.02  # misfit, over the source's spread, above which they are tried
-MAX_MISFIT = 0.2  # and above which the direct map's prediction stands
-QUERIES_PER_SEARCH = 4096  # solved at a time
+# Searches begin at so many of the nearest samples of the source where the direct map leads nowhere.
+# [samples; chosen: the others cost a search each and are seldom needed]
+NEAREST_STARTS = 3
+
+# A search from the direct map's prediction that misses its goal by more leads nowhere.
+# [share of the source's spread; chosen: a tenth of the largest misfit that is accepted]
+MAX_PREDICTED_MISFIT = 0.02
+
+# Where every search misses by more, the direct map's prediction stands.
+# [share of the source's spread; chosen: the largest error of a direct map that is worth an inverse one]
+MAX_MISFIT = 0.2
+
+# Activations are mapped so many at a time.
+# [queries; chosen: bounds memory alone]
+QUERIES_PER_SEARCH = 4096
 
 
 @savable

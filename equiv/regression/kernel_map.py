@@ -14,10 +14,29 @@ from equiv.transformation import Map, check_activations, savable
 
 __all__ = ["Fit", "KernelMap", "typical_radius"]
 
-
-# Kernel values held at a time, training points times queries: they stay in the cache.
+# Kernel values are computed for so many training points at a time.
+# [points; chosen: with the queries below they stay in the processor's cache, decides speed alone]
 POINTS_PER_BLOCK = 256
+
+# Maps are evaluated at so many points at a time.
+# [queries; chosen: as above, decides speed alone]
 QUERIES_PER_BLOCK = 512
+
+# The distance of a sample from its nearest is looked at for the first so many,
+# [samples; chosen: their 95th percentile then rests on 25 of them]
+RADIUS_SAMPLES = 500
+
+# among the first so many.
+# [samples; chosen: bounds memory, fewer make the radius larger]
+RADIUS_NEIGHBORS = 5000
+
+# The percentile of these distances that counts as usual.
+# [share of the samples; chosen: the farthest are single outliers]
+RADIUS_QUANTILE = 0.95
+
+# A map extrapolates from so many times that distance on.
+# [dimensionless; chosen: inputs as far from all samples as samples are from each other do not]
+RADIUS_FACTOR = 3
 
 
 @savable
@@ -222,11 +241,14 @@ class Fit:
 
 
 def typical_radius(points: Tensor) -> Tensor:
-    r"""Three times the 95th percentile of the distances from a sample to its nearest, over 500 samples."""
-    some = points[:500]
-    squared = _squared(some, points[:5000]).fill_diagonal_(torch.inf).amin(dim=1)
+    r"""Three times the 95th percentile of the distances from a sample to its nearest, over 500 samples, `()`."""
+    some = points[:RADIUS_SAMPLES]
+    squared = _squared(some, points[:RADIUS_NEIGHBORS]).fill_diagonal_(torch.inf).amin(dim=1)
 
-    return 3 * torch.quantile(squared.sqrt(), 0.95) if len(points) > 1 else squared.new_zeros(())
+    if len(points) < 2:
+        return squared.new_zeros(())
+
+    return RADIUS_FACTOR * torch.quantile(squared.sqrt(), RADIUS_QUANTILE)
 
 
 def _squared(a: Tensor, b: Tensor) -> Tensor:

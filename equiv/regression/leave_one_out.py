@@ -7,10 +7,15 @@ from torch import Tensor
 
 from equiv.observe.draws import Draws
 
-__all__ = ["Solution", "solve", "triangular_inverse"]
+__all__ = ["ADDED_ERRORS", "Solution", "solve", "triangular_inverse"]
 
-ADDED_ERRORS = 3  # further errors of the size of the largest that a score adds
-MAX_DIRECT_ROWS = 256  # blocks up to this size are inverted directly
+# The largest error counts as if it had been met this many more times, in scores and in upper bounds.
+# [samples; derived: after no worse one in n, as many may fall on n fresh ones with a chance of exp(-3) = 5 %]
+ADDED_ERRORS = 3
+
+# Triangular blocks up to this size are inverted directly.
+# [rows; chosen: decides speed alone, larger ones gain from products]
+MAX_DIRECT_ROWS = 256
 
 
 def triangular_inverse(lower: Tensor) -> Tensor:
