@@ -8,7 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["as_floating", "check_finite", "check_integer", "check_number", "nearest_name"]
+__all__ = [
+    "as_floating",
+    "check_finite",
+    "check_integer",
+    "check_number",
+    "checked_groups",
+    "nearest_name",
+]
 
 
 def as_floating(value: object, name: str, shape: str, ndim: int) -> Tensor:
@@ -120,3 +127,24 @@ def nearest_name(name: str, names: Iterable[str]) -> str:
         return f"; did you mean '{near[0]}'?"
 
     return f"; choose among {', '.join(repr(n) for n in names[:12])}." if names else "."
+
+
+def checked_groups(groups: object, n: int) -> Tensor:
+    r"""Integer labels of n samples, `(n,)`, int64.
+
+    Raises:
+        TypeError: If they are no integers.
+        ValueError: If there is not one for each sample.
+    """
+    labels = torch.as_tensor(groups)
+
+    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
+        raise TypeError(f"'groups' should hold integer labels, got {labels.dtype}; number the groups.")
+
+    if labels.shape != (n,):
+        raise ValueError(
+            f"'groups' should hold one label for each of the {n} samples, got shape {tuple(labels.shape)}; repeat the "
+            "label of a group for each of its samples."
+        )
+
+    return labels.long()

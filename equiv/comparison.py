@@ -39,9 +39,12 @@ class Direction:
         error: RMS error of the returned transformation on fresh inputs of the same distribution, over the RMS
             spread of the target. Where no transformation is returned although one direction can be excluded,
             it is 1, the error of always predicting the target's mean.
+        share: At least this share of the inputs is what the upper bound speaks of, at the stated confidence: n draws
+            that show nothing of a rare kind exclude it from all but about 3 / n of the inputs.
     """
 
     error: Interval
+    share: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)

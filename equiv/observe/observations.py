@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from equiv.checks import as_floating, check_finite, check_integer
+from equiv.checks import as_floating, check_finite, check_integer, checked_groups
 from equiv.observe.frames import split_frames
 
 __all__ = ["Observations"]
@@ -23,12 +23,18 @@ class Observations:
         frames: Push-forwards :math:`J_i = D\varphi(x_i) E(x_i)` of orthonormal frames of the input space,
             shape `(n, d, m)`, in activation units per input unit, on the device of `values`; or None. Only
             :math:`C_i = J_i J_i^\top` counts.
+        groups: Integer labels `(n,)` of samples that are no independent draws (tokens of one text, frames of one
+            recording): a group is held out whole. None: nothing is known.
         burst_size: Number of burst samples behind each frame's covariance; None where the frames are exact.
+        oriented: Whether column k of all frames is along the same direction as that of other observations at the same
+            inputs, as of Jacobians and given tangents; frames of bursts and of neighbours are known up to a rotation.
 
     Attributes:
         values: The activations, `(n, d)`.
         frames: The frames, `(n, d, m)`, in the dtype of `values`, or None.
+        groups: The labels, int64, or None.
         burst_size: As given.
+        oriented: As given; False for bursts.
 
     Raises:
         TypeError: If an array is of an integer or half-precision dtype, or no array.
@@ -41,13 +47,23 @@ class Observations:
         (2, tensor([2, 2]))
     """
 
-    def __init__(self, values: Any, frames: Any = None, *, burst_size: int | None = None) -> None:
+    def __init__(
+        self,
+        values: Any,
+        frames: Any = None,
+        groups: Any = None,
+        *,
+        burst_size: int | None = None,
+        oriented: bool = True,
+    ) -> None:
         self.values: Tensor = as_floating(values, "values", "(n, d)", 2).detach()
         check_finite(self.values, "values")
         self.frames: Tensor | None = None if frames is None else self._checked_frames(frames)
         self.burst_size: int | None = (
             None if burst_size is None else check_integer(burst_size, "burst_size", 2)
         )
+        self.groups: Tensor | None = None if groups is None else checked_groups(groups, len(self.values))
+        self.oriented = oriented and burst_size is None
         self._rank: Tensor | None = None
 
     def _checked_frames(self, frames: Any) -> Tensor:
@@ -92,16 +108,33 @@ class Observations:
 
     def to(self, *args: Any, **kwargs: Any) -> Observations:
         r"""The same observations on another device or in another dtype; arguments as in `torch.Tensor.to`."""
-        return self._derived(lambda tensor: tensor.to(*args, **kwargs))
+        moved = self._derived(lambda tensor: tensor.to(*args, **kwargs))
+        moved.groups = None if self.groups is None else self.groups.to(moved.device)
+
+        return moved
 
     def subset(self, index: Tensor) -> Observations:
         r"""The observations at some samples: `index` selects along the first axis (integers or booleans)."""
-        return self._derived(lambda tensor: tensor[index])
+        some = self._derived(lambda tensor: tensor[index])
+        some.groups = None if self.groups is None else self.groups[index]
+
+        return some
+
+    def along(self, directions: Tensor) -> Observations:
+        r"""The same with frames along other directions, `(m, k)` in terms of the present ones: :math:`J_i D`."""
+        if self.frames is None:
+            return self
+
+        frames = self.frames @ directions.to(self.frames)
+
+        return Observations(
+            self.values, frames, self.groups, burst_size=self.burst_size, oriented=self.oriented
+        )
 
     def _derived(self, change: Any) -> Observations:
         frames = None if self.frames is None else change(self.frames)
 
-        return Observations(change(self.values), frames, burst_size=self.burst_size)
+        return Observations(change(self.values), frames, burst_size=self.burst_size, oriented=self.oriented)
 
     def __repr__(self) -> str:
         n, d = self.values.shape

@@ -119,7 +119,9 @@ def probe(
     dtype = torch.float64 if values.dtype == torch.float64 else torch.float32
     values = values.to(device, dtype)
 
-    return Observations(values, None if pushed is None else pushed.to(device, dtype), burst_size=burst_size)
+    pushed = None if pushed is None else pushed.to(device, dtype)
+
+    return Observations(values, pushed, burst_size=burst_size, oriented=kind != "neighbors")
 
 
 def _as_network(read: Reader, batch: Inputs) -> Inputs:

@@ -64,6 +64,7 @@ def gathered(observations: Observations) -> Observations:
         _rows_of_all(values),
         None if frames is None else _rows_of_all(frames),
         burst_size=observations.burst_size,
+        oriented=observations.oriented,
     )
 
 

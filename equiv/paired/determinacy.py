@@ -7,12 +7,13 @@ regression, and neither is fooled by a map that is merely hard to learn.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from equiv.metric.neuron_scale import slope_weights
+from equiv.metric.neuron_scale import centred, slope_weights
 from equiv.observe.frames import invert_frames, sensitivity_cut
 from equiv.paired.neighbors import all_nearest
 
@@ -71,11 +72,14 @@ class Determinacy:
     confusion: Tensor
 
     @property
+    def fold_floor(self) -> float:
+        r"""Error of folds alone, which frames show that are known but for rotations."""
+        return self.fold if self.folded >= MIN_FOLDED_SAMPLES else 0.0
+
+    @property
     def floor(self) -> float:
         r"""Error that no continuous map avoids, over B's spread, as the frames estimate it."""
-        fold = self.fold if self.folded >= MIN_FOLDED_SAMPLES else 0.0
-
-        return (self.leak**2 + fold**2) ** 0.5
+        return math.hypot(self.leak, self.fold_floor)
 
 
 def determinacy(
@@ -130,8 +134,10 @@ def determinacy(
 
     leak, share = _leak(hidden, target_frames)
     # B's rounding in float32 is not a fold.
-    rounding = (MIN_MOVE * target.abs().max()).square()
-    spread = (target - target.mean(dim=0)).square().sum(dim=1).mean().clamp_min(1e-300)
+    deviation = centred(target)
+    varying = target[:, deviation.any(dim=0)]
+    rounding = (MIN_MOVE * varying.abs().amax()).square() if varying.numel() else target.new_zeros(())
+    spread = deviation.square().sum(dim=1).mean().clamp_min(1e-300)
     other = torch.where((moved > MAX_STRETCH**2 * said) & (moved > rounding), moved / spread, 0.0)
 
     if missed is not None:

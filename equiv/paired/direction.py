@@ -2,6 +2,7 @@ r"""One direction of a paired comparison: a map from pairs, its error, and wheth
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -9,7 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from equiv.observe.draws import Draws
 from equiv.observe.observations import Observations
+from equiv.paired.between import between_samples
 from equiv.paired.determinacy import determinacy, leaking
 from equiv.paired.learning_curve import remaining_error, resolution
 from equiv.regression.bounds import MIN_SAMPLES, relative_rms
@@ -17,7 +20,7 @@ from equiv.regression.hermite import MAX_REFINED_ERROR, fit_map
 from equiv.regression.inverse import fit_inverse
 from equiv.regression.kernel_map import Fit
 from equiv.regression.kernel_search import EFFORTS
-from equiv.verdict import determines
+from equiv.verdict import Interval, determines
 
 __all__ = ["PairedDirection", "median_rank"]
 
@@ -60,9 +63,12 @@ class PairedDirection:
         tolerance: float,
         confidence: float,
         seed: int,
+        draws: Draws,
+        common: bool,
     ) -> None:
         self.source, self.target, self.frames, self.local = source, target, frames, local
         self.tolerance, self.confidence, self.seed = tolerance, confidence, seed
+        self.draws, self.common = draws, common
         candidates = self._candidates(coordinates)
         self._judge(next(candidates))
 
@@ -82,10 +88,10 @@ class PairedDirection:
         source_frames, target_frames = self.frames or (None, None)
 
         for effort in EFFORTS:
-            direct = fit_map(source, target, source_frames, target_frames, self.seed, effort)
+            direct = fit_map(source, target, source_frames, target_frames, self.seed, effort, self.draws)
             yield direct
 
-            if self.frames is not None and coordinates is not None and len(source) >= MIN_SAMPLES:
+            if self.frames is not None and coordinates is not None and self.draws.independent:
                 yield fit_inverse(direct, source, target, *self.frames, coordinates, self.seed)
 
             if not self._worth_more(direct.squared):
@@ -110,17 +116,25 @@ class PairedDirection:
             "regression": fit.description,
         }
         self.doubts: list[str] = []
+        errors = fit.draw_errors
         bounded = partial(
-            relative_rms, fit.squared, self.confidence, self.seed, resolved=fit.resolved, slack=fit.slack
+            relative_rms, errors, self.confidence, self.seed, resolved=fit.resolved, slack=fit.slack
         )
+        # One sample of each draw: others of it are near each other for no reason that the maps have.
+        draws = fit.draws or self.draws
+        firsts = draws.firsts() if fit.judged is None else fit.judged[draws.firsts()]
 
-        if self.frames is not None and len(source) >= MIN_SAMPLES:
-            some = _some(len(source), self.seed).to(source.device)
-            seen = (source.values, target.values, *self.frames, fit.squared)
-            found = determinacy(*(part[some] for part in seen))
-            possible = torch.zeros_like(fit.squared)
+        if self.frames is not None and len(errors) >= MIN_SAMPLES:
+            some = _some(len(firsts), self.seed).to(source.device)
+            rows = firsts[some]
+            seen = source.values[rows], target.values[rows], self.frames[0][rows], self.frames[1][rows]
+            found = determinacy(*seen, errors[some])
+            possible = torch.zeros_like(errors)
             possible[some] = found.confusion
             self.error = bounded(possible=possible)
+
+            if self.common:
+                self._veto(found.leak, between_samples(fit.map, *seen))
             self.evidence |= {
                 "leak": found.leak,
                 "leaking_share": found.leaking_share,
@@ -129,7 +143,7 @@ class PairedDirection:
                 "crossing_samples": int((found.confusion > 0).sum().item()),
             }
 
-            if found.floor <= self.tolerance:
+            if (found.floor if self.common else found.fold_floor) <= self.tolerance:
                 self.doubts.append(
                     "no leak, fold or crossing accounts for the error, which more samples may lower"
                 )
@@ -137,12 +151,13 @@ class PairedDirection:
             return
 
         self.error = bounded()
-        remaining = remaining_error(fit, median_rank(source) or median_rank(target))
-        self.evidence |= {"remaining_error": remaining, "resolution": resolution(source.values)}
+        remaining = remaining_error(errors, fit.half, median_rank(source) or median_rank(target))
+        self.evidence |= {"remaining_error": remaining, "resolution": resolution(source.values[firsts])}
 
         if local is not None and local[0].frames is not None and local[1].frames is not None:
             leak, share = leaking(local[0].frames, local[1].frames)
             self.evidence |= {"leak": leak, "leaking_share": share}
+            self._veto(leak, 0.0)
 
             if leak > self.tolerance:
                 return  # what B shows of directions that A does not see, no number of samples brings back
@@ -151,6 +166,21 @@ class PairedDirection:
             self.doubts.append("no two samples of the source are near each other")
         elif remaining <= self.tolerance:
             self.doubts.append("the error still falls with the number of samples")
+
+    def widen(self, other: PairedDirection) -> None:
+        r"""Takes in the bounds and doubts of other draws, which the samples cannot be told from."""
+        self.error = Interval(
+            self.error.estimate, min(self.error.low, other.error.low), max(self.error.high, other.error.high)
+        )
+        self.doubts += [doubt for doubt in other.doubts if doubt not in self.doubts]
+        said = f"{other.draws.said} without being sure: name them by 'groups', or each sample its own"
+        self.doubts.append(said)
+
+    def _veto(self, leak: float, between: float) -> None:
+        r"""Puts into the upper bound what frames along common directions say of inputs between the samples."""
+        self.evidence["error_between_samples"] = between
+        estimate, low, high = self.error
+        self.error = Interval(estimate, low, max(math.hypot(high, between), leak))
 
 
 def _some(n: int, seed: int) -> Tensor:

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from equiv.paired.neighbors import unit_spread
-from equiv.regression.kernel_map import Fit
 
 __all__ = ["remaining_error", "resolution"]
 
@@ -23,7 +22,7 @@ TRIMMED_SHARE = 0.01
 RESOLUTION_SAMPLES = 1000
 
 
-def remaining_error(fit: Fit, dimension: int | None) -> float:
+def remaining_error(squared: Tensor, half: Tensor, dimension: int | None) -> float:
     r"""The error left after any further fall, extrapolated at the slowest rate of a Lipschitz map.
 
     Even the nearest neighbour's value predicts a Lipschitz map with a squared error that falls as
@@ -32,16 +31,17 @@ def remaining_error(fit: Fit, dimension: int | None) -> float:
     .. math:: e_\infty^2 = e_n^2 - (e_{n/2}^2 - e_n^2) / (2^{2/m} - 1).
 
     Arguments:
-        fit: A map with its held-out errors, learned from all samples and from half of them.
+        squared: Squared held-out errors of a map over the target's mean square spread, of independent draws.
+        half: The same of the map learned from half of the draws.
         dimension: m, that of the input space; None: 4.
 
     Returns:
         :math:`e_\infty`, over the target's spread; 0 where the fall leaves nothing.
     """
     rate = 2 ** (2 / (dimension or ASSUMED_DIMENSION)) - 1
-    full, half = _trimmed_mean(fit.squared), _trimmed_mean(fit.half)
+    full, early = _trimmed_mean(squared), _trimmed_mean(half)
 
-    return max(full - max(half - full, 0.0) / rate, 0.0) ** 0.5
+    return max(full - max(early - full, 0.0) / rate, 0.0) ** 0.5
 
 
 def resolution(values: Tensor) -> float:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from equiv.metric.neuron_scale import centred
+
 __all__ = ["all_nearest", "nearest_samples", "unit_spread"]
 
 # Distances from so many samples to all are held at a time.
@@ -14,9 +16,9 @@ ROWS_PER_BLOCK = 512
 
 def unit_spread(values: Tensor) -> Tensor:
     r"""Values centred, over their RMS distance from the mean, `(n, d)`."""
-    centred = values - values.mean(dim=0)
+    deviation = centred(values)
 
-    return centred / centred.square().sum(dim=1).mean().sqrt().clamp_min(1e-300)
+    return deviation / deviation.square().sum(dim=1).mean().sqrt().clamp_min(1e-300)
 
 
 def nearest_samples(values: Tensor, rows: Tensor, count: int) -> Tensor:
