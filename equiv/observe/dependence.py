@@ -80,7 +80,7 @@ def find_draws(values: Tensor, rank: int | None = None) -> tuple[Draws, Draws | 
 
     first = torch.full_like(counts, n).scatter_reduce_(0, place, torch.arange(n, device=place.device), "amin")
     distinct = values[first.sort().values]
-    found = _sets(distinct) if len(distinct) >= MIN_SETS else None
+    found = _sets(distinct, rank) if len(distinct) >= MIN_SETS else None
 
     if found is not None:
         labels, sure = found
@@ -122,12 +122,12 @@ def _evenness(counts: Tensor) -> float:
     return float(chi2.cdf(dispersion, len(sizes) - 1))
 
 
-def _sets(values: Tensor) -> tuple[Tensor, bool] | None:
+def _sets(values: Tensor, rank: int | None) -> tuple[Tensor, bool] | None:
     r"""Sets of samples apart from all others, `(n,)` labels, and whether they are sure to be one draw each."""
     n = len(values)
 
     if n > MAX_LINKED_SAMPLES:
-        found = _sets(values[:MAX_LINKED_SAMPLES])
+        found = _sets(values[:MAX_LINKED_SAMPLES], rank)
 
         return None if found is None else _extended(values, *found)
 
@@ -138,7 +138,8 @@ def _sets(values: Tensor) -> tuple[Tensor, bool] | None:
         labels = _labels(merges, n, ratio, max(2, n // 4))
         counts = labels.bincount()
         firsts = torch.stack([rows[0] for rows in rows_of(labels)])
-        chance = PAIR_EXCESS * ratio ** -max(_two_neighbour_dimension(values[firsts]), 0.5)
+        dimension = min(max(_two_neighbour_dimension(values[firsts]), 0.5), rank or math.inf)
+        chance = PAIR_EXCESS * ratio**-dimension
         excess = (counts[labels] > 1).double().mean().item() - APART_SHARE - min(1.0, chance)
 
         if len(counts) < 4 or excess <= 0:

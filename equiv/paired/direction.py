@@ -173,8 +173,10 @@ class PairedDirection:
             self.error.estimate, min(self.error.low, other.error.low), max(self.error.high, other.error.high)
         )
         self.doubts += [doubt for doubt in other.doubts if doubt not in self.doubts]
-        said = f"{other.draws.said} without being sure: name them by 'groups', or each sample its own"
-        self.doubts.append(said)
+
+        if determines(self.error, self.tolerance, self.doubts) is None:
+            said = f"{other.draws.said} without being sure: name them by 'groups', or each sample its own"
+            self.doubts.append(said)
 
     def _veto(self, leak: float, between: float) -> None:
         r"""Puts into the upper bound what frames along common directions say of inputs between the samples."""
