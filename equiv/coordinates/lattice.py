@@ -10,14 +10,21 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["Embedding", "into_cell", "lattice_embeddings", "lattice_images", "reduce_lattice", "wrap"]
+__all__ = [
+    "Embedding",
+    "into_cell",
+    "lattice_embeddings",
+    "lattice_images",
+    "minimum_image",
+    "reduce_lattice",
+]
 
 
-def wrap(difference: Tensor, periods: Tensor | None) -> Tensor:
+def minimum_image(difference: Tensor, periods: Tensor | None) -> Tensor:
     r"""The shortest representative of each difference, shape `(..., m)`, modulo the lattice.
 
-    Rounding in the basis of `periods` (Babai 1986), then a look at the neighbouring lattice vectors, which
-    finds the shortest for reduced bases of up to three periods.
+    The minimum-image convention of periodic cells: rounding in the basis of `periods` (Babai 1986), then a look at the
+    neighbouring lattice vectors, which finds the shortest for reduced bases of up to three periods.
     """
     if periods is None or len(periods) == 0:
         return difference
