@@ -11,7 +11,7 @@ from equiv.flattening import block_system as normal_equations
 from equiv.flattening.block_system import BlockPattern, BlockSystem, Factorisation
 from equiv.flattening.closed import find_lattice
 from equiv.flattening.solve import _solve_closed
-from equiv.flattening.synchronization import PairEquations, Solution
+from equiv.flattening.synchronization import PairEquations, PairSolution
 from equiv.metric import neighbors
 from equiv.metric.neighbors import neighbor_graph
 from equiv.metric.neuron_scale import spread_weights as neuron_weights
@@ -170,7 +170,7 @@ def test_a_sample_set_down_in_a_wrong_place_is_moved() -> None:
     wrong = u.clone()
     wrong[17] += periods.sum(dim=0) / 3
     rotations = torch.eye(2, dtype=torch.float64).expand(500, 2, 2).clone()
-    start = Solution(wrong, rotations, None, equations.mismatch(wrong, rotations), True)
+    start = PairSolution(wrong, rotations, None, equations.mismatch(wrong, rotations), True)
     windings = -(equations.mismatch(u, rotations) @ periods.inverse()).round()
 
     found = _solve_closed(equations, graph, start, periods, windings).solution

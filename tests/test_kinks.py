@@ -13,9 +13,9 @@ from equiv.coordinates.domain import Domain
 from equiv.coordinates.hermite_fit import fit_hermite
 from equiv.coordinates.motion import rigid_fit
 from equiv.flattening.flat import resettled
-from equiv.flattening.jumps import KINKED, unexplained_share
+from equiv.flattening.jumps import JUMPING_SHARE, unexplained_share
 from equiv.flattening.orientation import orient
-from equiv.flattening.synchronization import PairEquations, Solution
+from equiv.flattening.synchronization import PairEquations, PairSolution
 from equiv.metric.neighbors import NeighborGraph, neighbor_graph
 from equiv.metric.neuron_scale import spread_weights as neuron_weights
 from equiv.registration.register import register
@@ -47,8 +47,8 @@ def _share(obs: Observations) -> float:
 
 
 def test_kinks_leave_a_twelfth_of_the_variance_of_what_jumps() -> None:
-    assert KINKED < _share(_observed("relu", 500)[0]) < 0.45
-    assert _share(_observed("tanh", 500)[0]) < KINKED / 3
+    assert JUMPING_SHARE < _share(_observed("relu", 500)[0]) < 0.45
+    assert _share(_observed("tanh", 500)[0]) < JUMPING_SHARE / 3
 
 
 def test_charts_of_relu_layers_are_right_within_the_tolerance_of_a_comparison() -> None:
@@ -107,25 +107,25 @@ def test_creases_of_more_than_a_right_angle_keep_the_orientation() -> None:
     turned[:, :, 0] *= mirrored[:, None]
     graph = _nearest(u, 12)
 
-    def wrong(creased: bool) -> int:
-        right = orient(values, turned, graph, creased=creased)[0] * mirrored
+    def wrong(jumping: bool) -> int:
+        right = orient(values, turned, graph, jumping=jumping)[0] * mirrored
         return int(min((right > 0).sum(), (right < 0).sum()))
 
-    assert wrong(creased=True) == 0
+    assert wrong(jumping=True) == 0
     # The middle third, held against tangent spaces alone.
-    assert wrong(creased=False) > 150
+    assert wrong(jumping=False) > 150
 
 
-def test_around_creases_samples_without_tangent_neighbours_get_half_as_many_others() -> None:
+def test_around_jumps_samples_without_tangent_neighbours_get_half_as_many_others() -> None:
     generator = torch.Generator().manual_seed(5)
     values = torch.randn(60, 5, generator=generator, dtype=torch.float64)
     basis = torch.linalg.qr(torch.randn(60, 5, 2, generator=generator, dtype=torch.float64))[0]
 
-    def least(creased: bool) -> int:
-        graph = neighbor_graph(values, basis, torch.ones(60, 2, dtype=torch.float64), 12, creased=creased)
+    def least(jumping: bool) -> int:
+        graph = neighbor_graph(values, basis, torch.ones(60, 2, dtype=torch.float64), 12, jumping=jumping)
         return int(torch.cat([graph.i, graph.j]).bincount(minlength=60).min())
 
-    assert least(creased=True) >= 6 > least(creased=False)
+    assert least(jumping=True) >= 6 > least(jumping=False)
 
 
 def test_steps_never_raise_the_sum_of_squares() -> None:
@@ -177,7 +177,7 @@ def test_a_sample_set_down_and_mirrored_wrongly_comes_back() -> None:
     coordinates[50] += 3.0
     rotations[50] = torch.diag(torch.tensor([1.0, -1.0]))
     residual = equations.mismatch(coordinates, rotations)
-    found = resettled(equations, Solution(coordinates, rotations, None, residual, True))
+    found = resettled(equations, PairSolution(coordinates, rotations, None, residual, True))
 
     assert residual.norm() > 1
     torch.testing.assert_close(found.coordinates, u)

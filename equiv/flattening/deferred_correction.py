@@ -12,11 +12,11 @@ from torch import Tensor
 
 from equiv.coordinates.hermite_fit import fit_hermite
 from equiv.coordinates.smooth_fit import SmoothFit, fit_smooth, in_blocks
-from equiv.flattening.jumps import kinked_displacements
+from equiv.flattening.jumps import displacements_across_jumps
 from equiv.flattening.solve import Flattening, misfit
-from equiv.flattening.synchronization import PairEquations, Solution
+from equiv.flattening.synchronization import PairEquations, PairSolution
 
-__all__ = ["Corrected", "Kinks", "correct", "fit_error"]
+__all__ = ["Corrected", "Jumps", "correct", "fit_error"]
 
 
 # Deferred corrections: at most so many, until the coordinates move by less than this share of their spread.
@@ -30,8 +30,8 @@ MOST_FUNCTIONS = 1000
 
 # Corrections across kinks: at most so many, until the coordinates move by less than this share of their spread; and the
 # largest of a displacement, of which around a corner the trapezoid rule may give a small part.
-KINKED_ROUNDS = 8
-KINKED_SETTLED = 5e-4
+ROUNDS_ACROSS_JUMPS = 8
+SETTLED_ACROSS_JUMPS = 5e-4
 REACH = 5.0
 
 # Above this misfit of the pairs, over their lengths, frames are fitted as well.
@@ -46,7 +46,7 @@ EXPLAINED = 0.7
 
 
 @dataclass(frozen=True)
-class Kinks:
+class Jumps:
     r"""What is known of coordinates where networks have kinks.
 
     Attributes:
@@ -67,14 +67,14 @@ class Corrected:
         fit: F.
         residual: Root mean square misfit of the pairs over their lengths.
         refinement: Root mean square move of the last correction over the spread of the coordinates.
-        kinks: Of networks with kinks; None elsewhere.
+        jumps: Of networks with kinks; None elsewhere.
     """
 
-    solution: Solution
+    solution: PairSolution
     fit: SmoothFit
     residual: float
     refinement: float
-    kinks: Kinks | None = None
+    jumps: Jumps | None = None
 
 
 def correct(values: Tensor, found: Flattening, *, rough: bool, exact: bool, jumping: bool) -> Corrected:
@@ -90,7 +90,7 @@ def correct(values: Tensor, found: Flattening, *, rough: bool, exact: bool, jump
     coarse = _with_frames(values, found) if jumping else None
 
     if jumping and coarse is None:
-        return _across_kinks(values, found)
+        return _across_jumps(values, found)
 
     smooth = _without_frames(values, found, rough, exact)
 
@@ -154,19 +154,19 @@ def _with_frames(values: Tensor, found: Flattening) -> Corrected | None:
     return Corrected(solution, fit, _root_mean_square(solution, equations), refinement)
 
 
-def _across_kinks(values: Tensor, found: Flattening) -> Corrected:
+def _across_jumps(values: Tensor, found: Flattening) -> Corrected:
     solution, equations = found.solution, found.equations
     equations.reach = REACH
     refinement = torch.inf
 
-    for _ in range(KINKED_ROUNDS):
+    for _ in range(ROUNDS_ACROSS_JUMPS):
         last = solution.coordinates
         steps = _steps(equations, solution, found.windings)
-        defect, variance = kinked_displacements(values, equations, solution.rotations, steps)
+        defect, variance = displacements_across_jumps(values, equations, solution.rotations, steps)
         equations.weights = 1 / variance
         solution = _solved(found, solution, defect)
         refinement = _moved(solution, last)
-        if refinement < KINKED_SETTLED:
+        if refinement < SETTLED_ACROSS_JUMPS:
             break
 
     frames = equations.frames @ solution.rotations
@@ -178,11 +178,11 @@ def _across_kinks(values: Tensor, found: Flattening) -> Corrected:
         best.fit,
         _root_mean_square(solution, equations),
         refinement,
-        Kinks(best.missed, excess),
+        Jumps(best.missed, excess),
     )
 
 
-def _solved(found: Flattening, solution: Solution, defect: Tensor) -> Solution:
+def _solved(found: Flattening, solution: PairSolution, defect: Tensor) -> PairSolution:
     return found.equations.solve(
         solution.coordinates,
         solution.rotations,
@@ -194,11 +194,11 @@ def _solved(found: Flattening, solution: Solution, defect: Tensor) -> Solution:
     )
 
 
-def _moved(solution: Solution, last: Tensor) -> float:
+def _moved(solution: PairSolution, last: Tensor) -> float:
     return float((solution.coordinates - last).norm() / solution.coordinates.norm())
 
 
-def _root_mean_square(solution: Solution, equations: PairEquations) -> float:
+def _root_mean_square(solution: PairSolution, equations: PairEquations) -> float:
     return float(misfit(solution, equations).square().mean().sqrt())
 
 
@@ -208,7 +208,7 @@ def fit_error(fit: SmoothFit, coordinates: Tensor, values: Tensor) -> float:
 
 
 def _trapezoid_defect(
-    fit: SmoothFit, equations: PairEquations, solution: Solution, windings: Tensor | None
+    fit: SmoothFit, equations: PairEquations, solution: PairSolution, windings: Tensor | None
 ) -> Tensor:
     r""":math:`F(u_j) - F(u_i) - (DF_i + DF_j)(u_j - u_i) / 2` along each edge, `(E, d)`."""
     i, j = equations.i, equations.j
@@ -218,7 +218,7 @@ def _trapezoid_defect(
     return values[j] - values[i] - 0.5 * torch.einsum("edm,em->ed", slope[i] + slope[j], step)
 
 
-def _steps(equations: PairEquations, solution: Solution, windings: Tensor | None) -> Tensor:
+def _steps(equations: PairEquations, solution: PairSolution, windings: Tensor | None) -> Tensor:
     r""":math:`u_j - u_i` along each edge, `(E, m)`."""
     step = solution.coordinates[equations.j] - solution.coordinates[equations.i]
 

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from equiv.flattening.geodesics import landmark_scaling, shortest_paths
-from equiv.flattening.synchronization import PairEquations, Solution
+from equiv.flattening.synchronization import PairEquations, PairSolution
 from equiv.metric.neighbors import NeighborGraph
 
 __all__ = ["develop"]
 
 
-def develop(equations: PairEquations, graph: NeighborGraph, root: int) -> Solution | None:
+def develop(equations: PairEquations, graph: NeighborGraph, root: int) -> PairSolution | None:
     r"""Coordinates and rotations grown from a disc around `root`, or None where no disc there is flat.
 
     The disc holds the samples nearest to the root along the graph: a quarter of all, or fewer until it fits.
@@ -50,10 +50,10 @@ def develop(equations: PairEquations, graph: NeighborGraph, root: int) -> Soluti
         )
         coordinates[nodes], rotations[nodes] = solution.coordinates, solution.rotations
 
-    return Solution(coordinates, rotations, None, equations.mismatch(coordinates, rotations), True)
+    return PairSolution(coordinates, rotations, None, equations.mismatch(coordinates, rotations), True)
 
 
-def _solve_disc(equations: PairEquations, nodes: Tensor) -> Solution | None:
+def _solve_disc(equations: PairEquations, nodes: Tensor) -> PairSolution | None:
     r"""The flat chart of some samples alone, or None where an edge does not fit it."""
     part = equations.induced(nodes)
     graph = NeighborGraph(part.i, part.j, part.squared, len(nodes))

@@ -6,7 +6,7 @@ neighbours agree, each of them says by its own frame alone where the sample lies
 
 import torch
 
-from equiv.flattening.synchronization import PairEquations, Solution
+from equiv.flattening.synchronization import PairEquations, PairSolution
 
 __all__ = ["resettled"]
 
@@ -16,7 +16,7 @@ MOST = 0.5
 MISSED = 0.5
 
 
-def resettled(equations: PairEquations, solution: Solution) -> Solution:
+def resettled(equations: PairEquations, solution: PairSolution) -> PairSolution:
     r"""The solution with samples that lie wrong set down anew, turned and mirrored as fits best; not solved again."""
     bad = (solution.residual.norm(dim=1) > MISSED * equations.lengths).double()
     ends, others = torch.cat([equations.i, equations.j]), torch.cat([equations.j, equations.i])
@@ -44,4 +44,4 @@ def resettled(equations: PairEquations, solution: Solution) -> Solution:
 
     residual = equations.mismatch(u, rotations)
 
-    return Solution(u, rotations, solution.periods, residual, solution.converged)
+    return PairSolution(u, rotations, solution.periods, residual, solution.converged)

@@ -8,21 +8,21 @@ from torch import Tensor
 from equiv.coordinates.smooth_fit import SmoothFit
 from equiv.flattening.cloud import Cloud
 from equiv.flattening.curve_ends import NEAR_ENDS, join_corners, nearest_ends
-from equiv.flattening.deferred_correction import Kinks, correct
-from equiv.flattening.jumps import KINKED, unexplained_share
+from equiv.flattening.deferred_correction import Jumps, correct
+from equiv.flattening.jumps import JUMPING_SHARE, unexplained_share
 from equiv.flattening.orientation import orient
 from equiv.flattening.solve import Flattening, flatten, torn
-from equiv.flattening.synchronization import PairEquations, Solution
+from equiv.flattening.synchronization import PairEquations, PairSolution
 from equiv.metric.neighbors import NeighborGraph, neighbor_graph
 
 __all__ = ["Integration", "integrate", "integrate_from"]
 
 
 # Root mean square misfit of the pairs up to which coordinates fit where frames jump between neighbours.
-KINKED_LEVEL = 0.25
+JUMPING_LEVEL = 0.25
 
 # Unexplained share of the changes of frames above which they jump where the tangent neighbours fall into pieces.
-KINKED_APART = 0.1
+JUMPING_SHARE_APART = 0.1
 
 # Cosine of the largest angle of tangent spaces with no crease in between.
 PARALLEL = 0.9
@@ -44,10 +44,10 @@ class Integration:
         residual: Root mean square misfit of the edges kept. Dimensionless.
         refinement: Root mean square move of the last correction over the spread. Dimensionless.
         ends: How near ends of a curve come to each other, by `equiv.flattening.curve_ends`; infinite elsewhere.
-        kinks: What piecewise linear networks leave, by `equiv.flattening.deferred_correction`; None elsewhere.
+        jumps: What piecewise linear networks leave, by `equiv.flattening.deferred_correction`; None elsewhere.
     """
 
-    solution: Solution
+    solution: PairSolution
     frames: Tensor
     fit: SmoothFit
     edges: int
@@ -58,7 +58,7 @@ class Integration:
     residual: float
     refinement: float
     ends: float
-    kinks: Kinks | None
+    jumps: Jumps | None
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def integrate(cloud: Cloud) -> Integration:
     graph = oriented.graph
     equations = PairEquations(cloud.values, oriented.frames, graph.i, graph.j, graph.squared)
 
-    level = KINKED_LEVEL if oriented.jumping else cloud.level
+    level = JUMPING_LEVEL if oriented.jumping else cloud.level
 
     return _corrected(cloud, oriented, equations, flatten(equations, graph, level))
 
@@ -133,7 +133,7 @@ def _neighbours(cloud: Cloud) -> tuple[NeighborGraph, float, bool]:
             k,
             max_sine=max_sine,
             max_normal=max_normal,
-            creased=jumping and cloud.dimension > 1,
+            jumping=jumping and cloud.dimension > 1,
         )
         if cloud.noise == 0 and cloud.dimension == 1:
             joined = join_corners(cloud.values, (cloud.basis * cloud.scale[:, None])[:, :, 0], graph)
@@ -141,7 +141,7 @@ def _neighbours(cloud: Cloud) -> tuple[NeighborGraph, float, bool]:
         elif (more, max_sine) == tries[0][:2] and cloud.noise == 0:
             frames = cloud.basis * cloud.scale[:, None]
             # Few neurons leave large cells without any kink, in pieces where they are all that is tangent.
-            least = KINKED if graph.components()[0] == 1 else KINKED_APART
+            least = JUMPING_SHARE if graph.components()[0] == 1 else JUMPING_SHARE_APART
             jumping = unexplained_share(cloud.values, frames, graph) > least
             if jumping:
                 # A kink turns all tangent planes by as much as it likes, those of neighbours too.
@@ -168,7 +168,7 @@ def _neighbours(cloud: Cloud) -> tuple[NeighborGraph, float, bool]:
 def _orient(cloud: Cloud) -> _Oriented:
     graph, ends, jumping = _neighbours(cloud)
     edges = len(graph.i)
-    signs, agree = orient(cloud.values, cloud.basis, graph, creased=jumping)
+    signs, agree = orient(cloud.values, cloud.basis, graph, jumping=jumping)
     frustrated = int((~agree).sum())
     mirrored = frustrated
     if jumping and cloud.dimension > 1:
@@ -200,9 +200,9 @@ def _corrected(cloud: Cloud, oriented: _Oriented, equations: PairEquations, foun
         frustrated=oriented.frustrated,
         rejected=found.rejected,
         mirrored=oriented.mirrored,
-        torn=found.rejected if best.kinks is None else torn(best.solution, equations),
+        torn=found.rejected if best.jumps is None else torn(best.solution, equations),
         residual=best.residual,
         refinement=best.refinement,
         ends=oriented.ends,
-        kinks=best.kinks,
+        jumps=best.jumps,
     )

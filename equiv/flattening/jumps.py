@@ -19,11 +19,11 @@ from equiv.flattening.curve_ends import along_both
 from equiv.flattening.synchronization import PairEquations
 from equiv.metric.neighbors import NeighborGraph
 
-__all__ = ["KINKED", "kinked_displacements", "unexplained_share"]
+__all__ = ["JUMPING_SHARE", "displacements_across_jumps", "unexplained_share"]
 
 
 # Share of the change of frames between neighbours above which they jump; kinks leave 0.29, smooth networks less.
-KINKED = 0.16
+JUMPING_SHARE = 0.16
 
 # Pairs that the share is judged by.
 JUDGED = 3000
@@ -61,7 +61,7 @@ def unexplained_share(values: Tensor, frames: Tensor, graph: NeighborGraph) -> f
     return (missed / changed.clamp_min(1e-300) * d / max(d - m, 1)).sqrt().item()
 
 
-def kinked_displacements(
+def displacements_across_jumps(
     values: Tensor, equations: PairEquations, rotations: Tensor, steps: Tensor
 ) -> tuple[Tensor, Tensor]:
     r"""Displacements of pairs by generalised least squares, as a correction of those of the trapezoid rule.

@@ -20,7 +20,7 @@ TANGENCY = 0.05
 
 
 def orient(
-    values: Tensor, basis: Tensor, graph: NeighborGraph, *, creased: bool = False
+    values: Tensor, basis: Tensor, graph: NeighborGraph, *, jumping: bool = False
 ) -> tuple[Tensor, Tensor]:
     r"""Signs that make neighbouring tangent bases agree in orientation.
 
@@ -33,7 +33,7 @@ def orient(
         values: Of the samples, `(n, d)`.
         basis: Orthonormal bases U of the tangent spaces, `(n, d, m)`.
         graph: Connected.
-        creased: Whether tangent spaces may turn between neighbours by more than a right angle.
+        jumping: Whether tangent spaces may turn between neighbours by more than a right angle.
 
     Returns:
         Signs, `(n,)`, by which to multiply each basis's first column, and for each edge whether its ends then
@@ -46,14 +46,14 @@ def orient(
     from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
 
     i, j, n = graph.i, graph.j, graph.n
-    similarity = _similarity(values, basis, i, j, creased)
+    similarity = _similarity(values, basis, i, j, jumping)
     # Trust edges that are short and whose ends have nearly the same tangent space.
     cost = (graph.squared / graph.squared.median()).sqrt() - similarity.abs().clamp_min(1e-6).log() + 1e-9
     tree = minimum_spanning_tree(coo_matrix((cost.numpy(), (i.numpy(), j.numpy())), shape=(n, n)))
     order, parents = breadth_first_order(tree + tree.T, 0, directed=False)
     child = torch.from_numpy(order[1:]).long()
     parent = torch.from_numpy(parents[order[1:]]).long()
-    turned = (_similarity(values, basis, child, parent, creased) < 0).tolist()
+    turned = (_similarity(values, basis, child, parent, jumping) < 0).tolist()
     signs = [1.0] * n
 
     for node, above, turn in zip(child.tolist(), parent.tolist(), turned, strict=True):
@@ -88,17 +88,17 @@ def _voted(signed: Any, start: Tensor) -> Tensor:
     return torch.where(torch.from_numpy(vector) < 0, -1.0, 1.0).to(start.dtype)
 
 
-def _similarity(values: Tensor, basis: Tensor, i: Tensor, j: Tensor, creased: bool) -> Tensor:
+def _similarity(values: Tensor, basis: Tensor, i: Tensor, j: Tensor, jumping: bool) -> Tensor:
     r"""Positive where the bases of two neighbours agree in orientation, at most about 1 in size, `(E,)`."""
     chord = values[j] - values[i]
 
     if basis.shape[2] == 1:
         return _around_corners(basis[i][:, :, 0], basis[j][:, :, 0], chord)
 
-    if not creased:
+    if not jumping:
         return torch.linalg.det(basis[i].mT @ basis[j])
 
-    return _around_creases(basis[i], basis[j], chord)
+    return _around_jumps(basis[i], basis[j], chord)
 
 
 def _around_corners(tail: Tensor, head: Tensor, chord: Tensor) -> Tensor:
@@ -117,7 +117,7 @@ def _around_corners(tail: Tensor, head: Tensor, chord: Tensor) -> Tensor:
     return torch.where(corner, (s * r / size).clamp(-1.0, 1.0), first * second / size)
 
 
-def _around_creases(tail: Tensor, head: Tensor, chord: Tensor) -> Tensor:
+def _around_jumps(tail: Tensor, head: Tensor, chord: Tensor) -> Tensor:
     r"""Orientation of two tangent spaces that share all directions but one, along which the chord goes on.
 
     With q and q' the principal vectors that differ most, their angle below 90 degrees, and

@@ -9,7 +9,7 @@ from equiv.flattening.closed import closing, find_lattice
 from equiv.flattening.development import develop
 from equiv.flattening.flat import resettled
 from equiv.flattening.geodesics import landmark_scaling, shortest_paths, tree_potential
-from equiv.flattening.synchronization import PairEquations, Solution
+from equiv.flattening.synchronization import PairEquations, PairSolution
 from equiv.metric.neighbors import NeighborGraph
 
 __all__ = ["Flattening", "flatten", "misfit", "torn"]
@@ -38,7 +38,7 @@ class Flattening:
         torn: Number of edges, of all, that have become much longer than their metric says.
     """
 
-    solution: Solution
+    solution: PairSolution
     equations: PairEquations
     windings: Tensor | None
     rejected: int
@@ -53,12 +53,12 @@ class Flattening:
         return self.rejected / self.edges
 
 
-def misfit(solution: Solution, equations: PairEquations) -> Tensor:
+def misfit(solution: PairSolution, equations: PairEquations) -> Tensor:
     r"""Residual of each edge over its length, `(E,)`."""
     return solution.residual.norm(dim=1) / equations.lengths
 
 
-def torn(solution: Solution, equations: PairEquations) -> int:
+def torn(solution: PairSolution, equations: PairEquations) -> int:
     r"""Number of edges whose ends lie much farther from each other than their metric says."""
     step = equations.steps(solution.coordinates, solution.periods)
 
@@ -78,7 +78,7 @@ def flatten(equations: PairEquations, graph: NeighborGraph, level: float) -> Fla
         level: Root mean square misfit up to which a solution fits, dimensionless: noise of the frames.
     """
     flat: list[Flattening] = []
-    folded: Solution | None = None
+    folded: PairSolution | None = None
 
     if equations.m > 1:
         begun = equations.solve(landmark_scaling(graph, equations.m), tolerance=1e-4, steps=4)
@@ -135,7 +135,7 @@ def _developments(equations: PairEquations, graph: NeighborGraph):  # type: igno
         identity = torch.ones(graph.n, 1, 1, dtype=torch.float64)
         displacements = equations.displacements(identity)[0]
         start = tree_potential(graph, displacements)
-        yield Solution(start, identity, None, equations.mismatch(start, identity), True)
+        yield PairSolution(start, identity, None, equations.mismatch(start, identity), True)
         return
 
     root = 0
@@ -194,7 +194,7 @@ def _joined(graph: NeighborGraph, good: Tensor) -> Tensor:
 
 
 def _solve_closed(
-    equations: PairEquations, graph: NeighborGraph, start: Solution, periods: Tensor, windings: Tensor
+    equations: PairEquations, graph: NeighborGraph, start: PairSolution, periods: Tensor, windings: Tensor
 ) -> Flattening:
     r"""Solves for coordinates, rotations and periods together, without the edges that fit no winding."""
     solution = start

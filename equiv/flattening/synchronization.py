@@ -15,7 +15,7 @@ from torch import Tensor
 
 from equiv.flattening.block_system import BlockPattern, BlockSystem, Factorisation, solve_positive
 
-__all__ = ["PairEquations", "Solution"]
+__all__ = ["PairEquations", "PairSolution"]
 
 
 # A step after which the sum of squares is larger by more than this factor, and this share of the lengths, is halved, so
@@ -174,7 +174,7 @@ class PairEquations:
         steps: int = 10,
         tolerance: float = 1e-5,
         robust: bool = False,
-    ) -> "Solution":
+    ) -> "PairSolution":
         r"""Gauss-Newton from a start.
 
         Arguments:
@@ -229,7 +229,7 @@ class PairEquations:
 
         residual = linearised[0]
 
-        return Solution(coordinates, current, periods, residual, converged)
+        return PairSolution(coordinates, current, periods, residual, converged)
 
     def _robust_weights(self, residual: Tensor) -> Tensor:
         r"""Cauchy weights: edges with a misfit far above the median count little."""
@@ -317,7 +317,7 @@ class PairEquations:
         return move, turn, stretch
 
 
-class Solution:
+class PairSolution:
     r"""What Gauss-Newton found: coordinates, rotations, periods, and the residuals of the edges."""
 
     def __init__(

@@ -21,7 +21,7 @@ LARGEST_DENSE = 2500
 BLOCK = 200_000
 
 # A normal part of a tenth of the difference doubles the score; across creases, of 22 hundredths.
-NORMAL_PENALTY, CREASED_PENALTY = 100.0, 20.0
+NORMAL_PENALTY, JUMPING_NORMAL_PENALTY = 100.0, 20.0
 
 # Longest edge in terms of the distance to the sixth neighbour, at either end or of most samples.
 FARTHEST = 10.0
@@ -70,7 +70,7 @@ def neighbor_graph(
     *,
     max_sine: float = 0.75,
     max_normal: float = 0.5,
-    creased: bool = False,
+    jumping: bool = False,
 ) -> NeighborGraph:
     r"""The symmetrised graph of the `k` nearest tangent neighbours.
 
@@ -88,12 +88,14 @@ def neighbor_graph(
             curve.
         max_sine: Largest :math:`\sqrt{m - |U_i^\top U_j|_F^2}` of a pair, in `[0, sqrt(m)]`.
         max_normal: Largest :math:`\nu`, in `[0, 1]`.
-        creased: Whether tangent spaces may turn between neighbours by more than a little: the normal part then counts
+        jumping: Whether tangent spaces may turn between neighbours by more than a little: the normal part then counts
             less, and every sample gets `k` / 2 neighbours, tangent or not.
     """
     n = len(values)
-    pairs = _Pairs(values, basis, scale, max_sine, max_normal, CREASED_PENALTY if creased else NORMAL_PENALTY)
-    fewest = k // 2 if creased else 2
+    pairs = _Pairs(
+        values, basis, scale, max_sine, max_normal, JUMPING_NORMAL_PENALTY if jumping else NORMAL_PENALTY
+    )
+    fewest = k // 2 if jumping else 2
     near = (_all_pairs if n <= LARGEST_DENSE else _neighbours_of_neighbours)(pairs, k, fewest)
     source = torch.arange(n)[:, None].expand_as(near)
     kept = near >= 0
