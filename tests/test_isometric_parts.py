@@ -61,7 +61,7 @@ def test_neighbours_are_those_of_brute_force() -> None:
 def test_neighbours_of_neighbours_find_nearly_all(monkeypatch: pytest.MonkeyPatch) -> None:
     values, basis, scale = cloud(600)
     dense = neighbor_graph(values, basis, scale)
-    monkeypatch.setattr(neighbors, "LARGEST_DENSE", 0)
+    monkeypatch.setattr(neighbors, "LARGEST_WITH_ALL_PAIRS", 0)
     listed = neighbor_graph(values, basis, scale)
     common = torch.isin(dense.i * 600 + dense.j, listed.i * 600 + listed.j)
     assert common.double().mean() > 0.995

@@ -123,7 +123,7 @@ def _neighbours(cloud: Cloud) -> tuple[NeighborGraph, float, bool]:
     # Rough or thinly sampled clouds need more neighbours, and less strictly tangent ones, to hang together.
     tries = [(1, 0.75, 0.5), (2, 0.75, 0.5), (1, 0.9, 0.75), (2, 0.9, 0.75)]
 
-    for more, max_sine, max_normal in tries:
+    for more, max_tangent_sine, max_difference_sine in tries:
         k = min(more * cloud.neighbors, len(cloud) - 1)
         # Around kinks hardly any pair may be tangent, and a sample with few neighbours would come to lie anywhere.
         graph = neighbor_graph(
@@ -131,14 +131,14 @@ def _neighbours(cloud: Cloud) -> tuple[NeighborGraph, float, bool]:
             cloud.basis,
             cloud.scale,
             k,
-            max_sine=max_sine,
-            max_normal=max_normal,
+            max_tangent_sine=max_tangent_sine,
+            max_difference_sine=max_difference_sine,
             jumping=jumping and cloud.dimension > 1,
         )
         if cloud.noise == 0 and cloud.dimension == 1:
             joined = join_corners(cloud.values, (cloud.basis * cloud.scale[:, None])[:, :, 0], graph)
             graph, jumping = joined, joined is not graph
-        elif (more, max_sine) == tries[0][:2] and cloud.noise == 0:
+        elif (more, max_tangent_sine) == tries[0][:2] and cloud.noise == 0:
             frames = cloud.basis * cloud.scale[:, None]
             # Few neurons leave large cells without any kink, in pieces where they are all that is tangent.
             least = JUMPING_SHARE if graph.components()[0] == 1 else JUMPING_SHARE_APART
