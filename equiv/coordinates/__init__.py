@@ -12,6 +12,7 @@ Doors: `lattice.into_cell`, `lattice.lattice_embeddings`, `lattice.lattice_image
                  points
     domain       A coordinate domain: the intrinsic coordinates of one side's samples, their periods and
                  their accuracy
+    ridge        Ridge regression with the ridge that generalised cross-validation prefers
     smooth_fit   Smooth functions of few coordinates: Gaussians at farthest-point centres plus an affine
                  part
     hermite_fit  Functions of few coordinates fitted to values and frames, and how far off they are between

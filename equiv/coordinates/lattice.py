@@ -20,6 +20,11 @@ __all__ = [
 ]
 
 
+# Rounds of pairwise reduction, each of which shortens a vector.
+# [rounds; chosen: a guard against rounding that goes in circles; a few serve]
+MAX_REDUCTIONS = 100
+
+
 def minimum_image(difference: Tensor, periods: Tensor | None) -> Tensor:
     r"""The shortest representative of each difference, shape `(..., m)`, modulo the lattice.
 
@@ -109,7 +114,7 @@ def reduce_lattice(periods: Tensor) -> Tensor:
     r"""A basis of the same lattice with short vectors, shortest first (pairwise Gauss reduction)."""
     vectors = [vector.clone() for vector in periods]
 
-    for _ in range(100):
+    for _ in range(MAX_REDUCTIONS):
         vectors.sort(key=lambda vector: float(vector.norm()))
         changed = False
         for a in range(len(vectors)):
