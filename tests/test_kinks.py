@@ -15,7 +15,8 @@ from equiv.coordinates.motion import rigid_fit
 from equiv.flattening.flat import resettled
 from equiv.flattening.jumps import JUMPING_SHARE, unexplained_share
 from equiv.flattening.orientation import orient
-from equiv.flattening.synchronization import PairEquations, PairSolution
+from equiv.flattening.pair_equations import PairEquations
+from equiv.flattening.synchronization import PairSolution, synchronise
 from equiv.metric.neighbors import NeighborGraph, neighbor_graph
 from equiv.metric.neuron_scale import spread_weights as neuron_weights
 from equiv.registration.register import register
@@ -43,7 +44,7 @@ def _share(obs: Observations) -> float:
     frames = obs.frames * neuron_weights(obs.values)[:, None]
     basis, scale, _ = torch.linalg.svd(frames, full_matrices=False)
 
-    return unexplained_share(values, frames, neighbor_graph(values, basis, scale))
+    return unexplained_share(values, frames, neighbor_graph(values, basis, scale, 12))
 
 
 def test_kinks_leave_a_twelfth_of_the_variance_of_what_jumps() -> None:
@@ -132,12 +133,12 @@ def test_steps_never_raise_the_sum_of_squares() -> None:
     obs, x = _observed("relu", 300)
     assert obs.frames is not None
     graph = _nearest(x, 6)
-    equations = PairEquations(obs.values, obs.frames, graph.i, graph.j, graph.squared)
+    equations = PairEquations.of_graph(obs.values, obs.frames, graph)
     rotations = torch.eye(2, dtype=torch.float64).expand(300, 2, 2)
     sums = []
 
     for steps in range(8):
-        residual = equations.solve(x, rotations, steps=steps, tolerance=0.0).residual
+        residual = synchronise(equations, x, rotations, max_steps=steps, tolerance=0.0).residual
         sums.append(float((equations.weights * residual.square().sum(dim=1)).sum()))
 
     assert all(later <= 1.01 * earlier for earlier, later in itertools.pairwise(sums))
@@ -149,18 +150,18 @@ def test_steps_to_where_displacements_are_not_defined_are_not_taken(monkeypatch:
     obs, x = _observed("relu", 300)
     assert obs.frames is not None
     graph = _nearest(x, 6)
-    equations = PairEquations(obs.values, obs.frames, graph.i, graph.j, graph.squared)
+    equations = PairEquations.of_graph(obs.values, obs.frames, graph)
     rotations = torch.eye(2, dtype=torch.float64).expand(300, 2, 2)
-    defined = equations.displacements
+    defined = PairEquations.displacements
 
-    def displacements(turned: Tensor, *rest: Any) -> tuple[Tensor, ...]:
-        found = defined(turned, *rest)
+    def displacements(self: PairEquations, turned: Tensor, *rest: Any) -> tuple[Tensor, ...]:
+        found = defined(self, turned, *rest)
         return (
             found if torch.equal(turned, rotations) else tuple(torch.full_like(z, torch.nan) for z in found)
         )
 
-    monkeypatch.setattr(equations, "displacements", displacements)
-    found = equations.solve(x, rotations)
+    monkeypatch.setattr(PairEquations, "displacements", displacements)
+    found = synchronise(equations, x, rotations)
 
     assert not found.converged
     torch.testing.assert_close(found.coordinates, x)
@@ -172,7 +173,7 @@ def test_a_sample_set_down_and_mirrored_wrongly_comes_back() -> None:
     u = torch.rand(200, 2, generator=torch.Generator().manual_seed(7), dtype=torch.float64)
     frames = torch.tensor([[1.0, 0.0], [0.5, 2.0], [0.0, 1.0]], dtype=torch.float64).expand(200, 3, 2)
     graph = _nearest(u, 8)
-    equations = PairEquations(u @ frames[0].T, frames, graph.i, graph.j, graph.squared)
+    equations = PairEquations.of_graph(u @ frames[0].T, frames, graph)
     coordinates, rotations = u.clone(), torch.eye(2, dtype=torch.float64).repeat(200, 1, 1)
     coordinates[50] += 3.0
     rotations[50] = torch.diag(torch.tensor([1.0, -1.0]))

@@ -16,7 +16,7 @@ __all__ = ["HermiteFit", "fit_hermite"]
 MAX_FUNCTIONS = 600
 
 # Shares of the largest singular value, of which cross-validation chooses the ridge.
-# [share of the largest singular value; chosen: beyond 1e-10 rounding rules, and coarse or jumping frames need none]
+# [share of the largest singular value; chosen: cross-validation finds the best; below 1e-10 rounding rules]
 RIDGES = [10.0**-power for power in range(11)]
 
 # Which neighbour, the sample itself counted, tells the distance of samples.

@@ -14,16 +14,18 @@ __all__ = ["gauss_newton_step", "preimages"]
 Function = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 # Steps of a descent at most.
-# [steps; chosen: near a preimage convergence is quadratic and takes five or so; starts that need more lead nowhere]
+# [steps; chosen: near a preimage convergence is quadratic, and starts that need more lead nowhere]
 MAX_STEPS = 20
 
 # Damping at the start.
 # [mean square slope; chosen: nearly a Gauss-Newton step, and it adapts within a few steps]
 START_DAMPING = 1e-3
 
-# Factor on the damping after a step that brought the values nearer, and after one that did not.
+# Factor on the damping after a step that brought the values nearer.
 # [dimensionless; chosen: Marquardt's own ten]
 DAMPING_AFTER_SUCCESS = 0.1
+
+# Factor on the damping after a step that did not.
 # [dimensionless; chosen: Marquardt's own ten]
 DAMPING_AFTER_FAILURE = 10.0
 

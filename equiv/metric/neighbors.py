@@ -12,7 +12,7 @@ from torch import Tensor
 
 from equiv.metric.pair_scores import JudgedPairs, PairScores
 
-__all__ = ["NeighborGraph", "neighbor_graph"]
+__all__ = ["MAX_DIFFERENCE_SINE", "MAX_TANGENT_SINE", "NeighborGraph", "neighbor_graph"]
 
 
 # Up to so many samples all pairs are looked at; beyond, neighbours of neighbours.
@@ -45,7 +45,7 @@ LONGEST_EDGE = 10.0
 NOT_COUNTED = 1e12
 
 # Rounds in which neighbours of neighbours are looked at, at most.
-# [rounds; chosen: each reaches about twice as far as the one before, and most end earlier, settled]
+# [rounds; chosen: each reaches farther than the one before, and it ends earlier where the lists settle]
 LIST_ROUNDS = 6
 
 # Share of the lists' entries that change in a round below which no other follows.
@@ -89,7 +89,7 @@ def neighbor_graph(
     values: Tensor,
     basis: Tensor,
     scale: Tensor,
-    k: int = 12,
+    k: int,
     *,
     max_tangent_sine: float = MAX_TANGENT_SINE,
     max_difference_sine: float = MAX_DIFFERENCE_SINE,
