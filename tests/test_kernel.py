@@ -7,7 +7,7 @@ import torch
 from manifolds import DOMAINS, observe
 
 from equiv import DiffusionMaps, Observations
-from equiv.metric.mahalanobis import MAX_NORMAL, all_distances
+from equiv.metric.mahalanobis import MAX_NORMAL_SHARE, all_distances
 from equiv.metric.points import metric_points
 from equiv.spectral.dense_kernel import components, dense_preconditioner
 from equiv.spectral.eigenpairs import leading_eigenpairs
@@ -76,8 +76,10 @@ def always_sparse(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_sparse_pairs_are_all_pairs_within_reach() -> None:
     obs = observe(DOMAINS["torus"], DOMAINS["torus"].sample(900), outputs=5, seed=0)
     points = metric_points(obs.values, obs.frames)
-    matrix = torch.from_numpy(pairs_within(points, principal_scores(points), 0.02, MAX_NORMAL).toarray())
-    dense = all_distances(points, MAX_NORMAL)
+    matrix = torch.from_numpy(
+        pairs_within(points, principal_scores(points), 0.02, MAX_NORMAL_SHARE).toarray()
+    )
+    dense = all_distances(points, MAX_NORMAL_SHARE)
     inside = dense < 0.02
     assert torch.equal((matrix > 0) | torch.eye(900, dtype=torch.bool), inside)
     assert torch.allclose(matrix[inside], dense[inside], rtol=1e-12, atol=1e-20)

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from equiv.charts.chart import Chart
-from equiv.coordinates.lattice import wrap
+from equiv.coordinates.lattice import minimum_image
 from equiv.transformation import Map, check_activations, part, savable
 
 __all__ = ["ChartMap"]
@@ -56,7 +56,7 @@ class ChartMap(Map):
         coordinates = self.source.restrict(values)
         moved = coordinates @ self.matrix.T.to(coordinates) + self.offset.to(coordinates)
 
-        return self.target.lift(wrap(moved, self.target.get_buffer("periods"))).to(values.dtype)
+        return self.target.lift(minimum_image(moved, self.target.get_buffer("periods"))).to(values.dtype)
 
     def extrapolates(self, values: Tensor) -> Tensor:
         r"""Where the source lies off its chart or its image off the target's, shape `(q,)`, bool."""

@@ -185,10 +185,10 @@ class IsometricMaps:
     def _diagnose(self, found: Integration, cloud: Cloud, obs: Observations) -> dict[str, Any]:
         solution = found.solution
         missed = fit_error(found.fit, solution.coordinates, cloud.values)
-        if found.kinks is not None:
+        if found.jumps is not None:
             spread = (cloud.values - cloud.values.mean(dim=0)).norm()
             # At the samples it misses less than between them, left out at their edge more.
-            missed = math.sqrt(missed * float(found.kinks.missed.norm() / spread))
+            missed = math.sqrt(missed * float(found.jumps.missed.norm() / spread))
         anchors = anchor_indices(len(cloud))
         crossings, gap = count_crossings(
             cloud.values[anchors],
@@ -210,7 +210,7 @@ class IsometricMaps:
             "crossings": crossings,
             "smallest_gap": gap,
             "nearest_ends": found.ends,
-            "kinks": None if found.kinks is None else found.kinks.excess,
+            "kinks": None if found.jumps is None else found.jumps.excess,
             "converged": solution.converged,
         }
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from equiv.coordinates.lattice import wrap
+from equiv.coordinates.lattice import minimum_image
 from equiv.coordinates.motion import Motion, rigid_fit
 
 __all__ = ["AnchorFit", "anchor_rank", "fit_projection", "fit_rigid", "fit_shift"]
@@ -68,13 +68,13 @@ def fit_shift(
         floor: No anchor that is off by less is called wrong, in input units.
     """
     shifts = target - source @ matrix.T
-    distances = wrap(shifts[:, None] - shifts[None], periods).norm(dim=2)
+    distances = minimum_image(shifts[:, None] - shifts[None], periods).norm(dim=2)
     pivot = shifts[distances.median(dim=1).values.argmin()]
 
     def fit(kept: Tensor) -> Motion:
-        return Motion(matrix, pivot + wrap(shifts[kept] - pivot, periods).mean(dim=0))
+        return Motion(matrix, pivot + minimum_image(shifts[kept] - pivot, periods).mean(dim=0))
 
-    start = wrap(shifts - pivot, periods).norm(dim=1)
+    start = minimum_image(shifts - pivot, periods).norm(dim=1)
 
     return _settled(fit, source, target, periods, _outliers(start, floor), floor)
 
@@ -149,7 +149,7 @@ def _settled(
     r"""Least squares over the anchors kept, and once more who agrees with it, until that settles."""
     for _ in range(5):
         motion = fit(~wrong)
-        residuals = wrap(motion(source) - target, periods).norm(dim=1)
+        residuals = minimum_image(motion(source) - target, periods).norm(dim=1)
         before, wrong = wrong, _outliers(residuals, floor)
 
         if torch.equal(before, wrong):

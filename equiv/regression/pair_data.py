@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from equiv.metric.neuron_scale import FLAT, slope_weights
+from equiv.metric.neuron_scale import CONSTANT_DEVIATION, slope_weights
 
 __all__ = ["PairData", "plausible_range", "standardise"]
 
@@ -95,7 +95,7 @@ def standardise(
     middle = target.mean(dim=0)
     spread = (target - middle).square().sum(dim=1).mean().sqrt()
     # A constant target is centred to rounding; nothing is left to scale.
-    spread = torch.where(spread > FLAT * target.abs().max(), spread, torch.inf)
+    spread = torch.where(spread > CONSTANT_DEVIATION * target.abs().max(), spread, torch.inf)
     directions = source.new_zeros(n, 0, basis.shape[1])
     slopes = source.new_zeros(n, 0, target.shape[1])
 

@@ -3,7 +3,7 @@ r"""The kernel of a few thousand samples, as a matrix."""
 import torch
 from torch import Tensor
 
-from equiv.metric.mahalanobis import MAX_NORMAL, all_distances
+from equiv.metric.mahalanobis import MAX_NORMAL_SHARE, all_distances
 from equiv.metric.points import MetricPoints
 from equiv.spectral.eigenpairs import Operator
 from equiv.spectral.epsilon import RANK, neighbour_epsilon
@@ -31,7 +31,7 @@ class DenseKernel:
     reach = torch.inf
 
     def __init__(self, points: MetricPoints, epsilon: float | None) -> None:
-        distances = all_distances(points, MAX_NORMAL)
+        distances = all_distances(points, MAX_NORMAL_SHARE)
         self.epsilon = (
             neighbour_epsilon(nearest_others(distances), points.rank) if epsilon is None else epsilon
         )

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from equiv.checks import as_floating, check_finite, check_integer, check_number
-from equiv.metric.mahalanobis import MAX_NORMAL, pair_distances, tiles
+from equiv.metric.mahalanobis import MAX_NORMAL_SHARE, pair_distances, tiles
 from equiv.metric.neuron_scale import spread_weights
 from equiv.metric.points import MetricPoints, metric_points
 from equiv.observe.observations import Observations
@@ -254,7 +254,7 @@ class DiffusionMaps:
         )
 
         for columns in tiles(len(self._points), COLUMNS):
-            distances = pair_distances(query, self._points.subset(columns), MAX_NORMAL)
+            distances = pair_distances(query, self._points.subset(columns), MAX_NORMAL_SHARE)
             weights = torch.where(distances < self._reach, heat_kernel(distances, self.epsilon_), 0.0)
             weights = weights * self._normalisation.density[columns]
             total = total + weights.sum(dim=1, keepdim=True)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from equiv.metric.mahalanobis import MAX_NORMAL, pair_distances
+from equiv.metric.mahalanobis import MAX_NORMAL_SHARE, pair_distances
 from equiv.metric.points import MetricPoints
 from equiv.spectral.dense_kernel import nearest_others
 from equiv.spectral.eigenpairs import Operator
@@ -108,7 +108,7 @@ class SparseKernel:
                 "and transform the others."
             )
 
-        self.matrix = pairs_within(points, self.scores, self.reach, MAX_NORMAL)
+        self.matrix = pairs_within(points, self.scores, self.reach, MAX_NORMAL_SHARE)
         self.matrix.data *= -0.25 / self.epsilon
         np.exp(self.matrix.data, out=self.matrix.data)
 
@@ -130,7 +130,7 @@ class SparseKernel:
 def _nearest(some: MetricPoints, points: MetricPoints) -> Tensor:
     r"""The few thousand smallest squared distances of some samples to all."""
     return (
-        pair_distances(some, points, MAX_NORMAL)
+        pair_distances(some, points, MAX_NORMAL_SHARE)
         .topk(min(MOST_NEAR, len(points)), dim=1, largest=False)
         .values
     )

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from equiv.coordinates.lattice import lattice_images, wrap
+from equiv.coordinates.lattice import lattice_images, minimum_image
 
 __all__ = ["Outline", "inside", "outline", "share_inside"]
 
@@ -50,10 +50,10 @@ def inside(points: Tensor, cloud: Tensor, periods: Tensor | None = None) -> Tens
 
     m = cloud.shape[1]
     open_ended = periods is None and m <= MAX_DIMENSION
-    cells = (wrap(cloud, periods)[None] + lattice_images(periods, m)[:, None]).reshape(-1, m)
+    cells = (minimum_image(cloud, periods)[None] + lattice_images(periods, m)[:, None]).reshape(-1, m)
     tree = cKDTree(cells.numpy())
     k = min(NEIGHBORS, len(cloud) - 1)
-    distance, nearest = tree.query(wrap(points, periods).numpy())
+    distance, nearest = tree.query(minimum_image(points, periods).numpy())
     radius = tree.query(cells.numpy()[nearest], k + 1)[0][:, -1]
 
     if not open_ended:

@@ -17,7 +17,7 @@ from torch import Tensor
 from equiv.charts.chart_map import ChartMap
 from equiv.charts.side import Side, chart_side
 from equiv.comparison import Comparison, Direction
-from equiv.coordinates.lattice import wrap
+from equiv.coordinates.lattice import minimum_image
 from equiv.coordinates.motion import Motion
 from equiv.observe.observations import Observations
 from equiv.registration.project import register_projection
@@ -218,9 +218,9 @@ def _aligned(a: Side, b: Side, found: Registration) -> tuple[Tensor, Tensor]:
         return first, second
 
     if found.relation is Relation.B_ONTO_A:
-        return wrap(first, a.domain.periods), wrap(found.motion(second), a.domain.periods)
+        return minimum_image(first, a.domain.periods), minimum_image(found.motion(second), a.domain.periods)
 
-    return wrap(found.motion(first), b.domain.periods), wrap(second, b.domain.periods)
+    return minimum_image(found.motion(first), b.domain.periods), minimum_image(second, b.domain.periods)
 
 
 def _coordinates(side: Side) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 import equiv
 from equiv.charts.chart import Chart
-from equiv.coordinates.lattice import wrap
+from equiv.coordinates.lattice import minimum_image
 from equiv.figures import charts as chart_figures
 from equiv.report.sections import PictureStrip
 from lightning_modules.circle import AngleMap, euclidean_angle_errors, evenly
@@ -94,9 +94,9 @@ class CrossView:
         shown_a, shown, shown_b = (row[columns] for row in rows)
         finding.figures["cross_view"] = cameras.cross_view(shown_a, shown, shown_b, hidden[columns])
         recovered = result.chart_b.restrict(predicted_b)
-        errors = wrap(recovered - result.chart_b.restrict(values_b), result.chart_b.get_buffer("periods"))[
-            :, 0
-        ]
+        errors = minimum_image(
+            recovered - result.chart_b.restrict(values_b), result.chart_b.get_buffer("periods")
+        )[:, 0]
         finding.metrics["angle_error_deg"] = float(errors.abs().median().rad2deg())
         finding.metrics["angle_error_deg_p95"] = float(errors.abs().quantile(0.95).rad2deg())
         baseline = euclidean_angle_errors(
