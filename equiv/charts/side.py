@@ -18,7 +18,7 @@ from equiv.flattening.curve_ends import NEAR_ENDS
 from equiv.observe.observations import Observations
 from equiv.spectral.spectrum import spectrum
 
-__all__ = ["Side", "chart_side"]
+__all__ = ["ChartedSide", "chart_side"]
 
 
 # One in so many pairs of neighbours may contradict the coordinates, where frames jump or not, or each other's
@@ -28,7 +28,7 @@ MIRRORED = 2000
 
 
 @dataclass(frozen=True)
-class Side:
+class ChartedSide:
     r"""One network's samples with their chart.
 
     Attributes:
@@ -83,7 +83,7 @@ class Side:
         return math.hypot(self.strain.displacement, self.strain.noise, self.strain.misfit)
 
 
-def chart_side(obs: Observations, tolerance: float = 0.0) -> Side:
+def chart_side(obs: Observations, tolerance: float = 0.0) -> ChartedSide:
     r"""Fits the isometric coordinates of one side; a failure is a side without a chart and a sentence.
 
     Arguments:
@@ -104,7 +104,9 @@ def chart_side(obs: Observations, tolerance: float = 0.0) -> Side:
     try:
         maps = IsometricMaps().fit(obs)
     except (ValueError, torch.linalg.LinAlgError) as failure:
-        return Side(obs, objections=[str(failure).rstrip(".")], numbers={"embedding": False} | evidence)
+        return ChartedSide(
+            obs, objections=[str(failure).rstrip(".")], numbers={"embedding": False} | evidence
+        )
 
     coordinates = maps.coordinates_.detach().double().cpu()
     periods = None if maps.periods_ is None else maps.periods_.detach().double().cpu()
@@ -117,7 +119,7 @@ def chart_side(obs: Observations, tolerance: float = 0.0) -> Side:
     }
 
     if not coordinates.isfinite().all():
-        return Side(obs, objections=["its coordinates are not finite"], numbers=numbers | evidence)
+        return ChartedSide(obs, objections=["its coordinates are not finite"], numbers=numbers | evidence)
 
     if periods is not None:
         numbers["periods"] = periods.norm(dim=1).tolist()
@@ -125,11 +127,11 @@ def chart_side(obs: Observations, tolerance: float = 0.0) -> Side:
     strain = measure_strain(maps.chart_, obs, coordinates, periods)
     if maps.diagnostics_["kinks"] is not None:
         # Fits of kinks miss more between the samples than at them, and their slopes scatter.
-        missed = maps.diagnostics_["fit_error"] * Side(obs).spread
+        missed = maps.diagnostics_["fit_error"] * ChartedSide(obs).spread
         strain = replace(strain, misfit=max(strain.misfit, missed))
     numbers |= {"strain": strain.size, "residual": float(maps.residual_)} | evidence
     rough = _roughness(maps.diagnostics_)
-    side = Side(obs, Domain(coordinates, periods), maps.chart_, strain, reasons, rough, numbers)
+    side = ChartedSide(obs, Domain(coordinates, periods), maps.chart_, strain, reasons, rough, numbers)
 
     return replace(side, domain=Domain(coordinates, periods, side.error / side.stretch))
 

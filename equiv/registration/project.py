@@ -1,7 +1,7 @@
 r"""Registration of a domain with one of fewer dimensions: the projection that frames of lower rank leave.
 
 A projection is :math:`g(u) = Q u + t` with orthonormal rows of Q. Periods leave finitely many Q, anchors fix the
-rest, and what they leave open the extents of the supports decide.
+rest, and what they leave open the support functions decide.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from equiv.coordinates.motion import Motion
 from equiv.registration.anchors import AnchorFit, anchor_rank, fit_projection, fit_shift
 from equiv.registration.register import CONTRADICTION, OUTLIER_SHARE
 from equiv.registration.result import Registration, Relation, overlaps
-from equiv.supports.projections import MAX_DIMENSION, project
+from equiv.supports.projections import MAX_DIMENSION, find_projections
 
 __all__ = ["register_projection"]
 
@@ -49,7 +49,7 @@ def register_projection(
 
         return _by_anchors(source, target, [fit], tolerance)
 
-    return _by_extents(source, target, ends, tolerance)
+    return _by_support_functions(source, target, ends, tolerance)
 
 
 def _by_anchors(source: Domain, target: Domain, fits: list[AnchorFit], tolerance: float) -> Registration:
@@ -67,10 +67,10 @@ def _by_anchors(source: Domain, target: Domain, fits: list[AnchorFit], tolerance
     return _found(source, target, good[0].motion, len(good), good[0].residuals, wrong)
 
 
-def _by_extents(
+def _by_support_functions(
     source: Domain, target: Domain, ends: tuple[Tensor, Tensor] | None, tolerance: float
 ) -> Registration:
-    r"""The projection under which the supports have the same extents, beside anchors too few to fix it."""
+    r"""The projection under which the support functions are the same, beside anchors too few to fix it."""
     if source.dimension > MAX_DIMENSION:
         needed = source.dimension + 1
 
@@ -78,7 +78,7 @@ def _by_extents(
             Relation.UNDECIDED, f"a projection of {source.dimension} dimensions takes {needed} anchors"
         )
 
-    good, count = project(source.coordinates, target.coordinates, ends, _accuracy(source, target))
+    good, count = find_projections(source.coordinates, target.coordinates, ends, _accuracy(source, target))
     best = good[0]
 
     if not best.agrees:
@@ -130,11 +130,11 @@ def _round_periods(
     if target.periods is not None:
         return _found(source, target, motions[0], math.inf)
 
-    extent = target.coordinates.amax(dim=0) - target.coordinates.amin(dim=0)
-    shadow = (source.coordinates @ matrices[0].T).amax(dim=0) - (source.coordinates @ matrices[0].T).amin(
-        dim=0
-    )
-    share = (shadow - extent).abs().max().item() / target.spread
+    lengths = [
+        cloud.amax(dim=0) - cloud.amin(dim=0)
+        for cloud in (source.coordinates @ matrices[0].T, target.coordinates)
+    ]
+    share = (lengths[0] - lengths[1]).abs().max().item() / target.spread
 
     if share > tolerance:
         return Registration(Relation.NONE, f"the extents of the spaces differ by {share:.1%}")

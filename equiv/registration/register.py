@@ -21,19 +21,19 @@ from equiv.registration.closed_spaces import register_closed
 from equiv.registration.result import Registration, Relation, overlaps
 from equiv.registration.winding import wind
 from equiv.supports.alignments import align, equally_good
-from equiv.supports.occupancy import Voids
+from equiv.supports.occupancy import Occupancy
 from equiv.supports.outline_fit import Alignment
 
 __all__ = ["CONTRADICTION", "OUTLIER_SHARE", "register"]
 
 
-# Share of samples of the same support that lie in voids of the other's, in up to two dimensions and in three, and how
-# many beside it; so many times as many are no chance.
-STRANDED, STRANDED_SOLID, FEW = 0.004, 0.01, 2.0
+# Share of samples of the same support that lie where the other has none, in up to two dimensions and in three, and
+# how many beside it; so many times as many are no chance.
+UNOCCUPIED, UNOCCUPIED_SOLID, FEW = 0.004, 0.01, 2.0
 CERTAIN = 3.0
 
-# Largest void that chance makes, in the plane, and what it may be larger by for each sample; holes grow with these.
-VOID, VOID_EACH = 30.0, 0.05
+# Largest gap that chance makes, in the plane, and what it may be larger by for each sample; holes grow with these.
+GAP, GAP_EACH = 30.0, 0.05
 
 # No anchor that is off by less than this share of the spread is called wrong.
 OUTLIER_SHARE = 0.01
@@ -248,18 +248,18 @@ def _by_outlines(
 def _contrast(source: Domain, target: Domain, best: Alignment, tolerance: float) -> Registration | None:
     r"""Why supports are not the same, from their outlines and from samples where the other side has none."""
     moved = Motion(best.matrix, best.offset)(source.coordinates)
-    voids = Voids(moved, target.coordinates), Voids(target.coordinates, moved)
-    count = sum(each.stranded for each in voids)
-    usual = (STRANDED_SOLID if source.dimension > 2 else STRANDED) * (
+    occupancy = Occupancy(moved, target.coordinates), Occupancy(target.coordinates, moved)
+    count = sum(each.unoccupied for each in occupancy)
+    usual = (UNOCCUPIED_SOLID if source.dimension > 2 else UNOCCUPIED) * (
         len(moved) + len(target.coordinates)
     ) + FEW
-    # Over the largest that chance makes; in solids samples next to faces look as if they lay in voids.
-    void = 0.0
+    # Over the largest that chance makes; in solids samples next to faces look as if they lay in gaps.
+    gap = 0.0
     if source.dimension == 2:
         sizes = len(target.coordinates), len(moved)
-        void = max(each.largest / (VOID + VOID_EACH * n) for each, n in zip(voids, sizes, strict=True))
+        gap = max(each.largest_gap / (GAP + GAP_EACH * n) for each, n in zip(occupancy, sizes, strict=True))
 
-    if best.agrees and count <= usual and void <= 1.0:
+    if best.agrees and count <= usual and gap <= 1.0:
         return None
 
     share = best.distance / target.spread
@@ -268,6 +268,6 @@ def _contrast(source: Domain, target: Domain, best: Alignment, tolerance: float)
         "the other should have samples and has none"
     )
     # Outlines alone may show holes that there are not: what is no part of the other support has samples of the one.
-    differs = void > CERTAIN or (count > usual and (best.differs or count > CERTAIN * usual))
+    differs = gap > CERTAIN or (count > usual and (best.differs or count > CERTAIN * usual))
 
     return Registration(Relation.NONE if differs and share > tolerance else Relation.UNDECIDED, reason)

@@ -41,7 +41,8 @@ class Registration:
         overlap_a: Share of A's samples that lie in B's support.
         overlap_b: Share of B's samples that lie in A's support.
         alignment: How the outlines fit, where they decided.
-        slack: RMS displacement in the target that leaves the fit as good, where extents decided, in input units.
+        slack: RMS displacement in the target that leaves the fit as good, where support functions decided,
+            in input units.
     """
 
     relation: Relation

@@ -11,7 +11,7 @@ import torch
 from equiv.coordinates.domain import Domain
 from equiv.coordinates.motion import Motion
 from equiv.registration.result import Registration, Relation, overlaps
-from equiv.supports.projections import project
+from equiv.supports.projections import find_projections
 
 __all__ = ["wind"]
 
@@ -21,12 +21,12 @@ COVERED, UNCOVERED = 0.9, 0.8
 
 
 def wind(source: Domain, target: Domain, tolerance: float) -> Registration:
-    r"""Lays an open plane region round a cylinder, by its extents across.
+    r"""Lays an open plane region round a cylinder, by its width across.
 
     Arguments:
         source: Domain without periods, m = 2.
         target: Domain with one period, m = 2.
-        tolerance: Largest difference of the extents, a share of the target's spread, that is not told from none.
+        tolerance: Largest difference of the widths, a share of the target's spread, that is not told from none.
 
     Returns:
         Relation A_ONTO_B for A the source; NONE where the region does not fit, UNDECIDED where it cannot be told.
@@ -34,17 +34,17 @@ def wind(source: Domain, target: Domain, tolerance: float) -> Registration:
     assert target.periods is not None
     along, across = torch.linalg.svd(target.periods)[2].split(1)  # (1, 2) each
     accuracy = math.hypot(source.accuracy, target.accuracy)
-    shadows, _ = project(source.coordinates, target.coordinates @ across.T, None, accuracy)
+    projections, _ = find_projections(source.coordinates, target.coordinates @ across.T, None, accuracy)
     best: Registration | None = None
 
-    for shadow in shadows:
-        row = shadow.motion.matrix  # (1, 2)
+    for projection in projections:
+        row = projection.motion.matrix  # (1, 2)
         normal = torch.stack([-row[:, 1], row[:, 0]], dim=1)
-        motion = Motion(across.T @ row + along.T @ normal, across.T @ shadow.motion.offset)
+        motion = Motion(across.T @ row + along.T @ normal, across.T @ projection.motion.offset)
         shares = overlaps(source, target, motion)
 
         if best is None or min(shares) > min(best.overlap_a, best.overlap_b):
-            fits, share = shadow.agrees, shadow.distance / target.spread
+            fits, share = projection.agrees, projection.distance / target.spread
             best = Registration(
                 Relation.A_ONTO_B,
                 "the one is open, and wound round the other, which is closed",
@@ -52,7 +52,7 @@ def wind(source: Domain, target: Domain, tolerance: float) -> Registration:
                 symmetries=math.inf,
                 overlap_a=shares[0],
                 overlap_b=shares[1],
-                slack=shadow.slack,
+                slack=projection.slack,
             )
 
     assert best is not None

@@ -6,25 +6,25 @@ its nearest sample has
 .. math:: P\left( (r / s)^m > t \right) = e^{-t}
 
 wherever both distributions have a density. Sampling explains few points with a large t, however uneven it is, and
-fewer that lie together: the t of points in one void add up.
+fewer that lie together: the t of points in one gap add up.
 """
 
 import numpy as np
 from torch import Tensor
 
-__all__ = ["Voids"]
+__all__ = ["Occupancy"]
 
 NEIGHBORS = 6
 
 # Points with a probability below exp(-8) are counted.
 RARE = 8.0
 
-# Points with a probability below exp(-3) make up voids.
+# Points with a probability below exp(-3) make up gaps.
 UNUSUAL = 3.0
 
 
-class Voids:
-    r"""What points lie in voids of a cloud in R^m.
+class Occupancy:
+    r"""Which points lie in places that a cloud in R^m does not occupy.
 
     Arguments:
         points: Shape `(q, m)`, in input units.
@@ -45,15 +45,15 @@ class Voids:
         self.rarity = (self.empty / spacing) ** m
 
     @property
-    def stranded(self) -> int:
+    def unoccupied(self) -> int:
         r"""How many points lie farther from the cloud than sampling explains; one in some hundred do by chance."""
         return int((self.rarity > RARE).sum())
 
     @property
-    def largest(self) -> float:
-        r"""The sum of t over the points in the largest void.
+    def largest_gap(self) -> float:
+        r"""The sum of t over the points in the largest gap of the cloud.
 
-        Two points are in one void when one is in the ball around the other that holds no sample.
+        Two points are in one gap when one is in the ball around the other that holds no sample.
         """
         from scipy.sparse.csgraph import connected_components
         from scipy.spatial.distance import cdist

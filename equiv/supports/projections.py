@@ -1,7 +1,7 @@
-r"""Projections of one support onto another of fewer dimensions, found by their outlines and by few anchors.
+r"""Projections of one support onto another of fewer dimensions, by support functions and few anchors.
 
-Where frames lose rank a network sees the shadow of the input space only: :math:`v = Q u + t` with orthonormal rows of
-Q. Sampling density is no evidence, so the extents of the shadow in all directions have to be those of the target.
+Where frames lose rank a network sees a projection of the input space only: :math:`v = Q u + t` with orthonormal rows
+of Q. Sampling density is no evidence, so the support function of the projection has to be that of the target.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from torch import Tensor
 
 from equiv.coordinates.motion import rotation_grid
 from equiv.supports.outline_fit import Anchors
-from equiv.supports.support_functions import ExtentFit, Shadow
+from equiv.supports.projection_fit import PlacedProjection, SupportFunctionFit
 
-__all__ = ["MAX_DIMENSION", "project"]
+__all__ = ["MAX_DIMENSION", "find_projections"]
 
 
 # Of the source; of the target one less.
@@ -35,15 +35,15 @@ CONTINUUM = 12
 ROUND = 3.0
 
 # First turns tried around a start and around a minimum, in radians.
-EXTENT, CLOSE = 0.1, 0.02
+WIDE, CLOSE = 0.1, 0.02
 
 
-def project(
+def find_projections(
     a: Tensor, b: Tensor, anchors: Anchors = None, accuracy: float = 0.0
-) -> tuple[list[Shadow], float]:
+) -> tuple[list[PlacedProjection], float]:
     r"""The projections that carry the support of A to that of B equally well.
 
-    With :math:`h(n) = \max_i n \cdot x_i` the extent of samples in direction n, they minimise over Q and t
+    With :math:`h(n) = \max_i n \cdot x_i` the support function of samples, they minimise over Q and t
 
     .. math:: \sum_n \frac{|h_B(n) - h_A(Q^\top n) - n \cdot t|^2}{s(n)^2}
         + \sum_k \frac{|Q a_k + t - b_k|^2}{\sigma^2}
@@ -59,7 +59,7 @@ def project(
     Returns:
         The best projections, best first, and how many there are: `math.inf` for a continuum.
     """
-    problem, plane = ExtentFit(a, b, anchors, accuracy), b.shape[1] > 1
+    problem, plane = SupportFunctionFit(a, b, anchors, accuracy), b.shape[1] > 1
     tried = sorted(
         ((problem.cost(turn), turn) for turn in rotation_grid(a.shape[1])), key=lambda entry: entry[0]
     )
@@ -74,27 +74,28 @@ def project(
         if len(starts) < REFINED and all((turn - other)[: b.shape[1]].norm() > DISTINCT for other in starts):
             starts.append(turn)
 
-    found = problem.fitting([problem.refined(turn, EXTENT) for turn in starts])
+    found = problem.fitting([problem.refined(turn, WIDE) for turn in starts])
 
     if plane:
         problem.look_closer([turn for _, turn in found])
         found = problem.fitting([problem.refined(turn, CLOSE) for _, turn in found])
 
-    good: list[Shadow] = []
+    good: list[PlacedProjection] = []
 
     # Of those that fit, the ones that are fixed best come first: in the plane the ones whose edges are seen best.
-    for shadow in sorted(
-        (problem.shadow(*entry) for entry in found), key=lambda shadow: shadow.edge if plane else shadow.slack
+    for projection in sorted(
+        (problem.placed(*entry) for entry in found),
+        key=lambda placed: placed.edge if plane else placed.slack,
     ):
-        if all((shadow.motion.matrix - other.motion.matrix).norm() > DISTINCT for other in good):
-            good.append(shadow)
+        if all((projection.motion.matrix - other.motion.matrix).norm() > DISTINCT for other in good):
+            good.append(projection)
 
     if plane:
         # The least of several estimates is one by luck: those of edges seen as well are pooled.
-        alike = [shadow.slack for shadow in good if shadow.edge <= ALIKE * good[0].edge]
+        alike = [each.slack for each in good if each.edge <= ALIKE * good[0].edge]
         pooled = math.sqrt(sum(slack**2 for slack in alike) / len(alike))
         good[0] = replace(good[0], slack=max(pooled, good[0].slack))
 
-    free = any(shadow.free for shadow in good)
+    free = any(each.free for each in good)
 
     return good, math.inf if free or len(good) > CONTINUUM else len(good)

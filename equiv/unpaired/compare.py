@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from equiv.charts.chart_map import ChartMap
-from equiv.charts.side import Side, chart_side
+from equiv.charts.side import ChartedSide, chart_side
 from equiv.comparison import Comparison, Direction
 from equiv.coordinates.lattice import wrap
 from equiv.coordinates.motion import Motion
@@ -103,7 +103,7 @@ def _order(obs: Observations) -> tuple[float, ...]:
 
 
 def _compared(
-    side_a: Side, side_b: Side, anchors: Tensor | None, tolerance: float, confidence: float
+    side_a: ChartedSide, side_b: ChartedSide, anchors: Tensor | None, tolerance: float, confidence: float
 ) -> Comparison:
     known = None if anchors is None else anchors.cpu()
     registration = _registered(side_a, side_b, known, tolerance)
@@ -145,7 +145,7 @@ def _compared(
     )
 
 
-def _registered(a: Side, b: Side, anchors: Tensor | None, tolerance: float) -> Registration:
+def _registered(a: ChartedSide, b: ChartedSide, anchors: Tensor | None, tolerance: float) -> Registration:
     first, second = a.domain, b.domain
 
     if first is None or second is None:
@@ -183,7 +183,7 @@ def _registered(a: Side, b: Side, anchors: Tensor | None, tolerance: float) -> R
     )
 
 
-def _transformation(a: Side, b: Side, found: Registration) -> Transformation:
+def _transformation(a: ChartedSide, b: ChartedSide, found: Registration) -> Transformation:
     if found.motion is None:
         nothing = NoMap(f"{found.reason}.")
 
@@ -200,14 +200,14 @@ def _transformation(a: Side, b: Side, found: Registration) -> Transformation:
     return Transformation(back, there) if found.relation is Relation.B_ONTO_A else Transformation(there, back)
 
 
-def _chart_map(source: Side, target: Side, motion: Motion) -> ChartMap:
+def _chart_map(source: ChartedSide, target: ChartedSide, motion: Motion) -> ChartMap:
     assert source.chart is not None and target.chart is not None
     device = target.observations.device
 
     return ChartMap(source.chart, target.chart, motion.matrix.to(device), motion.offset.to(device))
 
 
-def _aligned(a: Side, b: Side, found: Registration) -> tuple[Tensor, Tensor]:
+def _aligned(a: ChartedSide, b: ChartedSide, found: Registration) -> tuple[Tensor, Tensor]:
     r"""Both sides' coordinates in the target's frame of reference."""
     if a.domain is None or b.domain is None:
         return _coordinates(a), _coordinates(b)
@@ -223,7 +223,7 @@ def _aligned(a: Side, b: Side, found: Registration) -> tuple[Tensor, Tensor]:
     return wrap(found.motion(first), b.domain.periods), wrap(second, b.domain.periods)
 
 
-def _coordinates(side: Side) -> Tensor:
+def _coordinates(side: ChartedSide) -> Tensor:
     r"""The coordinates of a side, `(n, 0)` where it has no chart."""
     if side.domain is None:
         return torch.zeros(len(side.observations), 0, dtype=torch.float64)

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from equiv.charts.side import Side
+from equiv.charts.side import ChartedSide
 from equiv.registration.result import Registration, Relation
 from equiv.spectral.spectrum import spectral_distance
 from equiv.transformation import Transformation
@@ -30,8 +30,8 @@ UNKNOWN = Interval(math.nan, math.nan, math.nan)
 
 
 def direction_errors(
-    a: Side,
-    b: Side,
+    a: ChartedSide,
+    b: ChartedSide,
     found: Registration,
     transformation: Transformation,
     anchors: Tensor | None,
@@ -56,7 +56,7 @@ def direction_errors(
     return forward, backward
 
 
-def blocking_reasons(a: Side, b: Side, found: Registration) -> list[str]:
+def blocking_reasons(a: ChartedSide, b: ChartedSide, found: Registration) -> list[str]:
     r"""Reasons that forbid a conclusion."""
     reasons = []
 
@@ -77,7 +77,7 @@ def blocking_reasons(a: Side, b: Side, found: Registration) -> list[str]:
     return reasons
 
 
-def evidence(a: Side, b: Side, found: Registration, anchors: Tensor | None) -> dict[str, Any]:
+def evidence(a: ChartedSide, b: ChartedSide, found: Registration, anchors: Tensor | None) -> dict[str, Any]:
     numbers: dict[str, Any] = {
         "method": "isometric",
         "method_reason": "without pairs only a chart of the metric gives a map, and the frames define one",
