@@ -1,6 +1,7 @@
 r"""Which local isometry carries one coordinate domain into another: by periods, anchors and supports.
 
-Doors: `result.Registration`, `result.Relation`, `register.register`, `project.register_projection`.
+Doors: `anchors.exchanged`, `result.Registration`, `result.Relation`, `register.register`,
+`project.register_projection`.
 
     result         What a registration of two coordinate domains consists of
     anchors        Motions that carry anchors to anchors, some of which may be wrong

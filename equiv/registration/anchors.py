@@ -16,7 +16,7 @@ from torch import Tensor
 from equiv.coordinates.lattice import wrap
 from equiv.coordinates.motion import Motion, rigid_fit
 
-__all__ = ["AnchorFit", "anchor_rank", "fit_projection", "fit_rigid", "fit_shift"]
+__all__ = ["AnchorFit", "anchor_rank", "exchanged", "fit_projection", "fit_rigid", "fit_shift"]
 
 
 # More subsets of anchors than this are never tried.
@@ -46,6 +46,11 @@ class AnchorFit:
         kept = self.residuals[~self.wrong]
 
         return torch.cat([kept, kept.max().expand(int(self.wrong.sum()))]).square().mean().sqrt().item()
+
+
+def exchanged(anchors: Tensor | None) -> Tensor | None:
+    r"""Pairs of sample indices `(k, 2)` of B and A from those of A and B; None for none."""
+    return None if anchors is None else anchors.flip(1)
 
 
 def anchor_rank(points: Tensor, share: float = 0.02) -> int:

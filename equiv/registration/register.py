@@ -16,7 +16,7 @@ from torch import Tensor
 from equiv.coordinates.domain import Domain
 from equiv.coordinates.lattice import lattice_embeddings
 from equiv.coordinates.motion import Motion
-from equiv.registration.anchors import AnchorFit, anchor_rank, fit_rigid, fit_shift
+from equiv.registration.anchors import AnchorFit, anchor_rank, exchanged, fit_rigid, fit_shift
 from equiv.registration.closed_spaces import register_closed
 from equiv.registration.result import Registration, Relation, overlaps
 from equiv.registration.winding import wind
@@ -59,28 +59,12 @@ def register(a: Domain, b: Domain, anchors: Tensor | None, tolerance: float) -> 
     if relation in (Relation.NONE, Relation.UNDECIDED):
         return Registration(relation, reason)
 
-    if a.dimension == 2 and (a.n_periods, b.n_periods) in ((0, 1), (1, 0)):
-        if anchors is not None:
-            return Registration(Relation.UNDECIDED, f"{reason}, where anchors are not made use of")
-
-        found = wind(*((a, b) if relation is Relation.A_ONTO_B else (b, a)), tolerance)
-
-        if found.motion is None or relation is Relation.A_ONTO_B:
-            return found
-
-        return replace(found, relation=relation, overlap_a=found.overlap_b, overlap_b=found.overlap_a)
-
     if relation is Relation.B_ONTO_A:
-        exchanged = None if anchors is None else anchors.flip(1)
-        found = _register(b, a, exchanged, matrices, tolerance)
-        found = replace(found, overlap_a=found.overlap_b, overlap_b=found.overlap_a)
-    else:
-        found = _register(a, b, anchors, matrices, tolerance)
+        found = _register(b, a, exchanged(anchors), matrices, tolerance, Relation.A_ONTO_B, reason)
 
-    if found.motion is None:
-        return found
+        return found.mirrored
 
-    return replace(found, relation=relation, reason=reason)
+    return _register(a, b, anchors, matrices, tolerance, relation, reason)
 
 
 def _linear_parts(a: Domain, b: Domain, tolerance: float) -> tuple[Relation, list[Tensor] | None, str]:
@@ -133,17 +117,36 @@ def _linear_parts(a: Domain, b: Domain, tolerance: float) -> tuple[Relation, lis
 
 
 def _register(
-    source: Domain, target: Domain, anchors: Tensor | None, matrices: list[Tensor] | None, tolerance: float
+    source: Domain,
+    target: Domain,
+    anchors: Tensor | None,
+    matrices: list[Tensor] | None,
+    tolerance: float,
+    relation: Relation,
+    reason: str,
 ) -> Registration:
-    r"""The registration from source to target, under the names A and B."""
+    r"""The registration from source to target, under the names A and B, where the periods leave their relation."""
+    if source.dimension == 2 and (source.n_periods, target.n_periods) == (0, 1):
+        if anchors is not None:
+            return Registration(Relation.UNDECIDED, f"{reason}, where anchors are not made use of")
+
+        return wind(source, target, tolerance)
+
+    if anchors is not None:
+        found = _by_anchors(source, target, anchors, matrices, tolerance)
+    elif source.periods is None and target.periods is None:
+        found = _by_outlines(source, target, None, tolerance)
+    else:
+        found = register_closed(source, target, matrices or [], tolerance)
+
+    return found if found.motion is None else replace(found, relation=relation, reason=reason)
+
+
+def _by_anchors(
+    source: Domain, target: Domain, anchors: Tensor, matrices: list[Tensor] | None, tolerance: float
+) -> Registration:
+    r"""The motion that most anchors agree on, with the supports where they leave several."""
     open_ended = source.periods is None and target.periods is None
-
-    if anchors is None:
-        if open_ended:
-            return _by_outlines(source, target, None, tolerance)
-
-        return register_closed(source, target, matrices or [], tolerance)
-
     ends = source.coordinates[anchors[:, 0]], target.coordinates[anchors[:, 1]]
     floor = OUTLIER_SHARE * target.spread
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -55,6 +55,22 @@ class Registration:
     overlap_b: float = math.nan
     alignment: Alignment | None = None
     slack: float = 0.0
+
+    @property
+    def mirrored(self) -> Registration:
+        r"""The same finding with the names A and B exchanged; source and target stay what they are.
+
+        Of an isometry the source is A whatever the names: it would have to be found anew.
+        """
+        assert self.relation is not Relation.ISOMETRIC
+        opposite = {Relation.A_ONTO_B: Relation.B_ONTO_A, Relation.B_ONTO_A: Relation.A_ONTO_B}
+
+        return replace(
+            self,
+            relation=opposite.get(self.relation, self.relation),
+            overlap_a=self.overlap_b,
+            overlap_b=self.overlap_a,
+        )
 
 
 def overlaps(source: Domain, target: Domain, motion: Motion) -> tuple[float, float]:

@@ -97,7 +97,7 @@ def _scatter(source: ChartedSide, target: ChartedSide) -> tuple[float, float, fl
     if any(side.observations.burst_size is not None for side in sides):
         return NOISY
 
-    return KINKED if any(side.numbers["kinked"] for side in sides) else EXACT
+    return KINKED if any(side.kinked for side in sides) else EXACT
 
 
 def _left_out(
