@@ -17,7 +17,8 @@ from equiv.coordinates.motion import Motion
 from equiv.registration.anchors import AnchorFit, anchor_rank, fit_projection, fit_shift
 from equiv.registration.register import CONTRADICTION, OUTLIER_SHARE
 from equiv.registration.result import Registration, Relation, overlaps
-from equiv.supports.projections import MAX_DIMENSION, find_projections
+from equiv.supports.limits import MAX_DIMENSION
+from equiv.supports.projections import find_projections
 
 __all__ = ["register_projection"]
 

@@ -1,8 +1,9 @@
 r"""Where samples live, whatever their density, and which motions lay one support over another.
 
 Doors: `support.share_inside`, `outline_fit.Alignment`, `alignments.align`, `alignments.equally_good`,
-`projections.MAX_DIMENSION`, `projections.find_projections`, `occupancy.Occupancy`.
+`limits.MAX_DIMENSION`, `projections.find_projections`, `occupancy.Occupancy`.
 
+    limits             Numbers that several judgements of supports share
     support            Where a cloud of samples lives, whatever its density: membership, and the outline of
                        the support
     support_functions  Support functions of samples: how far they reach in given directions, and how well they

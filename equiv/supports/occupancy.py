@@ -12,15 +12,17 @@ fewer that lie together: the t of points in one gap add up.
 import numpy as np
 from torch import Tensor
 
+from equiv.supports.limits import NEIGHBORS
+
 __all__ = ["Occupancy"]
 
-NEIGHBORS = 6
+# Points with a larger t are counted as unoccupied.
+# [dimensionless; derived: exp(-8), one in 3,000, is chance where densities are even]
+UNOCCUPIED_RARITY = 8.0
 
-# Points with a probability below exp(-8) are counted.
-RARE = 8.0
-
-# Points with a probability below exp(-3) make up gaps.
-UNUSUAL = 3.0
+# Points with a larger t make up gaps.
+# [dimensionless; chosen: exp(-3), one in twenty, so that the rim of a hole counts, and chance joins few]
+GAP_RARITY = 3.0
 
 
 class Occupancy:
@@ -47,7 +49,7 @@ class Occupancy:
     @property
     def unoccupied(self) -> int:
         r"""How many points lie farther from the cloud than sampling explains; one in some hundred do by chance."""
-        return int((self.rarity > RARE).sum())
+        return int((self.rarity > UNOCCUPIED_RARITY).sum())
 
     @property
     def largest_gap(self) -> float:
@@ -58,7 +60,7 @@ class Occupancy:
         from scipy.sparse.csgraph import connected_components
         from scipy.spatial.distance import cdist
 
-        far = self.rarity > UNUSUAL
+        far = self.rarity > GAP_RARITY
 
         if not far.any():
             return 0.0

@@ -19,29 +19,56 @@ from equiv.supports.support_functions import even_directions, outermost_samples,
 __all__ = ["PlacedProjection", "SupportFunctionFit"]
 
 
+# Directions of the plane in which supports are compared.
+# [directions; chosen: 7.5 degrees apart, as fine as the grid of starts]
 DIRECTIONS = 48
 
-# Sides of a region are seen from as near to their normals as these directions come; for minima alone.
+# Likewise at minima: sides of a region are seen from as near to their normals as these directions come.
+# [directions; chosen: one degree apart, too slow to search with]
 FINE_DIRECTIONS = 360
 
-# Support functions of two samples of one space differ by one or two of those distances, exponentially distributed.
-SAME = 5.0
+# Largest misfit of the support functions of two samples of one space.
+# [distances from outermost samples to the edge; derived: they differ by one or two, exponentially distributed]
+AGREEING_MISFIT = 5.0
 
-# A projection fits as well as the best when its misfit is below this many times it, or below this.
-EQUALLY_GOOD = 1.5
-WELL = 2.0
+# A projection fits as well as the best when its misfit is below this many times it.
+# [dimensionless; chosen: a trade of symmetries that are missed against projections that are none]
+EQUALLY_GOOD_PROJECTIONS = 1.5
 
-# Accuracies of anchors, as shares of the spread, by which a minimum is approached.
-STEPS = (1e-1, 1e-3, 1e-9)
+# A projection whose misfit is below this fits, however well others do.
+# [distances from outermost samples to the edge; derived: those of one space differ by one or two]
+GOOD_MISFIT = 2.0
 
-# How often a minimum is sought, without anchors.
-ROUNDS = 3
+# Accuracies of anchors by which a minimum is approached.
+# [shares of the spread; chosen: from that of the grid to rounding, each start within reach of the next]
+ANCHOR_ACCURACIES = (1e-1, 1e-3, 1e-9)
+
+# How often a minimum is sought without anchors, each time with the scales at the last one.
+# [rounds; chosen: a trade of time, later ones change little]
+MINIMISATIONS = 3
+
+# First turns of a simplex over the accuracy of the anchors, where these make the valley narrow.
+# [dimensionless; chosen: wide enough to move along the valley]
+TURN_PER_ACCURACY = 5.0
+
+# Simplices smaller than this, in turns and in misfits, are minima.
+# [radians and dimensionless; chosen: far below what samples show]
+SIMPLEX_TOLERANCE = 1e-9
+
+# Evaluations at most for each parameter of a turn.
+# [evaluations; chosen: a trade of time, searches from bad starts are cut short]
+SIMPLEX_EVALUATIONS = 120
 
 # Samples outermost in a direction at a minimum among which are those outermost near it.
+# [samples; chosen: turns by a few degrees bring up no others]
 NEAR_EDGE = 20
 
-# Turns tried around a minimum, in radians, and how often they are bisected; those that fit up to the last are free.
-ANGLES = [2.0**-power for power in range(24, 1, -1)]
+# Turns tried around a minimum; where the largest still fits, all turns do.
+# [radians; chosen: doubled from rounding to a quarter]
+TRIED_ANGLES = [2.0**-power for power in range(24, 1, -1)]
+
+# How often the interval between a turn that fits and one that does not is bisected.
+# [bisections; derived: to 1 / 32 of it]
 BISECTIONS = 5
 
 
@@ -69,7 +96,7 @@ class PlacedProjection:
     @property
     def agrees(self) -> bool:
         r"""Whether sampling explains the difference of the support functions."""
-        return self.misfit <= SAME
+        return self.misfit <= AGREEING_MISFIT
 
 
 class SupportFunctionFit:
@@ -89,7 +116,9 @@ class SupportFunctionFit:
         centred = a - a.mean(dim=0)
         self.covariance = centred.T @ centred / len(a)
         self.reach = self.covariance.trace().sqrt().item()
-        self.tightness = max(accuracy, STEPS[0] * self.reach)  # of the anchors, while a minimum is sought
+        self.tightness = max(
+            accuracy, ANCHOR_ACCURACIES[0] * self.reach
+        )  # of the anchors, while a minimum is sought
         planes = itertools.combinations(range(self.m), 2)
         self.skews = torch.stack([skew_matrix(self.m, i, j) for i, j in planes])  # (k, m, m)
 
@@ -158,7 +187,7 @@ class SupportFunctionFit:
 
     def fitting(self, found: list[tuple[float, Tensor]]) -> list[tuple[float, Tensor]]:
         r"""Those that fit about as well as the best."""
-        limit = max(EQUALLY_GOOD * min(cost for cost, _ in found), WELL)
+        limit = max(EQUALLY_GOOD_PROJECTIONS * min(cost for cost, _ in found), GOOD_MISFIT)
 
         return [(cost, turn) for cost, turn in found if cost <= limit]
 
@@ -169,7 +198,9 @@ class SupportFunctionFit:
         k = len(self.skews)
 
         # Anchors make a narrow valley, which is entered by steps; scales are those at the start of each.
-        for share in STEPS if self.anchors is not None else STEPS[-1:] * ROUNDS:
+        for share in (
+            ANCHOR_ACCURACIES if self.anchors is not None else ANCHOR_ACCURACIES[-1:] * MINIMISATIONS
+        ):
             self.tightness = max(self.accuracy, share * self.reach)
             _, _, scale = self._solved(turn[: self.p])
             found = minimize(
@@ -178,10 +209,12 @@ class SupportFunctionFit:
                 (turn, scale),
                 method="Nelder-Mead",
                 options={
-                    "initial_simplex": np.vstack([np.zeros(k), max(5 * share, size) * np.eye(k)]),
-                    "xatol": 1e-9,
-                    "fatol": 1e-9,
-                    "maxfev": 120 * k,
+                    "initial_simplex": np.vstack(
+                        [np.zeros(k), max(TURN_PER_ACCURACY * share, size) * np.eye(k)]
+                    ),
+                    "xatol": SIMPLEX_TOLERANCE,
+                    "fatol": SIMPLEX_TOLERANCE,
+                    "maxfev": SIMPLEX_EVALUATIONS * k,
                 },
             )
             turn = self._turned(turn, found.x)
@@ -244,12 +277,12 @@ class SupportFunctionFit:
         def fits(size: float) -> bool:
             return max(self.cost(self._turned(turn, sign * size * axis)) for sign in (1, -1)) <= grown
 
-        most = next((size for size in ANGLES if not fits(size)), None)
+        most = next((size for size in TRIED_ANGLES if not fits(size)), None)
 
         if most is None:
             return None
 
-        least = most / 2 if most > ANGLES[0] else 0.0
+        least = most / 2 if most > TRIED_ANGLES[0] else 0.0
 
         for _ in range(BISECTIONS):
             middle = (least + most) / 2

@@ -8,11 +8,13 @@ from torch import Tensor
 __all__ = ["even_directions", "outermost_samples", "support_function"]
 
 
-# Samples beyond these in none of so many directions are inside.
-PROBED = 400
+# Directions in which samples are sought that are outermost in some direction.
+# [directions; chosen: a degree apart in the plane, ten in space]
+PROBED_DIRECTIONS = 400
 
 # Samples between which the distance of the outermost one from the true edge is judged.
-OUTERMOST = 6
+# [samples; chosen: of fewer the distance scatters more, more lie too far inside]
+OUTERMOST_SAMPLES = 6
 
 
 def even_directions(count: int) -> Tensor:
@@ -25,9 +27,9 @@ def even_directions(count: int) -> Tensor:
 def outermost_samples(cloud: Tensor) -> Tensor:
     r"""The samples `(s, m)` of a cloud `(n, m)` that are among the outermost in some direction."""
     generator = torch.Generator().manual_seed(0)
-    directions = torch.randn(PROBED, cloud.shape[1], generator=generator, dtype=torch.float64)
+    directions = torch.randn(PROBED_DIRECTIONS, cloud.shape[1], generator=generator, dtype=torch.float64)
 
-    return cloud[(cloud @ directions.T).topk(min(OUTERMOST, len(cloud)), dim=0).indices.unique()]
+    return cloud[(cloud @ directions.T).topk(min(OUTERMOST_SAMPLES, len(cloud)), dim=0).indices.unique()]
 
 
 def support_function(cloud: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
@@ -42,7 +44,7 @@ def support_function(cloud: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]
     Returns:
         Values of the support function and their errors, shape `(q,)` each, in input units.
     """
-    k = min(OUTERMOST, len(cloud))
+    k = min(OUTERMOST_SAMPLES, len(cloud))
     heights = (directions @ cloud.T).topk(k, dim=1).values
 
     return heights[:, 0], (heights[:, 0] - heights[:, -1]) / (k - 1) + 1e-9 * heights[:, 0].abs()
