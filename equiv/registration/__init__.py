@@ -9,6 +9,8 @@ Doors: `anchors.exchanged`, `result.Registration`, `result.Relation`, `register.
                    fixed by its ends
     winding        Open regions of the plane wound round a cylinder: local isometries that no isometry goes
                    back on
+    contrast       Whether two supports laid over each other are the same: their outlines, and samples where
+                   the other has none
     register       Registration: the local isometry between two coordinate domains
     project        Registration of a domain with one of fewer dimensions: the projection that frames of
                    lower rank leave

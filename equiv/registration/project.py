@@ -14,9 +14,16 @@ from torch import Tensor
 
 from equiv.coordinates.domain import Domain
 from equiv.coordinates.motion import Motion
-from equiv.registration.anchors import AnchorFit, anchor_rank, fit_projection, fit_shift
-from equiv.registration.register import CONTRADICTION, OUTLIER_SHARE
-from equiv.registration.result import Registration, Relation, overlaps
+from equiv.registration.anchors import (
+    OUTLIER_SHARE,
+    AnchorFit,
+    anchor_rank,
+    as_good,
+    explained_misfit,
+    fit_projection,
+    fit_shift,
+)
+from equiv.registration.result import Registration, Relation, joint_accuracy, registration_by
 from equiv.supports.limits import MAX_DIMENSION
 from equiv.supports.projections import find_projections
 
@@ -55,17 +62,12 @@ def register_projection(
 
 def _by_anchors(source: Domain, target: Domain, fits: list[AnchorFit], tolerance: float) -> Registration:
     r"""The best of the projections that anchors fix."""
-    explained = max(CONTRADICTION * _accuracy(source, target), tolerance * target.spread)
-    fits = sorted(fits, key=lambda fit: fit.cost)
+    good = as_good(fits, joint_accuracy(source, target))
 
-    if fits[0].cost > explained:
+    if good[0].cost > explained_misfit(source, target, tolerance):
         return Registration(Relation.NONE, "no projection of the one space fits the anchors in the other")
 
-    slack = max(3 * fits[0].cost, 3 * _accuracy(source, target))
-    good = [fit for fit in fits if fit.cost <= slack]
-    wrong = tuple(good[0].wrong.nonzero().flatten().tolist())
-
-    return _found(source, target, good[0].motion, len(good), good[0].residuals, wrong)
+    return _found(source, target, good[0].motion, len(good), good[0].residuals, good[0].rejected)
 
 
 def _by_support_functions(
@@ -79,7 +81,9 @@ def _by_support_functions(
             Relation.UNDECIDED, f"a projection of {source.dimension} dimensions takes {needed} anchors"
         )
 
-    good, count = find_projections(source.coordinates, target.coordinates, ends, _accuracy(source, target))
+    good, count = find_projections(
+        source.coordinates, target.coordinates, ends, joint_accuracy(source, target)
+    )
     best = good[0]
 
     if not best.agrees:
@@ -89,9 +93,8 @@ def _by_support_functions(
         return Registration(Relation.NONE if share > tolerance else Relation.UNDECIDED, reason)
 
     residuals = None if ends is None else (best.motion(ends[0]) - ends[1]).norm(dim=1)
-    explained = max(CONTRADICTION * _accuracy(source, target), tolerance * target.spread)
 
-    if residuals is not None and residuals.max() > explained:
+    if residuals is not None and residuals.max() > explained_misfit(source, target, tolerance):
         reason = f"the {len(residuals)} anchors contradict every projection, too few to tell which are wrong"
 
         return Registration(Relation.UNDECIDED, reason)
@@ -168,21 +171,23 @@ def _lattice_projections(source: Domain, target: Domain, tolerance: float) -> li
     return [row[None] for row in found]
 
 
-def _accuracy(source: Domain, target: Domain) -> float:
-    return math.hypot(source.accuracy, target.accuracy)
-
-
 def _found(
     source: Domain,
     target: Domain,
     motion: Motion,
     count: float,
     residuals: Tensor | None = None,
-    wrong: tuple[int, ...] = (),
+    rejected: tuple[int, ...] = (),
     slack: float = 0.0,
 ) -> Registration:
-    overlap_a, overlap_b = overlaps(source, target, motion)
-
-    return Registration(
-        Relation.A_ONTO_B, REASON, motion, residuals, wrong, count, overlap_a, overlap_b, slack=slack
+    return registration_by(
+        motion,
+        source,
+        target,
+        Relation.A_ONTO_B,
+        REASON,
+        residuals=residuals,
+        rejected=rejected,
+        symmetries=count,
+        slack=slack,
     )
