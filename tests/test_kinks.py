@@ -21,7 +21,7 @@ from equiv.metric.neighbors import NeighborGraph, neighbor_graph
 from equiv.metric.neuron_scale import spread_weights as neuron_weights
 from equiv.registration.register import register
 from equiv.registration.result import Relation
-from equiv.supports.occupancy import Voids
+from equiv.supports.occupancy import Occupancy
 
 
 def _observed(kind: str, n: int) -> tuple[Observations, Tensor]:
@@ -199,8 +199,8 @@ def test_only_points_in_holes_are_stranded() -> None:
     generator = torch.Generator().manual_seed(2)
     a, b = (2 * torch.rand(800, 2, generator=generator, dtype=torch.float64) - 1 for _ in range(2))
 
-    assert Voids(a, b).stranded <= 5
-    assert Voids(a, b[b.norm(dim=1) > 0.4]).stranded > 30
+    assert Occupancy(a, b).unoccupied <= 5
+    assert Occupancy(a, b[b.norm(dim=1) > 0.4]).unoccupied > 30
 
 
 def test_a_void_is_worth_all_its_points() -> None:
@@ -213,9 +213,9 @@ def test_a_void_is_worth_all_its_points() -> None:
     nearest = torch.cdist(hole, cloud).amin(dim=1)
     expected = (math.pi * nearest.square()).sum().item()
 
-    assert Voids(cloud + 0.1, cloud).largest == 0.0
+    assert Occupancy(cloud + 0.1, cloud).largest_gap == 0.0
     # Next to a hole samples have fewer neighbours, which makes their distance seem larger by up to a root of two.
-    assert expected / 2 < Voids(points, cloud).largest < expected
+    assert expected / 2 < Occupancy(points, cloud).largest_gap < expected
 
 
 @pytest.mark.parametrize("seed", range(3))
