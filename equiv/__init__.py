@@ -15,5 +15,6 @@ from equiv.observe.probe import probe as probe
 from equiv.spectral.density import density_weights as density_weights
 from equiv.spectral.diffusion_maps import DiffusionMaps as DiffusionMaps
 from equiv.spectral.galerkin import GalerkinMaps as GalerkinMaps
+from equiv.spectral.selection import select_coordinates as select_coordinates
 from equiv.verdict import Interval as Interval
 from equiv.verdict import Verdict as Verdict
