@@ -16,7 +16,7 @@ from equiv.charts.strain import Strain, measure_strain
 from equiv.coordinates.domain import Domain
 from equiv.flattening.curve_ends import NEAR_ENDS
 from equiv.observe.observations import Observations
-from equiv.spectral.spectrum import spectrum
+from equiv.spectral.spectrum import lowest_eigenvalues
 
 __all__ = ["Side", "chart_side"]
 
@@ -92,7 +92,7 @@ def chart_side(obs: Observations, tolerance: float = 0.0) -> Side:
             reckoned with in the error of the transformation.
     """
     evidence: dict[str, Any] = {
-        "eigenvalues": spectrum(obs),
+        "eigenvalues": lowest_eigenvalues(obs),
         "samples": len(obs),
         "neurons": obs.values.shape[1],
     }

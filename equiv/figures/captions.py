@@ -13,7 +13,7 @@ __all__ = ["said_of_angles", "said_of_pictures", "said_of_spectra"]
 
 
 def said_of_pictures(rows: list[Array]) -> str:
-    r"""What `cross_view` shows of its three rows of pictures."""
+    r"""What `cross_view_figure` shows of its three rows of pictures."""
     predicted, true = rows[1:]
     accuracy = ""
 
@@ -43,7 +43,7 @@ def said_of_angles(mahalanobis: object, euclidean: object) -> str:
 
 
 def said_of_spectra(eigenvalues_a: object, eigenvalues_b: object, exact: object) -> str:
-    r"""The eigenvalues that `spectrum` draws."""
+    r"""The eigenvalues that `spectrum_figure` draws."""
     given = {"A": eigenvalues_a, "B": eigenvalues_b} | ({} if exact is None else {"exact": exact})
     words = [
         f"{name} {', '.join(f'{value:.3g}' for value in without_zero(values, name))}"

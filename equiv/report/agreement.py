@@ -10,23 +10,23 @@ from equiv.figures.drawing import Array, as_array
 from equiv.report.correspondence import Pair, Side, evenly
 from equiv.report.linked_charts import chart_frame, chart_frames
 from equiv.report.markup import in_words, number, percent, table
-from equiv.report.svg import chart_figure, gradient, overlay_figure, ramp
+from equiv.report.svg import chart_svg, gradient, overlay_svg, ramp
 
 if TYPE_CHECKING:
     from equiv.comparison import Comparison
 
-__all__ = ["error_map", "registration"]
+__all__ = ["error_map_html", "registration_html"]
 
 MOST_OVERLAID = 400  # points of each side that are laid over each other
 MOST_SENT = 100  # points of each side that T carries there and back
 
 
-def error_map(result: Comparison, pair: Pair) -> str:
+def error_map_html(result: Comparison, pair: Pair) -> str:
     r"""Where the charts or the transformation fail; empty where there is no evidence."""
     return _disagreement(pair) if pair.paired and pair.aligned else _round_trip(result, pair)
 
 
-def registration(pair: Pair, diagnostics: dict[str, Any]) -> str:
+def registration_html(pair: Pair, diagnostics: dict[str, Any]) -> str:
     frame = chart_frames(pair)[0]
     a, b = pair.a.thinned(MOST_OVERLAID), pair.b.thinned(MOST_OVERLAID)
     first, second = a.positions, b.positions
@@ -41,7 +41,7 @@ def registration(pair: Pair, diagnostics: dict[str, Any]) -> str:
     label = (
         f"{len(first)} of A's points as circles and {len(second)} of B's as crosses, in common coordinates"
     )
-    drawn = overlay_figure(frame, first, second, label, a.names[:3])
+    drawn = overlay_svg(frame, first, second, label, a.names[:3])
     spread = float(np.sqrt(pair.b.coordinates.var(axis=0).sum())) or 1.0
     rows = []
 
@@ -129,7 +129,7 @@ def _maps(text: str, sides: list[tuple[Side, Array]]) -> str:
         inside = np.clip(np.nan_to_num(error, nan=top), low, top)
         share = np.log(inside / low) / max(float(np.log(top / low)), 1e-12)
         label = f"Chart of network {side.name} coloured by the error"
-        drawn = chart_figure(chart_frame(side), side.positions, ramp(share), label, names=side.names[:3])
+        drawn = chart_svg(chart_frame(side), side.positions, ramp(share), label, names=side.names[:3])
         heading = f'<figcaption class="name {side.name.lower()}">Network {side.name}</figcaption>'
         figures.append(f"<figure>{heading}{drawn}</figure>")
 

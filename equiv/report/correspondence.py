@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from equiv.figures.drawing import Array, as_array, chart_positions, common_periods, wrap
+from equiv.figures.drawing import Array, as_array, chart_positions, common_periods, into_drawn_cell
 
 if TYPE_CHECKING:
     from equiv.comparison import Comparison
@@ -121,12 +121,12 @@ def nearest_links(source: Array, target: Array, periods: Array | None) -> Links:
     """
     from scipy.spatial import cKDTree
 
-    inside = wrap(target, periods)
+    inside = into_drawn_cell(target, periods)
     p = 0 if periods is None else len(periods)
     steps = np.array(list(itertools.product((-1.0, 0.0, 1.0), repeat=p))).reshape(3**p, p)
     shifts = np.zeros((1, target.shape[1])) if periods is None else steps @ periods
     images = (inside[None] + shifts[:, None]).reshape(-1, target.shape[1])
-    gap, found = cKDTree(images).query(wrap(source, periods))
+    gap, found = cKDTree(images).query(into_drawn_cell(source, periods))
 
     return Links(found % len(target), gap)
 

@@ -9,9 +9,9 @@ import numpy as np
 from equiv.figures.drawing import Array, chart_colours
 from equiv.report.correspondence import Links, Pair, Side, evenly
 from equiv.report.markup import json_script, number, table
-from equiv.report.svg import Frame, chart_figure
+from equiv.report.svg import Frame, chart_svg
 
-__all__ = ["chart_frame", "chart_frames", "linked_charts"]
+__all__ = ["chart_frame", "chart_frames", "linked_charts_html"]
 
 TABLE_ROWS = 24
 
@@ -25,7 +25,7 @@ def chart_frames(pair: Pair) -> tuple[Frame, Frame]:
     return chart_frame(pair.a), chart_frame(pair.b)
 
 
-def linked_charts(pair: Pair) -> str:
+def linked_charts_html(pair: Pair) -> str:
     r"""Both charts as HTML with the data that the report's script links them by."""
     a, b = pair.a, pair.b
     first = chart_colours(a.coordinates, a.periods)
@@ -49,7 +49,7 @@ def linked_charts(pair: Pair) -> str:
             f"Chart of network {side.name}: {len(side.index)} points, dimension {side.dimension}. "
             "Arrow keys go from point to point."
         )
-        drawn = chart_figure(frame, side.positions, shade, label, side=low, names=side.names[:3])
+        drawn = chart_svg(frame, side.positions, shade, label, side=low, names=side.names[:3])
         figures.append(
             f'<figure><figcaption class="name {low}">Network {side.name}</figcaption>{drawn}</figure>'
         )

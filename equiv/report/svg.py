@@ -13,13 +13,13 @@ from equiv.report.ticks import log_ticks, nice_ticks
 
 __all__ = [
     "Frame",
-    "bounds_figure",
-    "chart_figure",
+    "bounds_svg",
+    "chart_svg",
     "gradient",
     "hexadecimal",
-    "overlay_figure",
+    "overlay_svg",
     "ramp",
-    "spectrum_figure",
+    "spectrum_svg",
 ]
 
 _WIDTH = 420.0
@@ -128,7 +128,7 @@ def hexadecimal(colours: Array) -> list[str]:
     return [f"#{bytes(row).hex()}" for row in np.round(255 * colours).astype(np.uint8)]
 
 
-def chart_figure(
+def chart_svg(
     frame: Frame, positions: Array, colours: Array, label: str, *, side: str = "", names: Sequence[str] = ()
 ) -> str:
     r"""A chart's points, with marks that the report's script moves.
@@ -159,7 +159,7 @@ def chart_figure(
     return _svg(frame, positions.shape[1], dots + marks, label, names, role)
 
 
-def overlay_figure(frame: Frame, first: Array, second: Array, label: str, names: Sequence[str] = ()) -> str:
+def overlay_svg(frame: Frame, first: Array, second: Array, label: str, names: Sequence[str] = ()) -> str:
     r"""A's points `(n, k)` as circles and B's `(l, k)` as crosses in one window."""
     r = _radius(max(len(first), len(second)))
     circle = f"a{r:.2g} {r:.2g} 0 1 0 {2 * r:.2g} 0a{r:.2g} {r:.2g} 0 1 0 {-2 * r:.2g} 0"
@@ -189,7 +189,7 @@ def _radius(n: int) -> float:
     return float(np.clip(75 / math.sqrt(max(n, 1)), 1.8, 4.5))
 
 
-def bounds_figure(rows: Sequence[tuple[str, str, tuple[float, float, float]]], tolerance: float) -> str:
+def bounds_svg(rows: Sequence[tuple[str, str, tuple[float, float, float]]], tolerance: float) -> str:
     r"""Errors with their bounds on a logarithmic scale, beside the tolerance.
 
     Arguments:
@@ -244,7 +244,7 @@ def _in_words(error: tuple[float, float, float]) -> str:
     return f"{estimate} ({low} to {high})"
 
 
-def spectrum_figure(eigenvalues_a: Array, eigenvalues_b: Array, exact: Array | None = None) -> str:
+def spectrum_svg(eigenvalues_a: Array, eigenvalues_b: Array, exact: Array | None = None) -> str:
     r"""Eigenvalues of both sides by number, beside the exact ones where they are known."""
     shown = max(len(eigenvalues_a), len(eigenvalues_b)) if exact is None else len(exact)
     every = [x[:shown] for x in (eigenvalues_a, eigenvalues_b, exact) if x is not None and len(x)]

@@ -1,7 +1,7 @@
 r"""Eigenfunctions of the Laplacian of the input space, whatever its shape: diffusion maps and Galerkin maps.
 
 Doors: `diffusion_maps.DiffusionMaps`, `galerkin.GalerkinMaps`, `density.density_weights`,
-`spectrum.spectral_distance`, `spectrum.spectrum`, `selection.select_coordinates`.
+`spectrum.lowest_eigenvalues`, `spectrum.spectral_distance`, `selection.select_coordinates`.
 
     kernel          The heat kernel on squared distances, and its normalisation
     epsilon         How wide the kernel should be, from the distances to the nearest neighbours

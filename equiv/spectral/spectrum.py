@@ -7,7 +7,7 @@ import torch
 from equiv.observe.observations import Observations
 from equiv.spectral.galerkin import GalerkinMaps
 
-__all__ = ["spectral_distance", "spectrum"]
+__all__ = ["lowest_eigenvalues", "spectral_distance"]
 
 EIGENVALUES = 6
 FUNCTIONS = 100
@@ -17,7 +17,7 @@ FUNCTIONS = 100
 SAMPLES = 2048
 
 
-def spectrum(obs: Observations) -> list[float] | None:
+def lowest_eigenvalues(obs: Observations) -> list[float] | None:
     r"""Lowest eigenvalues of minus the Laplacian, the trivial one first, in 1 / (input unit)^2.
 
     Unweighted Galerkin maps (`equiv.GalerkinMaps`): the operator knows of the sampling density.

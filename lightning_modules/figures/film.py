@@ -10,7 +10,7 @@ import numpy as np
 from equiv.figures.drawing import Array
 from equiv.figures.panels import ROWS, pictures
 
-__all__ = ["film"]
+__all__ = ["camera_film"]
 
 
 #: Each pixel is drawn as so many, and the label below a picture takes so many lines.
@@ -18,7 +18,7 @@ ENLARGED, LABEL = 3, 30
 GAP = 6
 
 
-def film(picture_a: object, predicted_b: object, true_b: object, seconds: float = 6.0) -> bytes:
+def camera_film(picture_a: object, predicted_b: object, true_b: object, seconds: float = 6.0) -> bytes:
     r"""Three pictures side by side that move, as an animated GIF that begins anew when it ends.
 
     Arguments:
