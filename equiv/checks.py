@@ -11,6 +11,15 @@ from torch import Tensor
 __all__ = ["as_floating", "check_finite", "check_integer", "check_number", "nearest_name"]
 
 
+# A known name is offered for one that is not known where they are at least as similar.
+# [dimensionless; chosen: the ratio of difflib, whose own choice is 0.6, a wrong offer costs nothing]
+NAME_SIMILARITY = 0.4
+
+# Names that are listed where none is similar.
+# [names; chosen: two lines of a terminal]
+LISTED_NAMES = 12
+
+
 def as_floating(value: object, name: str, shape: str, ndim: int) -> Tensor:
     r"""The array as a float32 or float64 tensor with `ndim` axes, neither copied nor promoted.
 
@@ -114,9 +123,9 @@ def check_number(value: object, name: str, low: float = 0.0, high: float = math.
 def nearest_name(name: str, names: Iterable[str]) -> str:
     r"""A hint such as `; did you mean 'fc1'?` for a name that is not among `names`."""
     names = [n for n in names if n]
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=NAME_SIMILARITY)
 
     if near:
         return f"; did you mean '{near[0]}'?"
 
-    return f"; choose among {', '.join(repr(n) for n in names[:12])}." if names else "."
+    return f"; choose among {', '.join(repr(n) for n in names[:LISTED_NAMES])}." if names else "."

@@ -21,7 +21,14 @@ __all__ = [
 ]
 
 Array = NDArray[np.float64]
-BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#6e6e6e"  # A, B, and what they are compared with (Okabe and Ito)
+
+# A, B, and what they are compared with (Okabe and Ito).
+BLUE = "#0072b2"
+ORANGE = "#d55e00"
+GREY = "#6e6e6e"
+
+# Oklab to the cube roots of the cones' responses.
+# [dimensionless; derived: the inverse of the second matrix of Ottosson (2020), bottosson.github.io/posts/oklab]
 _FROM_OKLAB = np.array(
     [
         [1.0, 0.3963377774, 0.2158037573],
@@ -29,6 +36,9 @@ _FROM_OKLAB = np.array(
         [1.0, -0.0894841775, -1.2914855480],
     ]
 )
+
+# The cones' responses to linear sRGB.
+# [dimensionless; derived: the inverse of the first matrix of Ottosson (2020)]
 _FROM_LMS = np.array(
     [
         [4.0767416621, -3.3077115913, 0.2309699292],

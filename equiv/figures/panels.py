@@ -26,6 +26,8 @@ __all__ = [
     "without_zero",
 ]
 
+# Type, colours and widths of lines.
+# [points, and pixels an inch for the resolution; chosen: by eye]
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # shipped with matplotlib, so that every machine draws the same figure
     "font.size": 9,
@@ -47,12 +49,15 @@ _STYLE: dict[Any, Any] = {
     "figure.dpi": 200,
 }
 
-#: Name of each row of pictures, what it shows, and its colour.
+# Name of each row of pictures, what it shows, and its colour.
 ROWS = (
     ("Camera A", "what network A sees", BLUE),
     ("Camera B, predicted", "from A's activations alone", ORANGE),
     ("Camera B, true", "never shown to A", ORANGE),
 )
+
+# Ticks of an axis of angles.
+# [degrees; chosen: quarters of a turn]
 _TURN = [0, 90, 180, 270, 360]
 
 

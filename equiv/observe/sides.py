@@ -23,12 +23,21 @@ from equiv.observe.probe import probe
 __all__ = ["Probing", "observe_alone", "observe_pairs"]
 
 
-# Numbers in the frames of one network, and the least and the largest number of samples where not all have frames.
-MOST_NUMBERS = 2**22
-FEWEST, MOST = 4, 64
+# Numbers that the frames of one network may hold in a paired comparison; with more, few samples have frames.
+# [numbers; chosen: 32 MiB in float64, and with more derivatives for each sample a regression gains little by them]
+FRAME_NUMBERS_PAIRED = 2**22
 
-# Numbers in the frames of an unpaired comparison, which cannot do without: 1 GiB.
-MOST_UNPAIRED = 2**27
+# Samples with frames, where not all have them, below which none has.
+# [samples; chosen: fewer would say nothing of the others]
+FEWEST_WITH_FRAMES = 4
+
+# Samples with frames, where not all have them.
+# [samples; chosen: enough to see directions that a network is blind to, and so little to hold]
+LARGEST_WITH_FRAMES = 64
+
+# Numbers that the frames may hold in an unpaired comparison, which cannot do without.
+# [numbers; chosen: 1 GiB in float64]
+FRAME_NUMBERS_UNPAIRED = 2**27
 
 
 @dataclass(frozen=True)
@@ -93,14 +102,14 @@ def observe_pairs(sides: Sequence[Probing]) -> tuple[list[Observations], list[Ob
     sizes = [math.prod(side.shape) for side in sides]
     n = max((_samples(side) for side in sides if side.jacobian), default=0)
 
-    if n * max(sizes) <= MOST_NUMBERS:
+    if n * max(sizes) <= FRAME_NUMBERS_PAIRED:
         return [side.observed() for side in sides], None
 
     seen = [side.observed(frames=None) if side.jacobian else side.observed() for side in sides]
     values = [Observations(obs.values) for obs in seen]
-    count = min(MOST, n, MOST_NUMBERS // max(sizes))
+    count = min(LARGEST_WITH_FRAMES, n, FRAME_NUMBERS_PAIRED // max(sizes))
 
-    if count < FEWEST or len({len(obs) for obs in seen}) > 1:
+    if count < FEWEST_WITH_FRAMES or len({len(obs) for obs in seen}) > 1:
         return values, None
 
     some = slice(None, None, -(-n // count))
@@ -127,7 +136,7 @@ def observe_alone(side: Probing, name: str) -> Observations:
     neurons, entries = side.shape
     n = _samples(side) if side.jacobian else 0
 
-    if n * neurons * entries > MOST_UNPAIRED:
+    if n * neurons * entries > FRAME_NUMBERS_UNPAIRED:
         raise ValueError(
             f"'{name}' should span the space that the inputs fill, got 'jacobian' of {entries} input entries "
             f"for {n} samples of {neurons} neurons; give tangents or bursts of that "

@@ -17,8 +17,14 @@ if TYPE_CHECKING:
 
 __all__ = ["error_map_html", "registration_html"]
 
-MOST_OVERLAID = 400  # points of each side that are laid over each other
-MOST_SENT = 100  # points of each side that T carries there and back
+
+# Points of each side that are laid over each other.
+# [points; chosen: with more, circles hide crosses]
+OVERLAID_POINTS = 400
+
+# Samples of each side that T carries there and back.
+# [samples; chosen: T takes them in a second]
+RETURNED_SAMPLES = 100
 
 
 def error_map_html(result: Comparison, pair: Pair) -> str:
@@ -28,7 +34,7 @@ def error_map_html(result: Comparison, pair: Pair) -> str:
 
 def registration_html(pair: Pair, diagnostics: dict[str, Any]) -> str:
     frame = chart_frames(pair)[0]
-    a, b = pair.a.thinned(MOST_OVERLAID), pair.b.thinned(MOST_OVERLAID)
+    a, b = pair.a.thinned(OVERLAID_POINTS), pair.b.thinned(OVERLAID_POINTS)
     first, second = a.positions, b.positions
     apart = ""
 
@@ -98,7 +104,7 @@ def _round_trip(result: Comparison, pair: Pair) -> str:
         ("B", charts[1], there.inverse, there),
     ):
         values, coordinates = chart.anchor_values, as_array(chart.anchor_coordinates, "coordinates", 2)
-        chosen = evenly(len(values), MOST_SENT)
+        chosen = evenly(len(values), RETURNED_SAMPLES)
         start = values[chosen]
         spread = (values - values.mean(dim=0)).square().sum(dim=1).mean().sqrt()
         error = as_array((home(out(start)) - start).norm(dim=1) / spread, "error", 1)

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Links", "Pair", "Side", "evenly", "linked_pair", "nearest_links", "paired_links"]
 
-MOST_POINTS = 2000  # drawn in each chart
+
+# Points drawn in each chart.
+# [points; chosen: a browser moves no more of them at once, and a file of more would be megabytes]
+DRAWN_POINTS = 2000
+
 _LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
@@ -160,7 +164,7 @@ def _side(result: Comparison, name: str) -> Side:
     lattice = None if periods is None or len(periods) == 0 else as_array(periods, "periods", 2)
     finite = np.flatnonzero(np.isfinite(every).all(axis=1))
 
-    return Side(name, finite, every[finite], lattice).thinned(MOST_POINTS)
+    return Side(name, finite, every[finite], lattice).thinned(DRAWN_POINTS)
 
 
 def _pair(a: Side, b: Side, paired: bool, registered: bool, charted: bool) -> Pair:

@@ -13,6 +13,9 @@ from equiv.report.svg import Frame, chart_svg
 
 __all__ = ["chart_frame", "chart_frames", "linked_charts_html"]
 
+
+# Rows of the table behind the charts.
+# [points; chosen: a screen]
 TABLE_ROWS = 24
 
 

@@ -27,7 +27,11 @@ if TYPE_CHECKING:
 
 __all__ = ["write_report"]
 
-MOST_SETTINGS = 20  # shown without being asked for
+
+# Settings that are shown without being asked for.
+# [rows; chosen: half a screen]
+OPEN_SETTINGS = 20
+
 HEADLINES = {
     "equivalent": "A and B are equivalent: each determines the other.",
     "a_determines_b": "A determines B, but B does not determine A.",
@@ -236,7 +240,7 @@ def _settings(settings: Mapping[str, Any]) -> str:
     told = [[name, "none" if value is None else value] for name, value in flattened(settings)]
     block = table("Settings", ["Name", "Value"], told) if told else ""
 
-    if len(told) > MOST_SETTINGS:
+    if len(told) > OPEN_SETTINGS:
         block = f"<details><summary>All {len(told)} settings</summary>{block}</details>"
 
     return block + versions()

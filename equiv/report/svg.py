@@ -22,6 +22,9 @@ __all__ = [
     "spectrum_svg",
 ]
 
+
+# Width of a drawing.
+# [units of the SVG; chosen: two charts stand side by side on a laptop, at their own size]
 _WIDTH = 420.0
 
 
