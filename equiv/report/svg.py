@@ -12,7 +12,7 @@ from equiv.report.markup import escape, number, percent
 from equiv.report.ticks import log_ticks, nice_ticks
 
 __all__ = [
-    "Frame",
+    "Window",
     "bounds_svg",
     "chart_svg",
     "gradient",
@@ -28,7 +28,7 @@ __all__ = [
 _WIDTH = 420.0
 
 
-class Frame:
+class Window:
     r"""The window through which drawn positions are seen, the same for charts that are to be compared.
 
     Arguments:
@@ -132,12 +132,12 @@ def hexadecimal(colours: Array) -> list[str]:
 
 
 def chart_svg(
-    frame: Frame, positions: Array, colours: Array, label: str, *, side: str = "", names: Sequence[str] = ()
+    window: Window, positions: Array, colours: Array, label: str, *, side: str = "", names: Sequence[str] = ()
 ) -> str:
     r"""A chart's points, with marks that the report's script moves.
 
     Arguments:
-        frame: The window.
+        window: The window.
         positions: Drawn positions, shape `(n, k)`.
         colours: Shape `(n, 3)`, in `[0, 1]`.
         label: What a screen reader says.
@@ -147,7 +147,7 @@ def chart_svg(
     radius = _radius(len(positions))
     dots = "".join(
         f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="{radius:.2g}" fill="{colour}"/>'
-        for (x, y), colour in zip(frame.at(positions), hexadecimal(colours), strict=True)
+        for (x, y), colour in zip(window.at(positions), hexadecimal(colours), strict=True)
     )
     marks = (
         '<circle class="mark near" r="8"/><path class="mark image" d="M-11 0H-4M4 0H11M0-11V-4M0 4V11"/>'
@@ -155,30 +155,32 @@ def chart_svg(
     )
 
     if not side:
-        return _svg(frame, positions.shape[1], dots, label, names)
+        return _svg(window, positions.shape[1], dots, label, names)
 
     role = f'role="application" aria-roledescription="chart" data-side="{side}" tabindex="0"'
 
-    return _svg(frame, positions.shape[1], dots + marks, label, names, role)
+    return _svg(window, positions.shape[1], dots + marks, label, names, role)
 
 
-def overlay_svg(frame: Frame, first: Array, second: Array, label: str, names: Sequence[str] = ()) -> str:
+def overlay_svg(window: Window, first: Array, second: Array, label: str, names: Sequence[str] = ()) -> str:
     r"""A's points `(n, k)` as circles and B's `(l, k)` as crosses in one window."""
     r = _radius(max(len(first), len(second)))
     circle = f"a{r:.2g} {r:.2g} 0 1 0 {2 * r:.2g} 0a{r:.2g} {r:.2g} 0 1 0 {-2 * r:.2g} 0"
     cross = f"l{2 * r:.2g} {2 * r:.2g}m0 {-2 * r:.2g}l{-2 * r:.2g} {2 * r:.2g}"
-    circles = "".join(f"M{x - r:.1f} {y:.1f}{circle}" for x, y in frame.at(first))
-    crosses = "".join(f"M{x - r:.1f} {y - r:.1f}{cross}" for x, y in frame.at(second))
+    circles = "".join(f"M{x - r:.1f} {y:.1f}{circle}" for x, y in window.at(first))
+    crosses = "".join(f"M{x - r:.1f} {y - r:.1f}{cross}" for x, y in window.at(second))
     drawn = f'<path class="hollow a" d="{circles}"/><path class="cross b" d="{crosses}"/>'
 
-    return _svg(frame, first.shape[1], drawn, label, names)
+    return _svg(window, first.shape[1], drawn, label, names)
 
 
-def _svg(frame: Frame, k: int, drawn: str, label: str, names: Sequence[str], role: str = 'role="img"') -> str:
-    width, height = frame.size
+def _svg(
+    window: Window, k: int, drawn: str, label: str, names: Sequence[str], role: str = 'role="img"'
+) -> str:
+    width, height = window.size
     planes = [(x, y) for x in range(k) for y in range(x + 1, k)]
     grids = "".join(
-        f'<g data-axes="{x},{y}"{"" if (x, y) == (0, 1) else " hidden"}>{frame.grid((x, y), names)}</g>'
+        f'<g data-axes="{x},{y}"{"" if (x, y) == (0, 1) else " hidden"}>{window.grid((x, y), names)}</g>'
         for x, y in planes
     )
 
