@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from equiv.figures.captions import said_of_spectra
 from equiv.figures.drawing import (
     BLUE,
     GREY,
@@ -23,7 +22,7 @@ from equiv.figures.drawing import (
     chart_positions,
     common_periods,
 )
-from equiv.figures.panels import blank_figure, chart_axes, draw_spectrum, scatter, style
+from equiv.figures.panels import blank_figure, chart_axes, draw_spectrum, said_of_spectra, scatter, style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from equiv.figures.captions import said_of_angles, said_of_pictures, said_of_spectra
 from equiv.figures.drawing import Array, as_array
-from equiv.figures.panels import (
-    blank_figure,
+from equiv.figures.panels import blank_figure, draw_spectrum, pictures, said_of_spectra, style
+from lightning_modules.figures.camera_panels import (
     draw_angle_errors,
     draw_angles,
     draw_cross_view,
-    draw_spectrum,
-    pictures,
-    style,
+    said_of_angles,
+    said_of_pictures,
 )
 
 if TYPE_CHECKING:

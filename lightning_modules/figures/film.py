@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from equiv.figures.drawing import Array
-from equiv.figures.panels import ROWS, pictures
+from equiv.figures.panels import pictures
+from lightning_modules.figures.camera_panels import ROWS
 
 __all__ = ["camera_film"]
 
