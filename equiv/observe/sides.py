@@ -1,4 +1,4 @@
-r"""Observing networks for a paired comparison: frames of all samples, or of few where there are too many numbers.
+r"""The sides of a comparison, observed: frames of all samples, or of few where there would be too many numbers.
 
 Full Jacobians of wide layers by many inputs do not fit into memory, 2,000 samples of 512 neurons by 784 pixels take
 6 GB, and at so many directions derivatives add little to a regression on values. What only frames can tell, whether B
@@ -42,9 +42,18 @@ FRAME_NUMBERS_UNPAIRED = 2**27
 
 @dataclass(frozen=True)
 class Probing:
-    r"""A side of a paired comparison: a network with the arguments of `equiv.probe`, or observations of one."""
+    r"""A side of a comparison: a network with arguments of `equiv.probe`, or observations of one.
 
-    side: nn.Module | Observations
+    Nothing is checked before it is observed.
+
+    Attributes:
+        network: The network, or observations of it: then the others are None, and `frames` its default.
+        inputs: Its inputs, as in `equiv.probe`; likewise `layers` and `neurons`.
+        frames: The argument `frames` of `equiv.probe`, or a dict of its arguments `frames`, `dimension`,
+            `burst_std`, `batch_size`.
+    """
+
+    network: nn.Module | Observations
     inputs: Any = None
     layers: Sequence[str] | None = None
     neurons: Sequence[Any] | None = None
@@ -60,7 +69,7 @@ class Probing:
         r"""Whether frames along all input entries are asked for."""
         frames = self.options.get("frames", "jacobian")
 
-        return not isinstance(self.side, Observations) and isinstance(frames, str) and frames == "jacobian"
+        return not isinstance(self.network, Observations) and isinstance(frames, str) and frames == "jacobian"
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -80,11 +89,11 @@ class Probing:
 
     def observed(self, **options: Any) -> Observations:
         r"""Observations, of a network with the frames that are asked for unless `options` say otherwise."""
-        if isinstance(self.side, Observations):
-            return self.side
+        if isinstance(self.network, Observations):
+            return self.network
 
         return probe(
-            self.side, self.inputs, layers=self.layers, neurons=self.neurons, **self.options | options
+            self.network, self.inputs, layers=self.layers, neurons=self.neurons, **self.options | options
         )
 
 
