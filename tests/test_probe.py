@@ -357,7 +357,11 @@ X = random(8, 3)
             ValueError,
             "each of the 2 layers, got 1",
         ),
-        (lambda: probe(GOOD, X, neurons=[torch.tensor([7])]), ValueError, "'neurons' should be below 5"),
+        (
+            lambda: probe(GOOD, X, neurons=[torch.tensor([7])]),
+            ValueError,
+            "'neurons' should hold indices below 5",
+        ),
         (lambda: probe(GOOD, X, neurons=[torch.tensor([0.5])]), TypeError, "got float32 of shape"),
         (lambda: probe(GOOD, [1.0, 2.0]), TypeError, r"'inputs\[0\]' should be a tensor"),
         (lambda: probe(GOOD, X.fill_diagonal_(0) / 0 + math.nan), ValueError, "'inputs' should be finite"),

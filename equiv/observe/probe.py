@@ -81,7 +81,10 @@ def probe(
         (torch.Size([5, 3]), torch.Size([5, 3, 2]))
     """
     if not isinstance(network, nn.Module):
-        raise TypeError(f"'network' should be a torch.nn.Module, got {type(network).__name__}.")
+        raise TypeError(
+            f"'network' should be a torch.nn.Module, got {type(network).__name__}; wrap recorded activations "
+            "in equiv.Observations."
+        )
 
     given = checked_inputs(inputs)
     device = input_tensors(given)[0].device
