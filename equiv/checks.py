@@ -55,7 +55,7 @@ def as_floating(value: object, name: str, shape: str, ndim: int) -> Tensor:
 
     if value.numel() == 0:
         raise ValueError(
-            f"'{name}' should have shape {shape} without an empty axis, got {tuple(value.shape)}."
+            f"'{name}' should have shape {shape} without an empty axis, got {tuple(value.shape)}; add samples."
         )
 
     return value
@@ -101,6 +101,13 @@ def check_integer(value: object, name: str, low: int = 1) -> int:
 def check_number(value: object, name: str, low: float = 0.0, high: float = math.inf, fix: str = "") -> float:
     r"""The value as a finite `float` in `(low, high)`.
 
+    Arguments:
+        value: A number, or a tensor of one.
+        name: The argument's name, for the error.
+        low: Bound that it has to exceed.
+        high: Bound that it has to stay below.
+        fix: What to do, in a few words, for the error.
+
     Raises:
         TypeError: If it is not a real number.
         ValueError: If it is outside the open interval, or NaN.
@@ -109,12 +116,13 @@ def check_number(value: object, name: str, low: float = 0.0, high: float = math.
         value = value.item()
 
     if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
-        raise TypeError(f"'{name}' should be a number between {low:g} and {high:g}, got {value!r}.")
+        raise TypeError(
+            f"'{name}' should be a number between {low:g} and {high:g}, got {value!r}; pass a float."
+        )
 
     if not low < value < high:
         raise ValueError(
-            f"'{name}' should be a number between {low:g} and {high:g}, got {value}"
-            + (f"; {fix}." if fix else ".")
+            f"'{name}' should be a number between {low:g} and {high:g}, got {value}; {fix or 'choose one there'}."
         )
 
     return float(value)

@@ -24,7 +24,6 @@ Doors: `observations.Observations`, `frames.invert_frames`, `frames.sensitivity_
                     be too many numbers
     compared        What `compare` accepts: two sides, how they are probed, which samples are paired, and
                     anchors
-    processes       Several processes, each with a part of the samples: observations gathered, Galerkin sums
-                    added up
+    processes       Several processes, each with a part of the samples: observations gathered
     neuron_ranking  Orders of neurons, each next one that which tells most that the earlier ones do not
 """

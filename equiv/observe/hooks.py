@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from equiv.checks import nearest_name
 
-__all__ = ["Inputs", "Reader", "batch_of", "input_tensors", "quiet"]
+__all__ = ["Inputs", "Reader", "batch_of", "input_tensors", "quiet", "with_tensors"]
 
 
 # One tensor, or several that the network takes by position or by name.

@@ -33,6 +33,12 @@ def error_map_html(result: Comparison, pair: DrawnPair) -> str:
 
 
 def registration_html(pair: DrawnPair, diagnostics: dict[str, Any]) -> str:
+    r"""The registered charts laid over each other, distances between them, and what holds them together.
+
+    Arguments:
+        pair: Charts that are aligned.
+        diagnostics: Of the comparison.
+    """
     window = chart_windows(pair)[0]
     a, b = pair.a.thinned(OVERLAID_POINTS), pair.b.thinned(OVERLAID_POINTS)
     first, second = a.positions, b.positions

@@ -65,6 +65,11 @@ class PictureStrip:
 
 
 def section_html(section: Section) -> str:
+    r"""A section without its heading, as HTML.
+
+    Raises:
+        TypeError: If the figure is neither a matplotlib figure nor the bytes of a picture file.
+    """
     parts = [paragraphs(section.text)]
 
     if section.figure is not None:
@@ -89,6 +94,11 @@ def section_html(section: Section) -> str:
 
 
 def strip_html(strip: PictureStrip) -> str:
+    r"""A picture strip without its heading, as HTML: each row is one picture of which CSS shows a part.
+
+    Raises:
+        ValueError: If rows, labels and angles do not fit together.
+    """
     rows = [pictures(row, "rows") for row in strip.rows]
     degrees = np.degrees(as_array(strip.angles, "angles", 1))
     k = len(degrees)

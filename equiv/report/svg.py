@@ -249,11 +249,10 @@ def _in_words(error: tuple[float, float, float]) -> str:
     return f"{estimate} ({low} to {high})"
 
 
-def spectrum_svg(eigenvalues_a: Array, eigenvalues_b: Array, exact: Array | None = None) -> str:
-    r"""Eigenvalues of both sides by number, beside the exact ones where they are known."""
-    shown = max(len(eigenvalues_a), len(eigenvalues_b)) if exact is None else len(exact)
-    every = [x[:shown] for x in (eigenvalues_a, eigenvalues_b, exact) if x is not None and len(x)]
-    high = 1.08 * max(float(np.nanmax(x)) for x in every)
+def spectrum_svg(eigenvalues_a: Array, eigenvalues_b: Array) -> str:
+    r"""Eigenvalues of both sides `(k,)` and `(l,)` by number."""
+    shown = max(len(eigenvalues_a), len(eigenvalues_b))
+    high = 1.08 * max(float(np.nanmax(x)) for x in (eigenvalues_a, eigenvalues_b) if len(x))
     left, top, width, height = 46.0, 10.0, _WIDTH, 250.0
     foot, step = top + height, (width - left - 12) / max(shown, 1)
     parts = [f'<path class="axis" d="M{left} {top}V{foot}H{width - 12}"/>']
@@ -266,10 +265,6 @@ def spectrum_svg(eigenvalues_a: Array, eigenvalues_b: Array, exact: Array | None
         x = left + (k + 0.5) * step
         parts.append(f'<text x="{x:.1f}" y="{foot + 17}" text-anchor="middle">{k + 1}</text>')
 
-        if exact is not None:
-            y = foot - exact[k] / high * height
-            parts.append(f'<path class="exact" d="M{x - 0.36 * step:.1f} {y:.1f}h{0.72 * step:.1f}"/>')
-
         for side, values, shift in (("a", eigenvalues_a, -0.14), ("b", eigenvalues_b, 0.14)):
             if k < len(values) and math.isfinite(values[k]):
                 at, y = x + shift * step, foot - values[k] / high * height
@@ -281,9 +276,7 @@ def spectrum_svg(eigenvalues_a: Array, eigenvalues_b: Array, exact: Array | None
 
     middle, below = (left + width - 12) / 2, foot + 36
     parts.append(f'<text class="name" x="{middle}" y="{below}" text-anchor="middle">number</text>')
-    label = (
-        f"Eigenvalues of A as circles and of B as squares{'' if exact is None else ', exact ones as bars'}"
-    )
+    label = "Eigenvalues of A as circles and of B as squares"
     view = f"0 0 {width:.0f} {foot + 42:.0f}"
 
     return f'<svg viewBox="{view}" role="img" aria-label="{label}">{"".join(parts)}</svg>'

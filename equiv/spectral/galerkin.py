@@ -52,7 +52,7 @@ class GalerkinMaps:
     unweighted, the operator is :math:`-p^{-1} \nabla \cdot (p \nabla u)` with p the sampling density: give
     one over the density where sampling is not uniform (`equiv.density_weights` finds it, and takes away most
     of the noise of uniform random samples as well). Sums over samples are all that is kept, so that they
-    stream (`partial_fit`) and add across processes (`sums_`, `merge`; `equiv.observe.processes`
+    stream (`partial_fit`) and add across processes (`sums_`, `merge`; `equiv.spectral.processes`
     does so).
 
     The functions are the constant and Gaussians at farthest-point centres (`equiv.spectral.gaussian_basis`), at most

@@ -14,8 +14,16 @@ from lightning_modules.figures.camera_panels import ROWS
 __all__ = ["camera_film"]
 
 
-#: Each pixel is drawn as so many, and the label below a picture takes so many lines.
-ENLARGED, LABEL = 3, 30
+# Pixels, along each side, that one of the picture's is drawn as.
+# [pixels; chosen: by eye]
+ENLARGED = 3
+
+# Height of the label below a picture.
+# [pixels; chosen: by eye]
+LABEL = 30
+
+# White between pictures.
+# [pixels; chosen: by eye]
 GAP = 6
 
 
