@@ -119,7 +119,7 @@ def test_a_transfer_shows_what_there_is_no_map_for() -> None:
 
 def test_a_film_is_a_gif_of_all_moments() -> None:
     shown = torch.rand(5, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-    with Image.open(io.BytesIO(film.film(shown, shown, shown, seconds=1.0))) as image:
+    with Image.open(io.BytesIO(film.camera_film(shown, shown, shown, seconds=1.0))) as image:
         assert (image.format, image.n_frames, image.info["duration"]) == ("GIF", 5, 200)
     with pytest.raises(ValueError, match="'true_b'"):
-        film.film(shown, shown, shown[:4])
+        film.camera_film(shown, shown, shown[:4])

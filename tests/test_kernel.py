@@ -11,7 +11,7 @@ from equiv.metric.mahalanobis import MAX_NORMAL_SHARE, all_distances
 from equiv.metric.points import metric_points
 from equiv.spectral.dense_kernel import components, dense_preconditioner
 from equiv.spectral.eigenpairs import leading_eigenpairs
-from equiv.spectral.epsilon import RANK, neighbour_epsilon
+from equiv.spectral.epsilon import DENSITY_NEIGHBOUR, neighbour_epsilon
 from equiv.spectral.kernel import normalise
 from equiv.spectral.sparse_kernel import pairs_within, principal_scores
 
@@ -63,7 +63,7 @@ def test_epsilon_puts_as_many_neighbours_under_the_kernel_as_it_says(m: int) -> 
     n = 4000
     points = torch.rand(n, m, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     inner = points[((points > 0.2) & (points < 0.8)).all(dim=1)][:500]
-    nearest = torch.cdist(inner, points).square().topk(RANK + 1, largest=False).values[:, 1:]
+    nearest = torch.cdist(inner, points).square().topk(DENSITY_NEIGHBOUR + 1, largest=False).values[:, 1:]
     count = n * (4 * math.pi * neighbour_epsilon(nearest, rank=m)) ** (m / 2)
     assert 12 < count < 17, count
 
@@ -115,7 +115,7 @@ def test_sparse_clouds_apart_and_far_too_wide_kernels_are_refused(
     apart = Observations(torch.cat([obs.values, obs.values + 1e3]), obs.frames.repeat(2, 1, 1))
     with pytest.raises(ValueError, match=r"one connected cloud, got 2 \(of 500, 500 samples\)"):
         DiffusionMaps(3).fit(apart)
-    monkeypatch.setattr("equiv.spectral.sparse_kernel.MOST_PAIRS", 1e4)
+    monkeypatch.setattr("equiv.spectral.sparse_kernel.LARGEST_PAIR_COUNT", 1e4)
     with pytest.raises(ValueError, match="'epsilon' should be small enough for a sparse kernel"):
         DiffusionMaps(3, epsilon=1.0).fit(obs)
 

@@ -233,7 +233,7 @@ def test_batches_fit_the_memory_budget(monkeypatch: pytest.MonkeyPatch) -> None:
             seen.append(len(x))
             return super().forward(x)
 
-    monkeypatch.setattr(sys.modules["equiv.observe.probe"], "MEMORY", 2**20)
+    monkeypatch.setattr(sys.modules["equiv.observe.probe"], "BATCH_MEMORY", 2**20)
     probe(Wide(2, 1000), random(500, 2), frames=None)
     # 1 MiB, counted four times, holds about 65 outputs of 1,000 float32.
     assert 32 < max(seen) < 70
@@ -357,7 +357,11 @@ X = random(8, 3)
             ValueError,
             "each of the 2 layers, got 1",
         ),
-        (lambda: probe(GOOD, X, neurons=[torch.tensor([7])]), ValueError, "'neurons' should be below 5"),
+        (
+            lambda: probe(GOOD, X, neurons=[torch.tensor([7])]),
+            ValueError,
+            "'neurons' should hold indices below 5",
+        ),
         (lambda: probe(GOOD, X, neurons=[torch.tensor([0.5])]), TypeError, "got float32 of shape"),
         (lambda: probe(GOOD, [1.0, 2.0]), TypeError, r"'inputs\[0\]' should be a tensor"),
         (lambda: probe(GOOD, X.fill_diagonal_(0) / 0 + math.nan), ValueError, "'inputs' should be finite"),

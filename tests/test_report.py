@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from equiv.figures import charts as chart_figures
+from equiv.figures.charts import spectrum_figure
 from equiv.report.correspondence import evenly, nearest_links, paired_links
 from equiv.report.markup import escape, json_script, number, png
 from equiv.report.report import write_report
@@ -196,7 +196,7 @@ def test_everything_given_is_escaped(tmp_path: Path) -> None:
             tmp_path / "r.html",
             title=evil,
             sections=[
-                Section(evil, evil, chart_figures.spectrum([1.0], [1.0]), evil, [{evil: evil}]),
+                Section(evil, evil, spectrum_figure([1.0], [1.0]), evil, [{evil: evil}]),
                 PictureStrip(evil, [evil], [torch.zeros(2, 3, 4, 4)], torch.zeros(2), evil),
             ],
             settings={evil: {evil: evil}},
@@ -214,7 +214,7 @@ def test_json_inside_a_script_is_the_same_json_and_cannot_end_it() -> None:
 
 
 def test_sections_and_settings_are_shown(tmp_path: Path) -> None:
-    figure = chart_figures.spectrum([1.0, 4.0], [1.0, 4.0], [1, 4])
+    figure = spectrum_figure([1.0, 4.0], [1.0, 4.0], [1, 4])
     rows = [{"epoch": k, "loss": 0.5**k} for k in range(12)]
     pictures = torch.rand(5, 3, 6, 8, generator=torch.Generator().manual_seed(0))
     reader = read(

@@ -14,7 +14,7 @@ from equiv.charts.limits import Limits
 from equiv.charts.strain import Strain, measure_strain
 from equiv.coordinates.domain import Domain
 from equiv.observe.observations import Observations
-from equiv.spectral.spectrum import spectrum
+from equiv.spectral.spectrum import lowest_eigenvalues
 
 __all__ = ["ChartedSide", "chart_side"]
 
@@ -90,7 +90,7 @@ def chart_side(obs: Observations, tolerance: float = 0.0) -> ChartedSide:
         tolerance: Of the comparison, a share of the spread. A chart that misses no more may serve: its error is
             reckoned with in the error of the transformation.
     """
-    eigenvalues = spectrum(obs)
+    eigenvalues = lowest_eigenvalues(obs)
 
     try:
         maps = IsometricMaps().fit(obs)

@@ -9,7 +9,7 @@ from torch import Tensor
 import equiv
 from equiv.charts.chart import Chart
 from equiv.coordinates.lattice import minimum_image
-from equiv.figures import charts as chart_figures
+from equiv.figures.charts import registration_figure, spectrum_figure
 from equiv.report.sections import PictureStrip
 from lightning_modules.circle import AngleMap, euclidean_angle_errors, evenly
 from lightning_modules.data.views import Views
@@ -79,7 +79,7 @@ class CrossView:
         spectra = [result.diagnostics.get(f"eigenvalues_{side}") for side in "ab"]
 
         if all(spectra):
-            finding.figures["spectrum"] = chart_figures.spectrum(spectra[0], spectra[1], EXACT)
+            finding.figures["spectrum"] = spectrum_figure(spectra[0], spectra[1], EXACT)
 
         if predicted_b is None or not isinstance(result.chart_b, Chart):
             return finding
@@ -89,10 +89,10 @@ class CrossView:
         hidden, rows = views.hidden.held_out, (views.held_out_a, pictures, views.held_out_b)
         moments = evenly(hidden, self.moments)
         finding.strips.append(_strip(rows, hidden, moments))
-        finding.films["film"] = film.film(rows[0][moments], pictures[moments], rows[2][moments])
+        finding.films["film"] = film.camera_film(rows[0][moments], pictures[moments], rows[2][moments])
         columns = evenly(hidden, self.columns)
         shown_a, shown, shown_b = (row[columns] for row in rows)
-        finding.figures["cross_view"] = cameras.cross_view(shown_a, shown, shown_b, hidden[columns])
+        finding.figures["cross_view"] = cameras.cross_view_figure(shown_a, shown, shown_b, hidden[columns])
         recovered = result.chart_b.restrict(predicted_b)
         errors = minimum_image(
             recovered - result.chart_b.restrict(values_b), result.chart_b.get_buffer("periods")
@@ -136,7 +136,7 @@ def _charts(match: Match, views: Views) -> dict[str, Any]:
     found = charts(match, views, turn=2 * math.pi, **around)
 
     if found:
-        found["registration"] = chart_figures.registration(
+        found["registration"] = registration_figure(
             result.coordinates_a, result.coordinates_b, views.anchors, **around
         )
 

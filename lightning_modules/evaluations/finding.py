@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import equiv
-from equiv.figures import charts as chart_figures
+from equiv.figures.charts import charts_figure
 from equiv.report.sections import PictureStrip
 from lightning_modules.data.views import Views
 
@@ -92,7 +92,7 @@ class Finding:
 def charts(match: Match, views: Views, **drawn: Any) -> dict[str, Any]:
     r"""The figure of both charts, coloured by the first hidden variable; none where a chart failed.
 
-    `drawn` are options of `equiv.figures.chart_figures.charts`.
+    `drawn` are options of `equiv.figures.charts.charts_figure`.
     """
     result = match.result
     hidden_a, hidden_b = (
@@ -102,11 +102,7 @@ def charts(match: Match, views: Views, **drawn: Any) -> dict[str, Any]:
     if not (result.coordinates_a.shape[1] and result.coordinates_b.shape[1]):
         return {}
 
-    return {
-        "charts": chart_figures.charts(
-            result.coordinates_a, result.coordinates_b, hidden_a, hidden_b, **drawn
-        )
-    }
+    return {"charts": charts_figure(result.coordinates_a, result.coordinates_b, hidden_a, hidden_b, **drawn)}
 
 
 def periods(match: Match) -> dict[str, Any]:
