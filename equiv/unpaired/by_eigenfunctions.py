@@ -22,7 +22,7 @@ from equiv.transformation import NoMap, Transformation
 from equiv.unpaired.eigenfunctions import EigenSide, eigen_sides, nearest_in
 from equiv.unpaired.eigenspace_match import register_eigenspaces
 from equiv.unpaired.isometry_refinement import Refined, refine
-from equiv.verdict import Interval, Verdict, decide
+from equiv.verdict import NAME_A, NAME_B, Interval, Verdict, decide
 
 __all__ = ["compare_spectral"]
 
@@ -283,7 +283,8 @@ def _blocking(
 
     if not misfit <= MISFIT:
         reasons.append(
-            f"the eigenfunctions of A and B lie {misfit:.1f} times as far apart as samples of B do"
+            f"the eigenfunctions of {NAME_A} and {NAME_B} lie {misfit:.1f} times as far apart as samples of "
+            f"{NAME_B} do"
         )
 
     if not (refined.strain <= STRAIN and refined.worst <= WORST):
@@ -295,7 +296,7 @@ def _blocking(
     if not abs(refined.dilation) <= tolerance / 2:
         reasons.append(f"lengths of the one space are {abs(refined.dilation):.1%} larger than the other's")
 
-    for name, other, share in (("A", "B", overlap_a), ("B", "A", overlap_b)):
+    for name, other, share in ((NAME_A, NAME_B, overlap_a), (NAME_B, NAME_A, overlap_b)):
         if not share >= MIN_OVERLAP:
             reasons.append(f"only {share:.0%} of the samples of {name} lie where {other} has samples")
 

@@ -26,7 +26,7 @@ from equiv.registration.result import Registration, Relation
 from equiv.transformation import NoMap, Transformation
 from equiv.unpaired.by_eigenfunctions import compare_spectral
 from equiv.unpaired.evidence import MARGIN, ROUGH, UNKNOWN, blocking_reasons, direction_errors, evidence
-from equiv.verdict import Verdict, decide
+from equiv.verdict import NAME_A, NAME_B, Sentence, Verdict, decide
 
 __all__ = ["compare_unpaired"]
 
@@ -160,7 +160,9 @@ def _registered(a: Side, b: Side, anchors: Tensor | None, tolerance: float) -> R
     if first.dimension == second.dimension:
         return register(first, second, anchors, tolerance / 2)
 
-    dimensions = f"the intrinsic dimensions differ, {first.dimension} of A and {second.dimension} of B"
+    dimensions = (
+        f"the intrinsic dimensions differ, {first.dimension} of {NAME_A} and {second.dimension} of {NAME_B}"
+    )
     larger, smaller = (first, second) if first.dimension > second.dimension else (second, first)
     columns = b.columns if smaller is second else a.columns
 
@@ -185,7 +187,7 @@ def _registered(a: Side, b: Side, anchors: Tensor | None, tolerance: float) -> R
 
 def _transformation(a: Side, b: Side, found: Registration) -> Transformation:
     if found.motion is None:
-        nothing = NoMap(f"{found.reason}.")
+        nothing = NoMap(Sentence(f"{found.reason}."))
 
         return Transformation(nothing, nothing)
 
@@ -195,7 +197,7 @@ def _transformation(a: Side, b: Side, found: Registration) -> Transformation:
     if found.relation is Relation.ISOMETRIC:
         return Transformation(there, _chart_map(target, source, found.motion.inverse))
 
-    back = NoMap(f"{found.reason}, so that one point has several images.")
+    back = NoMap(Sentence(f"{found.reason}, so that one point has several images."))
 
     return Transformation(back, there) if found.relation is Relation.B_ONTO_A else Transformation(there, back)
 

@@ -12,7 +12,7 @@ from equiv.registration.result import Registration, Relation
 from equiv.spectral.spectrum import spectral_distance
 from equiv.transformation import Transformation
 from equiv.unpaired.errors import estimate_error
-from equiv.verdict import Interval
+from equiv.verdict import NAME_A, NAME_B, Interval, Sentence
 
 __all__ = ["MARGIN", "ROUGH", "UNKNOWN", "blocking_reasons", "direction_errors", "evidence"]
 
@@ -60,17 +60,17 @@ def blocking_reasons(a: Side, b: Side, found: Registration) -> list[str]:
     r"""Reasons that forbid a conclusion."""
     reasons = []
 
-    for name, side in (("A", a), ("B", b)):
+    for name, letter, side in ((NAME_A, "a", a), (NAME_B, "b", b)):
         # Charts that are rough but not folded serve to exclude.
         if side.objections and not (found.relation is Relation.NONE and side.roughness <= ROUGH):
             more = len(side.objections) - 1
-            others = f" (and {more} more: objections_{name.lower()} in the diagnostics)" if more else ""
+            others = f" (and {more} more: objections_{letter} in the diagnostics)" if more else ""
             reasons.append(f"{name} has no chart to be trusted: {side.objections[0]}{others}")
 
     if found.relation is Relation.UNDECIDED:
         reasons.append(found.reason)
     elif found.relation is not Relation.NONE:
-        for name, other, share in (("A", "B", found.overlap_a), ("B", "A", found.overlap_b)):
+        for name, other, share in ((NAME_A, NAME_B, found.overlap_a), (NAME_B, NAME_A, found.overlap_b)):
             if not share >= MIN_OVERLAP:
                 reasons.append(f"only {share:.0%} of the samples of {name} lie where {other} has samples")
 
@@ -81,8 +81,8 @@ def evidence(a: Side, b: Side, found: Registration, anchors: Tensor | None) -> d
     numbers: dict[str, Any] = {
         "method": "isometric",
         "method_reason": "without pairs only a chart of the metric gives a map, and the frames define one",
-        "relation": str(found.relation),
-        "relation_reason": found.reason,
+        "relation": Sentence(found.relation),
+        "relation_reason": Sentence(found.reason),
         "anchors": 0 if anchors is None else len(anchors),
         "rejected_anchors": list(found.rejected),
         "overlap_a": found.overlap_a,
