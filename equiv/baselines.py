@@ -16,6 +16,18 @@ from equiv.checks import as_floating, check_finite, check_integer, check_number
 
 __all__ = ["linear_cka", "mutual_knn", "procrustes", "pwcca", "rbf_cka", "rsa", "svcca"]
 
+# Activations whose spread is below this share of their size do not vary.
+# [share of the size; chosen: a hundred times the rounding of float64]
+MIN_SPREAD = 1e-14
+
+# Principal components with smaller scales are rounding.
+# [share of the largest scale; chosen: between the rounding of float64 and of float32]
+MIN_SCALE = 1e-10
+
+# A share of the variance that is missed by less is held.
+# [share of the variance; chosen: a thousand times the rounding of the sums]
+SHARE_ROUNDING = 1e-12
+
 
 def linear_cka(a: Any, b: Any) -> float:
     r"""Linear centred kernel alignment, :math:`|A^\top B|_F^2 / (|A^\top A|_F\, |B^\top B|_F)`, centred.
@@ -81,7 +93,7 @@ def svcca(a: Any, b: Any, variance: float = 0.99) -> float:
         | SVCCA: Singular vector canonical correlation analysis (Raghu et al., 2017)
         | https://arxiv.org/abs/1706.05806
     """
-    variance = check_number(variance, "variance", 0.0, 1.0 + 1e-12)
+    variance = check_number(variance, "variance", 0.0, 1.0 + SHARE_ROUNDING)
     a, b = (_principal(values, variance)[0] for values in _paired(a, b))
 
     return torch.linalg.svdvals(a.mT @ b).clamp(max=1).mean().item()
@@ -197,7 +209,7 @@ def _paired(a: Any, b: Any) -> tuple[Tensor, Tensor]:
 
     for values, name in ((a, "a"), (b, "b")):
         centred.append(values - values.mean(dim=0))
-        if not centred[-1].norm() > 1e-14 * values.norm():
+        if not centred[-1].norm() > MIN_SPREAD * values.norm():
             raise ValueError(
                 f"'{name}' should vary from sample to sample, got equal rows; check the network."
             )
@@ -213,8 +225,8 @@ def _principal(values: Tensor, variance: float) -> tuple[Tensor, Tensor]:
     r"""Orthonormal principal components `(n, r)` that hold this share of the variance, and their scales."""
     basis, scale, _ = torch.linalg.svd(values, full_matrices=False)
     held = scale.square().cumsum(dim=0) / scale.square().sum()
-    kept = int((held < variance * (1 - 1e-12)).sum()) + 1
-    kept = min(kept, int((scale > 1e-10 * scale[0]).sum()))
+    kept = int((held < variance * (1 - SHARE_ROUNDING)).sum()) + 1
+    kept = min(kept, int((scale > MIN_SCALE * scale[0]).sum()))
 
     return basis[:, :kept], scale[:kept]
 

@@ -6,20 +6,27 @@ import dataclasses
 import json
 import math
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
-from equiv.transformation import Transformation, build, describe, part
-from equiv.verdict import Interval, Verdict
+from equiv.transformation import NoMap, Transformation, build, describe, part, without_copies
+from equiv.verdict import Interval, Sentence, Verdict, guessed_template, templates
 
 __all__ = ["Comparison", "Direction", "jsonable", "load"]
 
-DESCRIPTION = "comparison.json"
-TENSORS = "comparison.safetensors"
+DESCRIPTION_FILE = "comparison.json"
+TENSORS_FILE = "comparison.safetensors"
+# A summary shows so many rows of diagnostics,
+# [rows; chosen: with the lines around them they fill a screen]
+SUMMARY_ROWS = 24
+
+# and of each so much.
+# [characters; chosen: the usual width of a terminal, with names]
+SUMMARY_WIDTH = 100
+
 MODULES = ("transformation", "chart_a", "chart_b")
 
 
@@ -51,8 +58,9 @@ class Comparison:
             (`math.inf` for a continuum), the transformation being one of them; 0 where none was found.
         coordinates_a: Intrinsic coordinates of A's samples, `(n_a, m)`, moved into B's frame of reference.
         coordinates_b: Intrinsic coordinates of B's samples, `(n_b, m)`, in input units.
-        diagnostics: Named numbers and sentences.
-        sentence: The finding in one plain sentence.
+        diagnostics: Named numbers and sentences. Names with a part `a` or `b` speak of that network, and sentences that
+            name the networks are `equiv.verdict.Sentence`.
+        sentence: The finding in one plain sentence, likewise.
         tolerance: Largest error that still counts as determined.
         confidence: Level of the bounds.
         chart_a: Chart of A, a module with `restrict`, `lift`, `frames`, `extrapolates` and `periods`; None
@@ -82,7 +90,7 @@ class Comparison:
             verdict=self.verdict.mirrored,
             a_to_b=self.b_to_a,
             b_to_a=self.a_to_b,
-            transformation=self.transformation.inverse,
+            transformation=_mirrored(self.transformation.inverse),
             coordinates_a=self.coordinates_b,
             coordinates_b=self.coordinates_a,
             diagnostics=_mirrored(self.diagnostics),
@@ -99,7 +107,9 @@ class Comparison:
             ("error B to A", _in_words(self.b_to_a.error, "A")),
             ("symmetries", _number(self.symmetries)),
         ]
-        rows += [(name.replace("_", " "), _number(value)) for name, value in self.diagnostics.items()][:24]
+        rows += [(name.replace("_", " "), _number(value)) for name, value in self.diagnostics.items()][
+            :SUMMARY_ROWS
+        ]
         width = max(len(name) for name, _ in rows)
         lines = ["Comparison of A and B", *(f"  {name:<{width}}  {_clipped(value)}" for name, value in rows)]
 
@@ -132,13 +142,15 @@ class Comparison:
         for name, module in modules.items():
             tensors |= {f"{name}.{key}": value for key, value in module.state_dict().items()}
 
-        stored, aliases = _without_copies(tensors)
+        stored, aliases = without_copies(tensors)
         description = self.to_dict() | {
             "modules": {name: describe(module) for name, module in modules.items()},
             "aliases": aliases,
         }
-        save_file(stored, path / TENSORS)
-        (path / DESCRIPTION).write_text(json.dumps(description, indent=2, allow_nan=False) + "\n")
+        described = [self.sentence, self.diagnostics, description["modules"]]
+        description["templates"] = templates(described, lambda text: getattr(text, "template", None))
+        save_file(stored, path / TENSORS_FILE)
+        (path / DESCRIPTION_FILE).write_text(json.dumps(description, indent=2, allow_nan=False) + "\n")
 
     def report(self, path: str | os.PathLike[str] = "report.html") -> Path:
         r"""Writes one self-contained interactive HTML file and returns its path."""
@@ -157,14 +169,17 @@ def load(folder: str | os.PathLike[str]) -> Comparison:
 
     path = Path(folder)
 
-    if not (path / DESCRIPTION).is_file() or not (path / TENSORS).is_file():
+    if not (path / DESCRIPTION_FILE).is_file() or not (path / TENSORS_FILE).is_file():
         raise ValueError(
-            f"'folder' should hold {DESCRIPTION} and {TENSORS}, as Comparison.save writes them, got "
+            f"'folder' should hold {DESCRIPTION_FILE} and {TENSORS_FILE}, as Comparison.save writes them, got "
             f"{str(folder)!r}."
         )
 
-    saved = _from_json(json.loads((path / DESCRIPTION).read_text()))
-    tensors = load_file(path / TENSORS)
+    written = json.loads((path / DESCRIPTION_FILE).read_text())
+    # Comparisons saved before templates were hold plain text alone.
+    known = written["templates"] if "templates" in written else templates(written, guessed_template)
+    saved = _from_json(written, known)
+    tensors = load_file(path / TENSORS_FILE)
     tensors |= {name: tensors[original] for name, original in saved["aliases"].items()}
     modules: dict[str, Any] = {
         name: build(config, part(tensors, name)) for name, config in saved["modules"].items()
@@ -202,45 +217,36 @@ def jsonable(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int) else str(value)
 
 
-def _from_json(value: Any) -> Any:
+def _from_json(value: Any, known: dict[str, str]) -> Any:
+    r"""What `jsonable` made JSON-ready, with the sentences that have templates."""
     if isinstance(value, dict):
-        return {key: _from_json(entry) for key, entry in value.items()}
+        return {key: _from_json(entry, known) for key, entry in value.items()}
 
     if isinstance(value, list):
-        return [_from_json(entry) for entry in value]
+        return [_from_json(entry, known) for entry in value]
 
-    return {"inf": math.inf, "-inf": -math.inf}.get(value, value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+
+    if value in ("inf", "-inf"):
+        return float(value)
+
+    return Sentence(known[value]) if value in known else value
 
 
 def _interval(saved: dict[str, float | None]) -> Interval:
     return Interval(*(math.nan if (bound := saved[name]) is None else bound for name in Interval._fields))
 
 
-def _without_copies(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
-    r"""Each tensor once, and the names of the others by the name that it is stored under."""
-    stored: dict[str, Tensor] = {}
-    names: dict[tuple[Any, ...], str] = {}
-    aliases: dict[str, str] = {}
-
-    for name, tensor in tensors.items():
-        key = (tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride(), tensor.device)
-
-        if key in names and tensor.numel() > 0:
-            aliases[name] = names[key]
-        else:
-            names[key] = name
-            stored[name] = tensor.detach().cpu().contiguous().clone()
-
-    return stored, aliases
-
-
-EXCHANGED = {"a": "b", "b": "a", "A": "B", "B": "A"}
+EXCHANGED_NAMES = {"a": "b", "b": "a"}
 
 
 def _mirrored(value: Any) -> Any:
-    r"""Names with a part `a` or `b` between underscores, and sentences with the words A and B, exchanged."""
+    r"""Names with a part `a` or `b` between underscores, sentences, and reasons for there being no map, exchanged."""
     if isinstance(value, dict):
-        partners = {name: "_".join(EXCHANGED.get(word, word) for word in name.split("_")) for name in value}
+        partners = {
+            name: "_".join(EXCHANGED_NAMES.get(word, word) for word in name.split("_")) for name in value
+        }
 
         # Where both names are there they keep their places and exchange their entries.
         return {
@@ -251,10 +257,13 @@ def _mirrored(value: Any) -> Any:
     if isinstance(value, list):
         return [_mirrored(entry) for entry in value]
 
-    if isinstance(value, str):
-        return re.sub(r"\b[AB]\b", lambda found: EXCHANGED[found.group()], value)
+    if isinstance(value, Transformation):
+        return Transformation(_mirrored(value.there), _mirrored(value.back))
 
-    return value
+    if isinstance(value, NoMap):
+        return NoMap(_mirrored(value.reason))
+
+    return value.mirrored if isinstance(value, Sentence) else value
 
 
 def _in_words(error: Interval, target: str) -> str:
@@ -279,5 +288,5 @@ def _number(value: Any) -> str:
     return str(value)
 
 
-def _clipped(text: str, width: int = 100) -> str:
-    return text if len(text) <= width else f"{text[: width - 3]}..."
+def _clipped(text: str) -> str:
+    return text if len(text) <= SUMMARY_WIDTH else f"{text[: SUMMARY_WIDTH - 3]}..."

@@ -10,15 +10,20 @@ from torch import Tensor
 from equiv.checks import as_floating, check_finite, check_integer, check_number
 from equiv.observe.neuron_ranking import rank_neurons, standardised
 from equiv.observe.observations import Observations
-from equiv.regression.bounds import relative_rms
+from equiv.regression.bounds import MIN_SAMPLES, relative_rms
 from equiv.regression.hermite import fit_map
 from equiv.transformation import Map
 from equiv.verdict import Interval
 
 __all__ = ["Reconstruction", "reconstruct", "select_neurons"]
 
-DETERMINED = 0.05  # chosen neurons pass when the rest follows from them up to this share of its spread
-TEST_SAMPLES = 500
+# Chosen neurons pass when the upper bound of the error with which the rest follows from them is below this.
+# [share of the rest's spread; chosen: the tolerance that comparisons have unless they are told]
+MAX_FOLLOWING_ERROR = 0.05
+
+# The test looks at so many samples.
+# [samples; chosen: a map is learned for each set that is tried, and one from so many takes a second]
+TESTED_SAMPLES = 500
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,9 +92,10 @@ def reconstruct(
     check_finite(target, "target")
     check_number(confidence, "confidence", 0.0, 1.0, "take 0.95")
 
-    if len(observed) != len(target) or len(observed) < 10:
+    if len(observed) != len(target) or len(observed) < MIN_SAMPLES:
         raise ValueError(
-            f"'observed' and 'target' should hold the same samples, at least 10, got {len(observed)} and "
+            f"'observed' and 'target' should hold the same samples, at least {MIN_SAMPLES}, got "
+            f"{len(observed)} and "
             f"{len(target)}; probe both at the same inputs."
         )
 
@@ -176,7 +182,7 @@ def select_neurons(obs: Observations, n: int | None = None) -> Tensor:
 
     smallest = 1 if obs.rank is None else max(int(obs.rank.max().item()), 1)
     order = rank_neurons(obs, min(d, max(4 * smallest, 8)))
-    few = obs.subset(torch.arange(min(len(obs), TEST_SAMPLES), device=obs.device))
+    few = obs.subset(torch.arange(min(len(obs), TESTED_SAMPLES), device=obs.device))
 
     for count in range(min(smallest, d), len(order) + 1):
         if count == d or _follows(few, order[:count]):
@@ -202,4 +208,4 @@ def _follows(obs: Observations, chosen: Tensor) -> bool:
     frames = (None, None) if obs.frames is None else (obs.frames[:, chosen], obs.frames)
     fit = fit_map(obs.values[:, chosen], standardised(obs)[0], frames[0], standardised(obs)[1])
 
-    return relative_rms(fit.squared).high < DETERMINED
+    return relative_rms(fit.squared).high < MAX_FOLLOWING_ERROR

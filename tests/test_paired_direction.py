@@ -6,8 +6,9 @@ from torch import Tensor
 
 from equiv.observe.observations import Observations
 from equiv.paired.compare import compare_paired
-from equiv.regression.hermite import EFFORTS, fit_map
+from equiv.regression.hermite import fit_map
 from equiv.regression.kernel_map import Fit
+from equiv.regression.kernel_search import EFFORTS
 
 NORMAL = torch.tensor([1.0, -0.7, 0.5, 0.8], dtype=torch.float64)
 

@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from equiv.regression.bounds import BETWEEN, relative_rms
-from equiv.regression.hermite import Effort, fit_map
+from equiv.regression.bounds import FRESH_INPUT_FACTORS, relative_rms
+from equiv.regression.hermite import fit_map
 from equiv.regression.hermite_kernel import PROFILES, gram, profile
 from equiv.regression.kernel_map import KernelMap
+from equiv.regression.kernel_search import Effort
 from equiv.regression.leave_one_out import solve, triangular_inverse
 from equiv.transformation import build, describe
 
@@ -220,7 +221,7 @@ def test_bounds_of_equal_errors_are_tight_and_those_of_one_large_error_wide() ->
     single = relative_rms(torch.cat([torch.full((399,), 1e-6), torch.tensor([4.0])]))
 
     assert equal.estimate == pytest.approx(0.2)
-    assert (equal.low / 0.2, equal.high / 0.2) == pytest.approx(BETWEEN, rel=0.01)
+    assert (equal.low / 0.2, equal.high / 0.2) == pytest.approx(FRESH_INPUT_FACTORS, rel=0.01)
     assert single.low < 0.1 * single.estimate < single.estimate < 1.5 * single.estimate < single.high
     # One far sample among equal ones says less of fresh inputs than many errors as large would.
     assert single.high < 3.5 * single.estimate

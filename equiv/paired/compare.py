@@ -9,16 +9,25 @@ from equiv.comparison import Comparison, Direction
 from equiv.metric.neuron_scale import slope_weights
 from equiv.observe.observations import Observations
 from equiv.paired.coordinates import canonical_coordinates, integrated_coordinates
-from equiv.paired.direction import MIN_SAMPLES, PairedDirection, median_rank
+from equiv.paired.direction import PairedDirection, median_rank
 from equiv.paired.frame_alignment import aligned_frames
+from equiv.regression.bounds import MIN_SAMPLES
 from equiv.transformation import Transformation
 from equiv.verdict import decide
 
 __all__ = ["compare_paired"]
 
-MAX_DIMENSION = 6  # of an input space whose coordinates are integrated
-MAX_INTEGRATED = 20_000  # samples whose coordinates are integrated
-PLOTTED = 3  # canonical variables where no frame tells the dimension
+# Coordinates are integrated in input spaces of at most this dimension.
+# [dimensions; chosen: in more, no number of samples that can be afforded has near neighbours]
+MAX_INTEGRATED_DIMENSION = 6
+
+# Coordinates are integrated for at most so many samples.
+# [samples; chosen: more take minutes, and the maps are learned from fewer anyway]
+MAX_INTEGRATED_SAMPLES = 20_000
+
+# So many canonical variables stand for coordinates where no frame tells the dimension.
+# [dimensions; chosen: as many as can be drawn]
+PLOTTED_VARIABLES = 3
 
 
 def compare_paired(
@@ -168,7 +177,7 @@ def _integrated(
     a: Observations, b: Observations, frames: tuple[Tensor, Tensor] | None
 ) -> tuple[Tensor | None, Tensor | None]:
     r"""Coordinates of both sides where their frames add up to some."""
-    if frames is None or len(a) > MAX_INTEGRATED or frames[0].shape[2] > MAX_DIMENSION:
+    if frames is None or len(a) > MAX_INTEGRATED_SAMPLES or frames[0].shape[2] > MAX_INTEGRATED_DIMENSION:
         return None, None
 
     return integrated_coordinates(a.values, b.values, *frames)
@@ -185,6 +194,6 @@ def _coordinates(
         return "frames integrated along neighbours", u, v
 
     known = [rank for rank in ranks if rank is not None]
-    m = max(known, default=min(PLOTTED, a.values.shape[1], b.values.shape[1]))
+    m = max(known, default=min(PLOTTED_VARIABLES, a.values.shape[1], b.values.shape[1]))
 
     return "canonical variables", *canonical_coordinates(a.values, b.values, max(m, 1))

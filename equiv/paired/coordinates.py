@@ -6,14 +6,29 @@ import torch
 from torch import Tensor
 
 from equiv.observe.frames import invert_frames, sensitivity_cut
-from equiv.paired.frame_alignment import unit_spread
+from equiv.paired.neighbors import all_nearest, unit_spread
 
 __all__ = ["canonical_coordinates", "integrated_coordinates"]
 
+# Each sample has steps to so many of its nearest.
+# [neighbours; chosen: enough to connect samples of up to six dimensions, and few steps that bend]
 NEIGHBORS = 8
-CLOSED = 0.05  # largest share of the squared steps that integrated coordinates may leave
-BLOCK = 512
-CACHED = 2**18  # numbers
+
+# Coordinates are those of a flat space if they leave no more of the steps than this.
+# [share of the squared steps; chosen: steps that do not add up leave about half]
+MAX_UNCLOSED = 0.05
+
+# What is added to the diagonal of the system fixes the mean of every connected part.
+# [weights of an edge; chosen: far below the weight of an edge, far above rounding]
+MEAN_SHIFT = 1e-9
+
+# Principal directions with smaller singular values are rounding, and no canonical variables.
+# [share of the largest singular value; chosen: between the rounding of float64 and of float32]
+MIN_SINGULAR_VALUE = 1e-9
+
+# Inverse frames are gathered for so many edges at a time that they hold this many entries.
+# [numbers; chosen: they stay in the processor's cache, decides speed alone]
+CACHED_NUMBERS = 2**18
 
 
 def integrated_coordinates(
@@ -45,8 +60,7 @@ def integrated_coordinates(
     shape = (len(tail), n)
     ones = torch.ones(len(tail), dtype=torch.float64).numpy()
     difference = (coo_matrix((ones, (row, right)), shape) - coo_matrix((ones, (row, left)), shape)).tocsc()
-    # The shift fixes the mean of every connected part; it is far below the weight of an edge.
-    solve = splu((difference.T @ difference + 1e-9 * identity(n)).tocsc()).solve
+    solve = splu((difference.T @ difference + MEAN_SHIFT * identity(n)).tocsc()).solve
     found: list[Tensor | None] = []
 
     for values, frames in (
@@ -57,7 +71,7 @@ def integrated_coordinates(
         u = solve(difference.T @ steps.cpu().numpy())
         rest = steps.cpu() - torch.from_numpy(difference @ u)
 
-        if rest.square().sum() > CLOSED * steps.square().sum().cpu():
+        if rest.square().sum() > MAX_UNCLOSED * steps.square().sum().cpu():
             found.append(None)
 
             continue
@@ -80,7 +94,7 @@ def canonical_coordinates(source: Tensor, target: Tensor, m: int) -> tuple[Tenso
 
     for values in (source.double(), target.double()):
         left, singular, _ = torch.linalg.svd(values - values.mean(dim=0), full_matrices=False)
-        bases.append(left * (singular > 1e-9 * singular[0].clamp_min(1e-300)))
+        bases.append(left * (singular > MIN_SINGULAR_VALUE * singular[0].clamp_min(1e-300)))
 
     u, _, v = torch.linalg.svd(bases[0].T @ bases[1], full_matrices=False)
     scale = len(source) ** 0.5
@@ -90,17 +104,9 @@ def canonical_coordinates(source: Tensor, target: Tensor, m: int) -> tuple[Tenso
 
 def _edges(joint: Tensor) -> tuple[Tensor, Tensor]:
     r"""Each sample with its nearest others, every edge once, `(e,)` and `(e,)`."""
-    n = len(joint)
-    count = min(NEIGHBORS, n - 1)
-    pairs = []
-
-    for rows in torch.arange(n, device=joint.device).split(BLOCK):
-        distance = torch.cdist(joint[rows], joint)
-        distance[torch.arange(len(rows), device=joint.device), rows] = torch.inf
-        nearest = distance.topk(count, largest=False).indices
-        pairs.append(torch.stack([rows.repeat_interleave(count), nearest.flatten()]).sort(dim=0).values)
-
-    edges = torch.cat(pairs, dim=1).unique(dim=1)
+    nearest = all_nearest(joint, NEIGHBORS)
+    own = torch.arange(len(joint), device=joint.device).repeat_interleave(nearest.shape[1])
+    edges = torch.stack([own, nearest.flatten()]).sort(dim=0).values.unique(dim=1)
 
     return edges[0], edges[1]
 
@@ -110,7 +116,9 @@ def _steps(values: Tensor, frames: Tensor, tail: Tensor, head: Tensor) -> Tensor
     steps = values.new_empty(len(tail), frames.shape[2])
 
     # In blocks that stay in the processor's cache: the frames of all edges are many times those of all samples.
-    for edges in torch.arange(len(tail), device=values.device).split(max(1, CACHED // inverse[0].numel())):
+    for edges in torch.arange(len(tail), device=values.device).split(
+        max(1, CACHED_NUMBERS // inverse[0].numel())
+    ):
         dy = values[head[edges]] - values[tail[edges]]
         mean = inverse[tail[edges]] + inverse[head[edges]]
         steps[edges] = (mean @ dy[:, :, None])[:, :, 0] / 2

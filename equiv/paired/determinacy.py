@@ -14,15 +14,37 @@ from torch import Tensor
 
 from equiv.metric.neuron_scale import slope_weights
 from equiv.observe.frames import invert_frames, sensitivity_cut
+from equiv.paired.neighbors import all_nearest
 
 __all__ = ["Determinacy", "determinacy", "leaking"]
 
-FEW = 8  # fewer folded samples than this are no evidence of an open set
-EXCESS = 4.0  # B moves this many times farther than the frames at both ends say: not one sheet
-RESOLVED = 0.1  # errors below this share of the distance between two sheets tell them apart
-MOST_NEIGHBORS = 10
-BLOCK = 512
-MEMORY = 2**22  # numbers in a block of frames
+# Fewer folded samples than this are no evidence of an open set.
+# [samples; chosen: images that cross themselves show a few, sheets over each other a share of all]
+MIN_FOLDED_SAMPLES = 8
+
+# Where B moves this many times farther than the frames at both ends say, the two samples are not on one sheet.
+# [dimensionless; chosen: curvature makes factors near 1, moves between sheets any number]
+MAX_STRETCH = 4.0
+
+# Errors below this share of the distance between two sheets tell them apart.
+# [share of the distance of two sheets; chosen: a map that mixes sheets errs by about half of it]
+MAX_SHEET_ERROR = 0.1
+
+# So many of the nearest samples are looked at, and no more than 2m + 2.
+# [neighbours; chosen: of each sheet that passes there one is among them]
+MAX_NEIGHBORS = 10
+
+# Moves of B below this share of its largest value are rounding, no folds.
+# [share of B's largest value; chosen: a hundred times the rounding of float32]
+MIN_MOVE = 1e-5
+
+# B leaks where it moves by more than this share of its RMS frame while A stands still.
+# [share of B's RMS frame; chosen: counts samples for the report, decides nothing]
+MIN_LEAK = 1e-3
+
+# Frames are inverted for so many samples at a time that they hold this many entries.
+# [numbers; chosen: bounds memory alone]
+FRAME_NUMBERS = 2**22
 
 
 @dataclass(frozen=True)
@@ -51,7 +73,7 @@ class Determinacy:
     @property
     def floor(self) -> float:
         r"""Error that no continuous map avoids, over B's spread, as the frames estimate it."""
-        fold = self.fold if self.folded >= FEW else 0.0
+        fold = self.fold if self.folded >= MIN_FOLDED_SAMPLES else 0.0
 
         return (self.leak**2 + fold**2) ** 0.5
 
@@ -76,25 +98,27 @@ def determinacy(
     """
     source, target = source.double(), target.double()
     n, _, m = source_frames.shape
-    nearest = _nearest(source * slope_weights(source, source_frames), min(2 * m + 2, MOST_NEIGHBORS, n - 1))
+    nearest = all_nearest(source * slope_weights(source, source_frames), min(2 * m + 2, MAX_NEIGHBORS))
     moved = (target[nearest] - target[:, None]).square().sum(dim=2)  # (n, count)
     said, hidden = torch.zeros_like(moved), moved.new_zeros(n)
     cut = sensitivity_cut(source_frames)
 
-    for rows in torch.arange(n, device=source.device).split(max(1, MEMORY // source_frames[0].numel())):
+    for rows in torch.arange(n, device=source.device).split(
+        max(1, FRAME_NUMBERS // source_frames[0].numel())
+    ):
         inverse, slope = _inverse_and_slope(source_frames[rows], target_frames[rows], cut)
         steps = (source[nearest[rows]] - source[rows][:, None]) @ inverse.mT  # (b, count, m)
         said[rows] = (steps @ slope.mT).square().sum(dim=2)
         hidden[rows] = (slope - _shown(slope, inverse, source_frames[rows].double())).square().sum(dim=(1, 2))
 
     # The frame at the other end is asked only where that at the first does not explain the move.
-    tail, place = (moved > EXCESS**2 * said).nonzero(as_tuple=True)
+    tail, place = (moved > MAX_STRETCH**2 * said).nonzero(as_tuple=True)
     head = nearest[tail, place]
     order = head.argsort()
     tail, place, head = tail[order], place[order], head[order]
 
     for edges in torch.arange(len(head), device=source.device).split(
-        max(1, MEMORY // source_frames[0].numel())
+        max(1, FRAME_NUMBERS // source_frames[0].numel())
     ):
         ends, which = head[edges].unique_consecutive(return_inverse=True)
         inverse, slope = _inverse_and_slope(source_frames[ends], target_frames[ends], cut)
@@ -106,13 +130,13 @@ def determinacy(
 
     leak, share = _leak(hidden, target_frames)
     # B's rounding in float32 is not a fold.
-    rounding = (1e-5 * target.abs().max()).square()
+    rounding = (MIN_MOVE * target.abs().max()).square()
     spread = (target - target.mean(dim=0)).square().sum(dim=1).mean().clamp_min(1e-300)
-    other = torch.where((moved > EXCESS**2 * said) & (moved > rounding), moved / spread, 0.0)
+    other = torch.where((moved > MAX_STRETCH**2 * said) & (moved > rounding), moved / spread, 0.0)
 
     if missed is not None:
         worse = torch.maximum(missed[:, None], missed[nearest])
-        other = torch.where(worse > RESOLVED**2 * other, other, 0.0)
+        other = torch.where(worse > MAX_SHEET_ERROR**2 * other, other, 0.0)
 
     fold = (other[:, 0].mean() / 2).sqrt().item()
 
@@ -141,7 +165,7 @@ def _leak(hidden: Tensor, target_frames: Tensor) -> tuple[float, float]:
     total = target_frames.double().square().sum(dim=(1, 2))
     leak = (hidden.sum() / total.sum().clamp_min(1e-300)).sqrt().item()
 
-    return leak, (hidden > 1e-6 * total.mean()).double().mean().item()
+    return leak, (hidden > MIN_LEAK**2 * total.mean()).double().mean().item()
 
 
 def _inverse_and_slope(frames: Tensor, target_frames: Tensor, cut: float) -> tuple[Tensor, Tensor]:
@@ -165,17 +189,3 @@ def _shown(slope: Tensor, inverse: Tensor, frames: Tensor) -> Tensor:
         return slope @ inverse @ frames
 
     return slope @ (inverse @ frames)
-
-
-def _nearest(values: Tensor, count: int) -> Tensor:
-    r"""Indices of each sample's nearest other samples, `(n, count)`."""
-    found = []
-
-    for start in range(0, len(values), BLOCK):
-        rows = values[start : start + BLOCK]
-        distance = torch.cdist(rows, values)
-        index = torch.arange(len(rows), device=values.device)
-        distance[index, start + index] = torch.inf
-        found.append(distance.topk(count, largest=False).indices)
-
-    return torch.cat(found)

@@ -12,20 +12,39 @@ from torch import Tensor
 from equiv.observe.observations import Observations
 from equiv.paired.determinacy import determinacy, leaking
 from equiv.paired.learning_curve import remaining_error, resolution
-from equiv.regression.bounds import relative_rms
-from equiv.regression.hermite import EFFORTS, HOPELESS, fit_map
+from equiv.regression.bounds import MIN_SAMPLES, relative_rms
+from equiv.regression.hermite import MAX_REFINED_ERROR, fit_map
 from equiv.regression.inverse import fit_inverse
 from equiv.regression.kernel_map import Fit
+from equiv.regression.kernel_search import EFFORTS
 from equiv.verdict import determines
 
-__all__ = ["MIN_SAMPLES", "PairedDirection", "median_rank"]
+__all__ = ["PairedDirection", "median_rank"]
 
-MIN_SAMPLES = 10
-FEW, MOST = 4, 0.75  # samples that rule an error: a map that suits these better need not be better elsewhere
-MORE = 2  # times the equations of the first map: another choice by the same errors would be luck
-MAX_EVIDENCE = 5000  # samples whose neighbours are looked at
-MAX_RANKED = 100  # samples whose frames are decomposed to tell their rank
-SPARSE = 0.4  # resolution above which the samples do not show what happens at small scale
+# So many of the largest errors rule the mean where they make up most of it: a map that suits these samples better
+# need not be better elsewhere.
+# [samples; chosen: single corners and kinks, of which images have a few]
+RULING_SAMPLES = 4
+
+# They do from this share of the squared error on.
+# [share of the squared error; chosen: most of it, spread errors have far less in so few]
+MAX_RULING_SHARE = 0.75
+
+# A thorough map needs so many times the equations of the first: another choice by the same errors would be luck.
+# [dimensionless; chosen: errors that fall as the root of the samples are then told apart]
+MIN_EQUATIONS_RATIO = 2
+
+# The neighbours of so many samples are looked at for leaks, folds and crossings.
+# [samples; chosen: the distances of all pairs then take a second, and more samples show no other folds]
+MAX_EVIDENCE_SAMPLES = 5000
+
+# The frames of so many samples are decomposed to tell the median rank.
+# [samples; chosen: a median of ranks that are nearly all alike]
+MAX_RANKED_SAMPLES = 100
+
+# Samples with a larger resolution do not show what happens at small scale.
+# [RMS distances of samples; chosen: near 1 in tens of dimensions, a few hundredths to tenths in up to four]
+MAX_RESOLUTION = 0.4
 
 
 class PairedDirection:
@@ -75,12 +94,12 @@ class PairedDirection:
     def _worth_more(self, squared: Tensor) -> bool:
         r"""Whether a map from more equations may be hoped to be better everywhere."""
         m = 0 if self.frames is None else self.frames[0].shape[2]
-        few = squared.topk(min(FEW, len(squared))).values.sum()
+        ruling = squared.topk(min(RULING_SAMPLES, len(squared))).values.sum()
 
         return bool(
-            len(squared) * (1 + m) >= MORE * EFFORTS[0].final
-            and squared.mean().sqrt() < HOPELESS
-            and few <= MOST * squared.sum()
+            len(squared) * (1 + m) >= MIN_EQUATIONS_RATIO * EFFORTS[0].final
+            and squared.mean().sqrt() < MAX_REFINED_ERROR
+            and ruling <= MAX_RULING_SHARE * squared.sum()
         )
 
     def _judge(self, fit: Fit) -> None:
@@ -128,7 +147,7 @@ class PairedDirection:
             if leak > self.tolerance:
                 return  # what B shows of directions that A does not see, no number of samples brings back
 
-        if self.evidence["resolution"] > SPARSE:
+        if self.evidence["resolution"] > MAX_RESOLUTION:
             self.doubts.append("no two samples of the source are near each other")
         elif remaining <= self.tolerance:
             self.doubts.append("the error still falls with the number of samples")
@@ -136,14 +155,14 @@ class PairedDirection:
 
 def _some(n: int, seed: int) -> Tensor:
     r"""All samples, or as many drawn at random as neighbours are looked for among."""
-    if n <= MAX_EVIDENCE:
+    if n <= MAX_EVIDENCE_SAMPLES:
         return torch.arange(n)
 
-    return torch.randperm(n, generator=torch.Generator().manual_seed(seed))[:MAX_EVIDENCE]
+    return torch.randperm(n, generator=torch.Generator().manual_seed(seed))[:MAX_EVIDENCE_SAMPLES]
 
 
 def median_rank(obs: Observations) -> int | None:
     r"""The median rank of frames, of some of them."""
-    some = obs.subset(torch.arange(min(len(obs), MAX_RANKED), device=obs.device)).rank
+    some = obs.subset(torch.arange(min(len(obs), MAX_RANKED_SAMPLES), device=obs.device)).rank
 
     return None if some is None else int(some.median().item())

@@ -9,12 +9,25 @@ import torch
 from torch import Tensor
 
 from equiv.observe.frames import invert_frames, sensitivity_cut
+from equiv.paired.neighbors import nearest_samples, unit_spread
 
-__all__ = ["aligned_frames", "unit_spread"]
+__all__ = ["aligned_frames"]
 
-AGREEMENT = 0.5  # smallest share of the best alignment that counts as aligned
-CHANCE = 0.5  # correlation below which the two sides share no directions to be aligned by
-SAMPLES = 400  # samples that the test looks at
+# Frames that explain this share of what the best rotation explains are aligned.
+# [share of the nuclear norm; chosen: frames turned at random explain about none, parallel ones nearly all]
+MIN_AGREEMENT = 0.5
+
+# Below this correlation of the steps the two sides share no directions to be aligned by.
+# [correlation; chosen: steps in spaces of their own correlate by far less]
+MIN_CORRELATION = 0.5
+
+# The test looks at about so many samples, evenly spread.
+# [samples; chosen: means of so many correlations are known to a few hundredths]
+TESTED_SAMPLES = 400
+
+# Frames are turned for so many samples at a time.
+# [samples; chosen: bounds memory alone]
+TURNED_SAMPLES = 512
 
 
 def aligned_frames(
@@ -45,16 +58,19 @@ def aligned_frames(
 
     source, target = source.double(), target.double()
     sides = (torch.cat([unit_spread(source), unit_spread(target)], dim=1), source, target, source_frames)
-    some = torch.arange(0, n, max(1, n // SAMPLES), device=source.device)
+    some = torch.arange(0, n, max(1, n // TESTED_SAMPLES), device=source.device)
     moments = _moments(*_steps(*sides, target_frames, some, count))
     explained = torch.linalg.matrix_norm(moments, "nuc").mean()
 
-    if moments.diagonal(dim1=1, dim2=2).sum(dim=1).mean() > AGREEMENT * explained or explained < CHANCE:
+    if (
+        moments.diagonal(dim1=1, dim2=2).sum(dim=1).mean() > MIN_AGREEMENT * explained
+        or explained < MIN_CORRELATION
+    ):
         return target_frames
 
     turned = []
 
-    for rows in torch.arange(n, device=source.device).split(512):
+    for rows in torch.arange(n, device=source.device).split(TURNED_SAMPLES):
         left, _, right = torch.linalg.svd(_moments(*_steps(*sides, target_frames, rows, count)))
         turned.append(target_frames[rows] @ (left @ right).to(target_frames))
 
@@ -64,7 +80,7 @@ def aligned_frames(
     moments = _moments(du_a[:, count:], du_b[:, count:])
     agreed = moments.diagonal(dim1=1, dim2=2).sum(dim=1).mean()
 
-    return aligned if agreed > AGREEMENT * torch.linalg.matrix_norm(moments, "nuc").mean() else None
+    return aligned if agreed > MIN_AGREEMENT * torch.linalg.matrix_norm(moments, "nuc").mean() else None
 
 
 def _moments(du_a: Tensor, du_b: Tensor) -> Tensor:
@@ -72,13 +88,6 @@ def _moments(du_a: Tensor, du_b: Tensor) -> Tensor:
     size = du_a.square().sum(dim=(1, 2)) * du_b.square().sum(dim=(1, 2))
 
     return du_b.mT @ du_a / size.sqrt().clamp_min(1e-300)[:, None, None]
-
-
-def unit_spread(values: Tensor) -> Tensor:
-    r"""Values centred, over their RMS distance from the mean, `(n, d)`."""
-    centred = values - values.mean(dim=0)
-
-    return centred / centred.square().sum(dim=1).mean().sqrt().clamp_min(1e-300)
 
 
 def _steps(
@@ -91,9 +100,7 @@ def _steps(
     count: int,
 ) -> tuple[Tensor, Tensor]:
     r"""Steps to the nearest samples in input units as each side sees them, `(l, count, m)`."""
-    distance = torch.cdist(joint[rows], joint)
-    distance[torch.arange(len(rows), device=rows.device), rows] = torch.inf
-    nearest = distance.topk(min(count, len(joint) - 1), largest=False).indices
+    nearest = nearest_samples(joint, rows, count)
     steps = []
 
     for values, frames in ((source, source_frames), (target, target_frames)):

@@ -5,13 +5,22 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from equiv.paired.frame_alignment import unit_spread
+from equiv.paired.neighbors import unit_spread
 from equiv.regression.kernel_map import Fit
 
 __all__ = ["remaining_error", "resolution"]
 
-ASSUMED_DIMENSION = 4  # of an input space whose dimension no frames tell
-TRIM = 0.01  # share of the largest errors left out: single extrapolations would decide the curve
+# The input space has this dimension where no frames tell it.
+# [dimensions; chosen: the more, the slower the fall that is reckoned with, and the fewer are the final noes]
+ASSUMED_DIMENSION = 4
+
+# This share of the errors, the largest, is left out: single extrapolations would decide the curve.
+# [share of the samples; chosen: means of squares are ruled by fewer]
+TRIMMED_SHARE = 0.01
+
+# The nearest neighbours of so many samples are looked at.
+# [samples; chosen: their median is known to a few percent]
+RESOLUTION_SAMPLES = 1000
 
 
 def remaining_error(fit: Fit, dimension: int | None) -> float:
@@ -44,7 +53,7 @@ def resolution(values: Tensor) -> float:
         values: Activations, shape `(n, d)`; 1,000 of the samples are looked at.
     """
     unit = unit_spread(values.double())
-    some = unit[:1000]
+    some = unit[:RESOLUTION_SAMPLES]
     nearest = torch.cdist(some, unit).square()
     nearest[torch.arange(len(some)), torch.arange(len(some))] = torch.inf
 
@@ -53,6 +62,6 @@ def resolution(values: Tensor) -> float:
 
 
 def _trimmed_mean(squared: Tensor) -> float:
-    kept = squared.sort().values[: max(1, len(squared) - int(TRIM * len(squared)))]
+    kept = squared.sort().values[: max(1, len(squared) - int(TRIMMED_SHARE * len(squared)))]
 
     return kept.mean().item()

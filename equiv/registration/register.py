@@ -38,6 +38,7 @@ from equiv.registration.result import (
 from equiv.registration.winding import wind
 from equiv.supports.alignments import align, equally_good
 from equiv.supports.limits import MAX_DIMENSION
+from equiv.verdict import NAME_A, NAME_B
 
 __all__ = ["register"]
 
@@ -78,7 +79,7 @@ def _linear_parts(a: Domain, b: Domain, tolerance: float) -> tuple[Relation, lis
 
     if len(closed) == 1:
         relation = Relation.A_ONTO_B if a.periods is None else Relation.B_ONTO_A
-        names = ("A", "B") if a.periods is None else ("B", "A")
+        names = (NAME_A, NAME_B) if a.periods is None else (NAME_B, NAME_A)
 
         if m == 2 and closed[0].shape[0] == 1:
             return relation, None, f"{names[0]} is open and {names[1]} is closed"
@@ -95,7 +96,10 @@ def _linear_parts(a: Domain, b: Domain, tolerance: float) -> tuple[Relation, lis
     if m - min(a.n_periods, b.n_periods) > 1:
         return Relation.UNDECIDED, None, "spaces with a period and several open directions are not registered"
 
-    directions = [(Relation.A_ONTO_B, a, b, "A", "B"), (Relation.B_ONTO_A, b, a, "B", "A")]
+    directions = [
+        (Relation.A_ONTO_B, a, b, NAME_A, NAME_B),
+        (Relation.B_ONTO_A, b, a, NAME_B, NAME_A),
+    ]
 
     for relation, source, target, first, second in directions:
         if source.periods is None or target.periods is None or source.n_periods > target.n_periods:
@@ -113,7 +117,11 @@ def _linear_parts(a: Domain, b: Domain, tolerance: float) -> tuple[Relation, lis
 
             return relation, matrices, f"{first} covers {second}, as the periods show"
 
-    return Relation.NONE, None, "no isometry carries the periods of A into those of B or the reverse"
+    return (
+        Relation.NONE,
+        None,
+        f"no isometry carries the periods of {NAME_A} into those of {NAME_B} or the reverse",
+    )
 
 
 def _register(

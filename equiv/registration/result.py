@@ -12,6 +12,7 @@ from equiv.coordinates.domain import Domain
 from equiv.coordinates.motion import Motion
 from equiv.supports.outline_fit import Alignment
 from equiv.supports.support import share_inside
+from equiv.verdict import NAME_A, NAME_B
 
 __all__ = ["OVERLAP_MARGIN", "Registration", "Relation", "joint_accuracy", "overlaps", "registration_by"]
 
@@ -22,11 +23,11 @@ OVERLAP_MARGIN = 0.02
 
 
 class Relation(enum.StrEnum):
-    r"""What the geometry says about the two spaces."""
+    r"""What the geometry says about the two spaces; the text of a `Sentence`."""
 
     ISOMETRIC = "isometric"
-    A_ONTO_B = "A maps onto B"
-    B_ONTO_A = "B maps onto A"
+    A_ONTO_B = f"{NAME_A} maps onto {NAME_B}"
+    B_ONTO_A = f"{NAME_B} maps onto {NAME_A}"
     NONE = "no local isometry"
     UNDECIDED = "undecided"
 
@@ -38,7 +39,7 @@ class Registration:
     Attributes:
         relation: ISOMETRIC and A_ONTO_B: the source is A and the target B. B_ONTO_A: the reverse. NONE and
             UNDECIDED: excluded, or not found; there is no motion.
-        reason: One sentence, without full stop.
+        reason: One sentence, without full stop, that names the networks as a `Sentence` does.
         motion: From source to target coordinates.
         residuals: Misfit at each anchor, shape `(k,)`, in input units; None without anchors.
         rejected: Rows of the anchors that contradict the others.

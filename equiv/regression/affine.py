@@ -11,7 +11,17 @@ from equiv.regression.pair_data import PairData
 
 __all__ = ["least_squares", "matched_neurons"]
 
-ROUNDING = 1e-9  # relative errors of affine maps below this are rounding
+# Errors of affine maps below this are not told from zero.
+# [share of the target's spread; chosen: rounding in float64 is a thousandth of it, no learned map comes near]
+AFFINE_ROUNDING = 1e-9
+
+# Columns that the others explain up to this share of their length leave least squares without a solution.
+# [share of a column's length; chosen: ten thousand times the rounding of float64]
+MIN_INDEPENDENT = 1e-12
+
+# A sample's leverage is taken to be at most this far below 1, where leaving it out would leave nothing.
+# [dimensionless; chosen: guards a division, and errors of such samples are large whatever it is]
+MIN_UNLEVERED = 1e-9
 
 
 def least_squares(data: PairData) -> Fit | None:
@@ -28,11 +38,11 @@ def least_squares(data: PairData) -> Fit | None:
     design = torch.cat([data.values / scale, data.values.new_ones(n, 1)], dim=1)
     orthogonal, triangular = torch.linalg.qr(design)
 
-    if not (triangular.diagonal().abs() > 1e-12 * n**0.5).all():
+    if not (triangular.diagonal().abs() > MIN_INDEPENDENT * n**0.5).all():
         return None
 
     solution = torch.linalg.solve_triangular(triangular, orthogonal.T @ data.target, upper=True)
-    leverage = orthogonal.square().sum(dim=1).clamp_max(1 - 1e-9)
+    leverage = orthogonal.square().sum(dim=1).clamp_max(1 - MIN_UNLEVERED)
     errors = (data.target - design @ solution) / (1 - leverage)[:, None]
 
     return _fit(data, errors, data.basis, solution[:-1] / scale[:, None], solution[-1], data.values)
@@ -79,4 +89,4 @@ def _fit(
     )
     squared = errors.square().sum(dim=1)
 
-    return Fit(map_, squared, squared[: len(data) // 2], "affine", ROUNDING)
+    return Fit(map_, squared, squared[: len(data) // 2], "affine", AFFINE_ROUNDING)

@@ -5,16 +5,38 @@ import math
 import torch
 from torch import Tensor
 
+from equiv.regression.leave_one_out import ADDED_ERRORS
 from equiv.verdict import Interval
 
-__all__ = ["relative_rms"]
+__all__ = ["MIN_SAMPLES", "relative_rms"]
 
-TRIM = 2  # largest errors that the lower bound leaves out
-TAIL = 3  # errors of the size of the largest that the upper bound adds
-BETWEEN = (0.93, 1.05)  # what errors between the samples may be, over those left out one by one, low and high
-CAUTION = 2.5  # standard errors of the log mean square count this many times in the upper bound
-FEW = 4  # largest errors that may be reckoned one by one instead
-TIMES = 9  # and then count so many times
+# Fewer distinct samples bound no error.
+# [samples; chosen: bounds from so few are too wide to decide anything]
+MIN_SAMPLES = 10
+
+# The lower bound leaves out so many of the largest errors, had they not been drawn.
+# [samples; chosen: one corner or kink and its neighbour, of hundreds of samples no great part]
+DROPPED_ERRORS = 2
+
+# RMS errors on fresh inputs may be this many times those left out one by one, low and high.
+# [dimensionless; measured: coverage of the bounds in benchmarks/verdicts.py]
+FRESH_INPUT_FACTORS = (0.93, 1.05)
+
+# Standard errors of the log mean square count this many times in the upper bound.
+# [dimensionless; measured: coverage of the bounds in benchmarks/verdicts.py]
+STANDARD_ERRORS = 2.5
+
+# So many of the largest errors, at most, may be reckoned one by one instead.
+# [samples; measured: coverage of the bounds in benchmarks/verdicts.py]
+MAX_SINGLE_ERRORS = 4
+
+# Those that are count so many times.
+# [dimensionless; measured: coverage of the bounds in benchmarks/verdicts.py]
+SINGLE_ERROR_WEIGHT = 9
+
+# The sample is drawn again so many times.
+# [resamples; chosen: percentiles of 2.5 % then rest on 25 of them, more takes time alone]
+RESAMPLES = 1000
 
 
 def relative_rms(
@@ -25,13 +47,12 @@ def relative_rms(
     possible: Tensor | None = None,
     resolved: float = 0.0,
     slack: tuple[float, float] = (1.0, 1.0),
-    draws: int = 1000,
 ) -> Interval:
     r"""RMS of relative held-out errors, with bounds from resampling the samples.
 
     Squared errors have heavy upper tails (corners, kinks, crossings), which resampling alone does not see. So
-    the lower bound is the percentile of the bootstrapped mean square without the `TRIM` largest errors (had
-    they not been drawn); the upper one is the larger of the percentile with `TAIL` further errors as large as
+    the lower bound is the percentile of the bootstrapped mean square without the `DROPPED_ERRORS` largest errors (had
+    they not been drawn); the upper one is the larger of the percentile with `ADDED_ERRORS` further errors as large as
     the largest (had they been), and of
 
     .. math:: \bar{\epsilon^2} \exp(2.5 \, z \, s), \qquad
@@ -51,7 +72,6 @@ def relative_rms(
             `squared` in the upper bound. None: none.
         resolved: RMS errors below this are not told apart: the bounds then enclose 0 and this.
         slack: Further factors of the two bounds.
-        draws: Number of resamples.
 
     References:
         | An Introduction to the Bootstrap, section 13.3 (Efron and Tibshirani, 1993)
@@ -68,16 +88,16 @@ def relative_rms(
     tail = (1 - confidence) / 2
     bounds = []
 
-    for sample, quantile in ((squared.sort().values[: max(n - TRIM, 1)], tail), (worst, 1 - tail)):
-        index = torch.randint(len(sample), (draws, len(sample)), generator=generator).to(squared.device)
+    for sample, quantile in ((squared.sort().values[: max(n - DROPPED_ERRORS, 1)], tail), (worst, 1 - tail)):
+        index = torch.randint(len(sample), (RESAMPLES, len(sample)), generator=generator).to(squared.device)
         bounds.append(torch.quantile(sample[index].mean(dim=1), quantile).item() * len(sample) / n)
 
-    high = max(bounds[1] + TAIL * squared.max().item() / n, _cautious(squared, tail))
+    high = max(bounds[1] + ADDED_ERRORS * squared.max().item() / n, _cautious(squared, tail))
     estimate = math.sqrt(mean)
     low, high = (
         factor * further * math.sqrt(bound)
         for factor, further, bound in zip(
-            BETWEEN, slack, (min(bounds[0], mean), max(high, mean)), strict=True
+            FRESH_INPUT_FACTORS, slack, (min(bounds[0], mean), max(high, mean)), strict=True
         )
     )
 
@@ -90,12 +110,12 @@ def _cautious(squared: Tensor, tail: float) -> float:
     normal = torch.special.ndtri(torch.tensor(1 - tail, dtype=torch.float64)).item()
     found = math.inf
 
-    for few in range(min(FEW + 1, n)):
-        rest = largest[few:]
+    for single in range(min(MAX_SINGLE_ERRORS + 1, n)):
+        rest = largest[single:]
         mean = rest.mean().item()
         # Of equal errors, all zero, there is nothing to be said.
         deviation = ((rest / mean - 1).square().mean() / len(rest)).sqrt().item() if mean > 0 else 0.0
-        single = TIMES * largest[:few].sum().item() / n
-        found = min(found, mean * len(rest) / n * math.exp(CAUTION * normal * deviation) + single)
+        apart = SINGLE_ERROR_WEIGHT * largest[:single].sum().item() / n
+        found = min(found, mean * len(rest) / n * math.exp(STANDARD_ERRORS * normal * deviation) + apart)
 
     return found

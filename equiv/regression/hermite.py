@@ -6,63 +6,54 @@ the value of T and its derivatives along the image of the input space.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from equiv.regression.affine import least_squares, matched_neurons
-from equiv.regression.hermite_kernel import PROFILES, gram
 from equiv.regression.kernel_map import Fit, KernelMap, typical_radius
-from equiv.regression.leave_one_out import Solution, solve
+from equiv.regression.kernel_search import (
+    AFFINE_VARIANCE,
+    QUICK_EFFORT,
+    Effort,
+    Settings,
+    scaled,
+    search,
+    solve_ridge,
+)
+from equiv.regression.leave_one_out import Solution
 from equiv.regression.pair_data import PairData, plausible_range, standardise
 
-__all__ = ["EFFORTS", "HOPELESS", "Effort", "Settings", "fit_map", "kernel_map", "learn", "search"]
+__all__ = ["MAX_REFINED_ERROR", "fit_map", "kernel_map", "learn"]
 
-COMPONENTS = 32  # of the target, while settings are searched
-LINEAR = 1.0  # prior variance of the affine part, in units of the target's
-RESOLVED = 1e-6  # relative errors of kernel maps below this are rounding and extrapolation
-EXACT = 1e-6  # a relative error below which an affine map is final
-MANY = 600  # samples below which all are taken
-HOPELESS = 0.2  # relative errors above this are not worth all samples
-FALL = 0.1  # where doubling the samples lowers the mean square by less than this share
-MIN_RIDGE = 1e-10  # below, rounding rules
-RIDGES = (1e-9, 1e-6, 1e-3, 0.3)  # candidates, in units of the target's variance
+# Errors of kernel maps below this are rounding and extrapolation.
+# [share of the target's spread; chosen: sums of wide Gaussians have large coefficients that nearly cancel]
+KERNEL_ROUNDING = 1e-6
 
+# An affine map with a smaller error is final.
+# [share of the target's spread; chosen: kernel maps show no smaller one]
+EXACT_ERROR = 1e-6
 
-class Effort(NamedTuple):
-    r"""Equations, values and derivatives together, that a regression takes."""
+# From so many samples on, half of them are tried first.
+# [samples; chosen: fewer take no time]
+MIN_HALVED_SAMPLES = 600
 
-    search: int  # while kernel and metric are searched
-    tuning: int  # when length scale and ridge are chosen
-    final: int
+# Maps with larger errors are not worth all samples, nor more equations.
+# [share of the target's spread; chosen: four times the usual tolerance, which twice the samples do not make up for]
+MAX_REFINED_ERROR = 0.2
 
+# Nor are those whose mean square falls by less than this where the samples are doubled.
+# [share of the mean square; chosen: a third of what that of a Lipschitz map in four dimensions falls by]
+MIN_FALL = 0.1
 
-QUICK = Effort(400, 900, 3000)
+# The residuals of so many samples show what rounding makes of the map.
+# [samples; chosen: rounding is much the same at all]
+CHECKED_SAMPLES = 200
 
-# The second where the first leaves open what it should decide.
-EFFORTS = QUICK, Effort(1000, 2400, 7500)
-
-
-@dataclass(frozen=True)
-class Settings:
-    r"""What the regression is free to choose.
-
-    Attributes:
-        kind: Profile of the kernel.
-        whitening: Power by which principal directions of the standardised activations are equalised, 0 to 1.
-        length: Length scale, in RMS distances between samples.
-        ridge: Noise variance of the values, in units of the target's spread.
-        slope: Noise variance of the derivatives over that of the values, in length scales; infinite: no use
-            of derivatives.
-    """
-
-    kind: str = "gaussian"
-    whitening: float = 0.0
-    length: float = 1.0
-    ridge: float = 1e-6
-    slope: float = 100.0
+# Ridges that are tried where the system is not positive definite to rounding.
+# [ridges found before; chosen: the smallest that lets it be solved]
+RIDGE_FACTORS = (1.0, 10.0, 100.0, 1000.0)
 
 
 def fit_map(
@@ -71,7 +62,7 @@ def fit_map(
     source_frames: Tensor | None,
     target_frames: Tensor | None,
     seed: int = 0,
-    effort: Effort = QUICK,
+    effort: Effort = QUICK_EFFORT,
 ) -> Fit:
     r"""The best map that could be learned, with leave-one-out errors.
 
@@ -101,7 +92,7 @@ def fit_map(
     fits: list[Fit | None] = [matched, least_squares(data)]
 
     for fit in fits:
-        if fit is not None and fit.squared.mean() < EXACT**2:
+        if fit is not None and fit.squared.mean() < EXACT_ERROR**2:
             return fit
 
     # The best of many correlations is no held-out error unless it vanishes.
@@ -116,85 +107,6 @@ def _undefined(fit: Fit) -> Fit:
     return replace(fit, squared=fit.squared * torch.nan, half=fit.half * torch.nan, description="unsolved")
 
 
-def _scaled(data: PairData, settings: Settings) -> tuple[Tensor, Tensor, Tensor]:
-    r"""Points and directions in length scales, and the factor `(k,)` that does it."""
-    factor = (data.scale / data.scale[0]).pow(-settings.whitening)
-    distance = (2 * (factor * data.scale).square().sum()).sqrt()
-    factor = factor / (distance * settings.length)
-    directions = data.directions if settings.slope < torch.inf else data.directions[:, :0]
-
-    return data.values * factor, directions * factor, factor
-
-
-def _solve(data: PairData, settings: Settings, ridges: tuple[float, ...]) -> tuple[float, Solution | None]:
-    r"""The ridge with the smallest leave-one-out error, and its solution."""
-    points, directions, _ = _scaled(data, settings)
-    n, r, _ = directions.shape
-    matrix = gram(settings.kind, points, directions, LINEAR)
-    noise = points.new_ones(n, 1 + r)
-
-    if r:
-        noise[:, 1:] = settings.slope * directions.square().sum(dim=2).mean().clamp_min(1e-12)
-
-    rows = torch.cat([data.target[:, None], data.slopes[:, :r]], dim=1).flatten(0, 1)
-    best: tuple[float, float, Solution | None] = (torch.inf, ridges[-1], None)
-
-    for ridge in ridges:
-        solution = solve(matrix, ridge * noise.flatten(), rows, 1 + r)
-
-        if solution is not None:
-            solution = solution.within(data.target, *plausible_range(data.target))
-
-            if solution.score < best[0]:
-                best = (solution.score, ridge, solution)
-
-    return best[1], best[2]
-
-
-def search(data: PairData, order: Tensor, effort: Effort = QUICK) -> Settings:
-    r"""Settings with the smallest leave-one-out error on the first samples of `order`.
-
-    Kernel, metric and use of derivatives are chosen on few samples; length scale and ridge again on more.
-    """
-    r = min(data.directions.shape[1], 2)
-    few = data.subset(order[: max(effort.search // (1 + r), 30)], r).compressed(COMPONENTS)
-    more = data.subset(order[: max(effort.tuning // (1 + r), 30)], r).compressed(COMPONENTS)
-    start = [Settings(kind, length=h) for kind in PROFILES for h in (0.5, 1.0, 2.0)]
-    found = _best(few, start, RIDGES, (torch.inf, Settings(ridge=RIDGES[-1])))
-    best = found[1]
-    whitened = [replace(best, whitening=w, length=h * best.length) for w in (0.5, 1.0) for h in (1.0, 2.0)]
-    found = _best(few, whitened, _around(best.ridge), found)
-    best = found[1]
-
-    if r:
-        slopes = [replace(best, slope=slope) for slope in (1.0, 1e4, torch.inf)]
-        best = _best(few, slopes, _around(best.ridge), found)[1]
-
-    lengths = [replace(best, length=h * best.length) for h in (0.7, 1.0, 1.4)]
-    # Whitened and with derivatives the other kernel may be the better one after all.
-    lengths += [replace(best, kind=kind, length=1.4 * best.length) for kind in PROFILES if kind != best.kind]
-    found = _best(more, lengths, (best.ridge,), (torch.inf, best))
-
-    return _best(more, [found[1]], _around(best.ridge)[::2], found)[1]
-
-
-def _best(
-    data: PairData, candidates: list[Settings], ridges: tuple[float, ...], incumbent: tuple[float, Settings]
-) -> tuple[float, Settings]:
-    r"""Mean square leave-one-out error and settings of the best candidate, or the incumbent."""
-    for candidate in candidates:
-        ridge, solution = _solve(data, candidate, ridges)
-
-        if solution is not None and solution.score < incumbent[0]:
-            incumbent = solution.score, replace(candidate, ridge=ridge)
-
-    return incumbent
-
-
-def _around(ridge: float) -> tuple[float, ...]:
-    return tuple(max(factor * ridge, MIN_RIDGE) for factor in (0.1, 1.0, 10.0))
-
-
 def _final(data: PairData, settings: Settings, order: Tensor, effort: Effort) -> Fit | None:
     learned = learn(data, settings, order, effort)
 
@@ -205,7 +117,7 @@ def _final(data: PairData, settings: Settings, order: Tensor, effort: Effort) ->
     n, r, _ = part.directions.shape
     map_ = kernel_map(part, settings, solution.coefficients)
     # What rounding makes of T: at the samples it should leave the residual ridge * c.
-    some = slice(0, 200)
+    some = slice(0, CHECKED_SAMPLES)
     fitted = part.target[some] - settings.ridge * solution.coefficients.view(n, 1 + r, -1)[some, 0]
     fitted = fitted.clamp(*plausible_range(part.target))
     rounding = ((map_.evaluate(map_.points[some]) - data.middle) / data.spread - fitted).square()
@@ -214,7 +126,7 @@ def _final(data: PairData, settings: Settings, order: Tensor, effort: Effort) ->
     rest = order[n:]
 
     if len(rest):
-        lengths = _scaled(part, settings)[2]
+        lengths = scaled(part, settings)[2]
         missed[rest] = (
             data.target[rest] - (map_.evaluate(data.values[rest] * lengths) - data.middle) / data.spread
         )
@@ -228,13 +140,13 @@ def _final(data: PairData, settings: Settings, order: Tensor, effort: Effort) ->
         squared.new_full((1,), torch.nan) if half is None else half.errors.square().sum(dim=1),
         f"{settings.kind} kernel, length {settings.length:.2g}, whitening {settings.whitening:g}, ridge "
         f"{settings.ridge:.0e}, slope noise {settings.slope:g}, {n * (1 + r)} equations",
-        RESOLVED,
+        KERNEL_ROUNDING,
         missed * data.spread,
     )
 
 
 def learn(
-    data: PairData, settings: Settings, order: Tensor, effort: Effort = QUICK
+    data: PairData, settings: Settings, order: Tensor, effort: Effort = QUICK_EFFORT
 ) -> tuple[PairData, Settings, Solution, Solution | None] | None:
     r"""The samples that T is learned from, the first of `order`; settings that rounding admits, and the solution.
 
@@ -244,7 +156,7 @@ def learn(
     r = min(r, max(1, effort.final // len(data) - 1)) if r else 0
     n = min(len(data), effort.final // (1 + r))
     half = _loo(data.subset(order[: n // 2], r), settings)
-    quarter = _loo(data.subset(order[: n // 4], r), settings) if n >= MANY else None
+    quarter = _loo(data.subset(order[: n // 4], r), settings) if n >= MIN_HALVED_SAMPLES else None
     solution = None
 
     if half is not None and quarter is not None and _settled(half, quarter):
@@ -253,28 +165,28 @@ def learn(
 
     part = data.subset(order[:n], r)
 
-    for factor in (1.0, 10.0, 100.0, 1000.0):
+    for factor in RIDGE_FACTORS:
         if solution is None:
             settings = replace(settings, ridge=settings.ridge * factor)
-            _, solution = _solve(part, settings, (settings.ridge,))
+            _, solution = solve_ridge(part, settings, (settings.ridge,))
 
     return None if solution is None else (part, settings, solution, half)
 
 
 def _loo(data: PairData, settings: Settings) -> Solution | None:
-    return _solve(data, settings, (settings.ridge,))[1]
+    return solve_ridge(data, settings, (settings.ridge,))[1]
 
 
 def _settled(half: Solution, quarter: Solution) -> bool:
     r"""Whether the error is large and hardly fell when the samples were doubled."""
     late, early = (solution.errors.square().sum(dim=1).mean().item() for solution in (half, quarter))
 
-    return late > HOPELESS**2 and late > (1 - FALL) * early
+    return late > MAX_REFINED_ERROR**2 and late > (1 - MIN_FALL) * early
 
 
 def kernel_map(data: PairData, settings: Settings, coefficients: Tensor) -> KernelMap:
     r"""T with coefficients c of all equations, shape `(N, d_b)`."""
-    points, directions, factor = _scaled(data, settings)
+    points, directions, factor = scaled(data, settings)
     coefficients = coefficients.view(len(data), 1 + directions.shape[1], -1)
     low, high = plausible_range(data.target)
     # The linear kernel's part of all terms, added up.
@@ -284,8 +196,8 @@ def kernel_map(data: PairData, settings: Settings, coefficients: Tensor) -> Kern
         settings.kind,
         data.center,
         data.basis * factor,
-        data.middle + data.spread * LINEAR * coefficients[:, 0].sum(dim=0),
-        data.spread * LINEAR * weight,
+        data.middle + data.spread * AFFINE_VARIANCE * coefficients[:, 0].sum(dim=0),
+        data.spread * AFFINE_VARIANCE * weight,
         points,
         directions,
         data.spread * coefficients,

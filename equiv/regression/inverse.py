@@ -6,28 +6,50 @@ direct map needs. Functions of the target's own coordinates have none, and the o
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from equiv.coordinates.smooth_fit import farthest_points
-from equiv.regression.hermite import Settings, kernel_map, learn, search
+from equiv.regression.both_sides import BothSides, LearnedSides
+from equiv.regression.hermite import kernel_map, learn
+from equiv.regression.inverse_errors import best_trust, errors_left_out
 from equiv.regression.inverse_map import InverseMap
 from equiv.regression.kernel_map import Fit, KernelMap, typical_radius
-from equiv.regression.leave_one_out import Solution
-from equiv.regression.pair_data import PairData, standardise
+from equiv.regression.kernel_search import search
+from equiv.regression.pair_data import standardise
 
 __all__ = ["fit_inverse"]
 
-BETWEEN = (0.01, 0.2)  # relative errors of a direct map that is worth it, and shows where to begin
-MOST = (5000, 3, 512)  # samples, dimensions, and neurons of both sides together: more take too long
-BETTER = 0.5  # largest mean square error that is clearly better, over the direct map's
-SMOOTH = 600  # samples that show smooth coordinates
-TRUSTS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)  # candidates, over the RMS slope of the source
-SLACK = (0.8, 1.5)  # held-out errors are those of two maps, learned and chosen by the same samples
-EXACT = 100  # samples with the largest errors whose leaving out is not linearised
+# Direct maps with errors in this range are tried to be bettered.
+# [share of the target's spread; chosen: below, nothing is left to gain, above, they do not show where to begin]
+WORTHWHILE_ERRORS = (0.01, 0.2)
+
+# Pairs of at most so many samples,
+# [samples; chosen: bounds the time alone]
+MAX_INVERTED_SAMPLES = 5000
+
+# coordinates,
+# [dimensions; chosen: bounds the time, and in more no samples are near enough to begin from]
+MAX_INVERTED_DIMENSION = 3
+
+# and neurons of both sides together are mapped through the inverse.
+# [neurons; chosen: bounds the time alone]
+MAX_INVERTED_NEURONS = 512
+
+# The mean square error is clearly better if it is below this share of the direct map's.
+# [dimensionless; chosen: less may be the luck of choosing between two]
+MAX_ERROR_RATIO = 0.5
+
+# So many samples show smooth coordinates.
+# [samples; chosen: the functions are smooth, more change them little]
+SMOOTHED_SAMPLES = 600
+
+# Errors on fresh inputs may be beyond the bounds of those held out by these factors, low and high: held-out errors are
+# those of two maps, learned and chosen by the same samples.
+# [dimensionless; chosen: wider bounds where more was chosen, at the cost of some verdicts]
+CHOICE_SLACK = (0.8, 1.5)
 
 
 def fit_inverse(
@@ -56,18 +78,19 @@ def fit_inverse(
     Returns:
         The fit through coordinates, or `direct`.
     """
-    low, high = BETWEEN
+    low, high = WORTHWHILE_ERRORS
 
     if direct.missed is None or not isinstance(direct.map, KernelMap):
         return direct
 
-    sizes = (*coordinates.shape, source.shape[1] + target.shape[1])
-    small = all(size <= most for size, most in zip(sizes, MOST, strict=True))
+    n, m = coordinates.shape
+    neurons = source.shape[1] + target.shape[1]
+    small = n <= MAX_INVERTED_SAMPLES and m <= MAX_INVERTED_DIMENSION and neurons <= MAX_INVERTED_NEURONS
 
     if not (small and low < direct.squared.mean().sqrt() < high):
         return direct
 
-    pairs = _Pairs(source.double(), target.double(), source_frames.double(), target_frames.double())
+    pairs = BothSides(source.double(), target.double(), source_frames.double(), target_frames.double())
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(source), generator=generator).to(source.device)
     smooth = _smooth(pairs, coordinates, generator)
@@ -84,7 +107,7 @@ def fit_inverse(
         return direct
 
     part, settings, solution, _ = found
-    learned = _Learned(part, settings, solution, order[: len(part)])
+    learned = LearnedSides(part, settings, solution, order[: len(part)])
     to_source, to_target = pairs.apart(kernel_map(part, settings, solution.coefficients))
     map_ = InverseMap(
         direct.map,
@@ -99,8 +122,8 @@ def fit_inverse(
         torch.ones_like(pairs.spreads[0]),
     )
     predicted = pairs.target - direct.missed
-    map_.trust = _trust(map_, pairs, learned, predicted)
-    missed = _left_out(map_, pairs, learned, predicted)
+    map_.trust = best_trust(map_, pairs, learned, predicted)
+    missed = errors_left_out(map_, pairs, learned, predicted)
     squared = missed.square().sum(dim=1) / pairs.spreads[1].square()
 
     if not _clearly_better(squared, direct.squared):
@@ -108,105 +131,21 @@ def fit_inverse(
 
     description = f"inverse of a {settings.kind} kernel in coordinates of the target; {direct.description}"
 
-    return replace(direct, map=map_, squared=squared, description=description, missed=missed, slack=SLACK)
+    return replace(
+        direct, map=map_, squared=squared, description=description, missed=missed, slack=CHOICE_SLACK
+    )
 
 
 def _clearly_better(squared: Tensor, direct: Tensor) -> bool:
     r"""Whether errors are smaller, and clearly so where none counts more than the mean would be off."""
-    capped = squared.clamp_max(1).mean() < BETTER * direct.clamp_max(1).mean()
+    capped = squared.clamp_max(1).mean() < MAX_ERROR_RATIO * direct.clamp_max(1).mean()
 
     return bool(capped and squared.mean() < direct.mean())
 
 
-@dataclass(frozen=True)
-class _Pairs:
-    r"""Activations `(n, d_a)` and `(n, d_b)` and frames `(n, d_a, m)` and `(n, d_b, m)`, in float64."""
-
-    source: Tensor
-    target: Tensor
-    source_frames: Tensor
-    target_frames: Tensor
-
-    @property
-    def spreads(self) -> list[Tensor]:
-        r"""RMS distances of both sides from their means."""
-        sides = (self.source, self.target)
-
-        return [(side - side.mean(dim=0)).square().sum(dim=1).mean().sqrt() for side in sides]
-
-    def units(self, joint: Tensor) -> tuple[Tensor, Tensor]:
-        r"""Numbers of both sides beside each other, `(..., d_a + d_b)`, as those of each, in its own units."""
-        a, b = joint.split([self.source.shape[1], self.target.shape[1]], dim=-1)
-
-        return a * self.spreads[0], b * self.spreads[1]
-
-    @property
-    def joint(self) -> tuple[Tensor, Tensor]:
-        r"""Both sides beside each other, each over its spread: values `(n, d_a + d_b)`, and frames."""
-        a, b = self.spreads
-
-        return (
-            torch.cat([self.source / a, self.target / b], dim=1),
-            torch.cat([self.source_frames / a, self.target_frames / b], dim=1),
-        )
-
-    def apart(self, joint: KernelMap) -> list[KernelMap]:
-        r"""The map to both sides as one to each, in the units of the activations."""
-        columns = (slice(0, self.source.shape[1]), slice(self.source.shape[1], None))
-
-        return [
-            KernelMap(
-                joint.kind,
-                joint.center,
-                joint.metric,
-                spread * joint.offset[side],
-                spread * joint.weight[:, side],
-                joint.points,
-                joint.directions,
-                spread * joint.coefficients[:, :, side],
-                spread * joint.low[side],
-                spread * joint.high[side],
-                joint.samples,
-                joint.radius,
-            )
-            for spread, side in zip(self.spreads, columns, strict=True)
-        ]
-
-
-@dataclass(frozen=True)
-class _Learned:
-    r"""Both sides as functions of coordinates.
-
-    Attributes:
-        part: What they were learned from.
-        settings: Of the kernel.
-        solution: Coefficients, and errors of samples left out.
-        shown: Which samples these are, `(l,)`.
-    """
-
-    part: PairData
-    settings: Settings
-    solution: Solution
-    shown: Tensor
-
-    @property
-    def errors(self) -> Tensor:
-        r"""Leave-one-out errors of both sides, `(l, d_a + d_b)`, over their spreads."""
-        return self.solution.errors * self.part.spread
-
-    def without(self, samples: Tensor) -> tuple[KernelMap, Tensor]:
-        r"""What the functions owe to single samples, as a map to `(s * width,)` shares, each times its residue.
-
-        Residues of the samples `(s,)` have shape `(s, width, d_a + d_b)`, over the spreads.
-        """
-        columns, residues = self.solution.shares(samples)
-        blank = self.part.target.new_zeros(len(self.part), columns[0].numel())
-        unit = replace(self.part, target=blank, middle=blank[0], spread=torch.ones_like(self.part.spread))
-
-        return kernel_map(unit, self.settings, columns.flatten(1)), residues * self.part.spread
-
-
-def _smooth(pairs: _Pairs, coordinates: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor] | None:
+def _smooth(
+    pairs: BothSides, coordinates: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Tensor] | None:
     r"""Smooth functions of the target near the coordinates, `(n, m)`, and their derivatives along the frames.
 
     None where they fold: where some derivatives `(m, m)` do not keep the orientation.
@@ -215,7 +154,7 @@ def _smooth(pairs: _Pairs, coordinates: Tensor, generator: torch.Generator) -> t
     identity = torch.eye(m, dtype=torch.float64, device=coordinates.device).expand(n, m, m)
     data = standardise(pairs.target, coordinates, pairs.target_frames, identity, generator)
     # The outermost are among them: functions that did not see these would fold there.
-    few = data.subset(farthest_points(coordinates, SMOOTH).to(coordinates.device), m)
+    few = data.subset(farthest_points(coordinates, SMOOTHED_SAMPLES).to(coordinates.device), m)
     all_of_them = torch.arange(len(few), device=coordinates.device)
     learned = learn(few, search(few, all_of_them), all_of_them)
 
@@ -227,74 +166,3 @@ def _smooth(pairs: _Pairs, coordinates: Tensor, generator: torch.Generator) -> t
     points, turns = smooth.linearised(pairs.target, pairs.target_frames)
 
     return (points, turns) if (torch.linalg.det(turns) > 0).all() else None
-
-
-def _trust(map_: InverseMap, pairs: _Pairs, learned: _Learned, predicted: Tensor) -> Tensor:
-    r""":math:`\kappa` with the smallest linearised leave-one-out error, `()`.
-
-    The error is :math:`e_t - J_t (J_s^\top J_s + \kappa^2 I)^{-1} (J_s^\top e_s + \kappa^2 (u_0 - u))`, of which no
-    sample counts more than the mean would be off. Arguments as in `_left_out`.
-    """
-    shown, points = learned.shown, map_.coordinates[learned.shown]
-    seen, unseen = pairs.units(learned.errors)
-    off = map_.predicted(predicted[shown], shown) - points
-    (_, source), (_, target) = (side.linearised(points, _axes(points)) for side in (map_.source, map_.target))
-    gram, pulled = source.mT @ source, (source.mT @ seen[:, :, None])[:, :, 0]
-    scale = gram.diagonal(dim1=1, dim2=2).mean()
-    errors = []
-
-    for share in TRUSTS:
-        weight = share**2 * scale
-        moved = torch.linalg.solve(gram + weight * _axes(points), (pulled + weight * off)[:, :, None])
-        squared = (unseen - (target @ moved)[:, :, 0]).square().sum(dim=1) / pairs.spreads[1].square()
-        errors.append(squared.clamp_max(1).mean())
-
-    return TRUSTS[int(torch.stack(errors).argmin())] * scale.sqrt()
-
-
-def _left_out(map_: InverseMap, pairs: _Pairs, learned: _Learned, predicted: Tensor) -> Tensor:
-    r"""Leave-one-out errors of a map through coordinates, `(n, d_b)`.
-
-    Leaving sample i out changes :math:`F_s` and :math:`F_t` there by :math:`e_s` and :math:`e_t`, hence the
-    prediction as in `_trust` to first order. For the largest errors, which rule the mean, the coordinates are found
-    again with the functions that did not see the sample. No search begins at the sample itself.
-
-    Arguments:
-        map_: The map.
-        pairs: All pairs.
-        learned: :math:`F_s` and :math:`F_t`.
-        predicted: What the direct map makes of samples left out, `(n, d_b)`.
-    """
-    shown = learned.shown
-    starts = map_.starts(pairs.source, predicted, torch.arange(len(predicted), device=predicted.device))
-    points, found = map_.located(pairs.source, starts, map_.linearised)
-    missed = pairs.target - torch.where(found[:, None], map_.target(points), predicted)
-    seen, unseen = pairs.units(learned.errors)
-    slopes = map_.target.linearised(points[shown], _axes(points[shown]))[1]
-    change = unseen - (slopes @ map_.shift(points[shown], seen)[:, :, None])[:, :, 0]
-    missed[shown] += torch.where(found[shown, None], change, 0)
-    worst = missed[shown].square().sum(dim=1).topk(min(EXACT, len(shown))).indices
-    few, each = shown[worst], torch.arange(len(worst), device=worst.device)
-    shares, residues = learned.without(worst)
-    of_source, of_target = pairs.units(residues)
-
-    def unshown(side: KernelMap, residues: Tensor, at: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-        (value, slopes), (share, steep) = (map_.linearised(at, _axes(at)) for map_ in (side, shares))
-        own = torch.arange(len(at), device=at.device)
-        share, steep = (part.unflatten(1, residues.shape[:2])[own, rows] for part in (share, steep))
-
-        return (
-            value - torch.einsum("qw,qwd->qd", share, residues[rows]),
-            slopes - torch.einsum("qwm,qwd->qdm", steep, residues[rows]),
-        )
-
-    at, found = map_.located(pairs.source[few], starts[few], partial(unshown, map_.source, of_source))
-    fitted = unshown(map_.target, of_target, at, each)[0].clamp(map_.target.low, map_.target.high)
-    missed[few] = pairs.target[few] - torch.where(found[:, None], fitted, predicted[few])
-
-    return missed
-
-
-def _axes(points: Tensor) -> Tensor:
-    r"""The coordinate axes at every point, `(q, m, m)`."""
-    return torch.eye(points.shape[1], dtype=points.dtype, device=points.device).expand(len(points), -1, -1)

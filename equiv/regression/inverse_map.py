@@ -13,10 +13,21 @@ from equiv.transformation import Map, check_activations, part, savable
 
 __all__ = ["InverseMap"]
 
-STARTS = 3  # nearest samples of the source from which to begin where the direct map leads nowhere
-NEAR = 0.02  # misfit, over the source's spread, above which they are tried
-LOST = 0.2  # and above which the direct map's prediction stands
-QUERIES = 4096  # solved at a time
+# Searches begin at so many of the nearest samples of the source where the direct map leads nowhere.
+# [samples; chosen: the others cost a search each and are seldom needed]
+NEAREST_STARTS = 3
+
+# A search from the direct map's prediction that misses its goal by more leads nowhere.
+# [share of the source's spread; chosen: a tenth of the largest misfit that is accepted]
+MAX_PREDICTED_MISFIT = 0.02
+
+# Where every search misses by more, the direct map's prediction stands.
+# [share of the source's spread; chosen: the largest error of a direct map that is worth an inverse one]
+MAX_MISFIT = 0.2
+
+# Activations are mapped so many at a time.
+# [queries; chosen: bounds memory alone]
+QUERIES_PER_SEARCH = 4096
 
 
 @savable
@@ -88,7 +99,7 @@ class InverseMap(Map):
             ValueError: If it has another shape.
         """
         check_activations(values, self.sources.shape[1])
-        few = [self._few(part) for part in values.to(self.sources.dtype).split(QUERIES)]
+        few = [self._few(part) for part in values.to(self.sources.dtype).split(QUERIES_PER_SEARCH)]
 
         return torch.cat(few).to(values.dtype)
 
@@ -125,7 +136,7 @@ class InverseMap(Map):
             predicted: What the direct map makes of them, `(q, d_t)`.
             own: Samples that are not to be used, one for each, `(q,)`; None: all may be.
         """
-        others = self.coordinates[_nearest(values, self.sources, STARTS, own)]
+        others = self.coordinates[_nearest(values, self.sources, NEAREST_STARTS, own)]
 
         return torch.cat([self.predicted(predicted, own)[:, None], others], dim=1)
 
@@ -148,10 +159,10 @@ class InverseMap(Map):
             lambda points, rows: self._beside(function(points, rows), points),
             goal,
             starts,
-            NEAR * self.spread,
+            MAX_PREDICTED_MISFIT * self.spread,
         )
 
-        return points, misfit < LOST * self.spread
+        return points, misfit < MAX_MISFIT * self.spread
 
     def _beside(self, found: tuple[Tensor, Tensor], points: Tensor) -> tuple[Tensor, Tensor]:
         r""":math:`F_s` and, beside it, :math:`\kappa u`."""

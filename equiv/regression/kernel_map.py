@@ -13,10 +13,29 @@ from equiv.transformation import Map, check_activations, savable
 
 __all__ = ["Fit", "KernelMap", "typical_radius"]
 
+# Kernel values are computed for so many training points at a time.
+# [points; chosen: with the queries below they stay in the processor's cache, decides speed alone]
+POINTS_PER_BLOCK = 256
 
-# Kernel values held at a time, training points times queries: they stay in the cache.
-BLOCK = 256
-QUERIES = 512
+# Maps are evaluated at so many points at a time.
+# [queries; chosen: as above, decides speed alone]
+QUERIES_PER_BLOCK = 512
+
+# The distance of a sample from its nearest is looked at for the first so many,
+# [samples; chosen: their 95th percentile then rests on 25 of them]
+RADIUS_SAMPLES = 500
+
+# among the first so many.
+# [samples; chosen: bounds memory, fewer make the radius larger]
+RADIUS_NEIGHBORS = 5000
+
+# The percentile of these distances that counts as usual.
+# [share of the samples; chosen: the farthest are single outliers]
+RADIUS_QUANTILE = 0.95
+
+# A map extrapolates from so many times that distance on.
+# [dimensionless; chosen: inputs as far from all samples as samples are from each other do not]
+RADIUS_FACTOR = 3
 
 
 @savable
@@ -99,13 +118,13 @@ class KernelMap(Map):
 
     def evaluate(self, z: Tensor) -> Tensor:
         r"""T at points given in length scales, `(q, k)` in float64, shape `(q, d_b)`."""
-        return torch.cat([self._evaluate_few(few) for few in z.split(QUERIES)])
+        return torch.cat([self._evaluate_few(few) for few in z.split(QUERIES_PER_BLOCK)])
 
     def _evaluate_few(self, z: Tensor) -> Tensor:
         out = self.offset + z @ self.weight
 
-        for start in range(0, len(self.points), BLOCK):
-            part = slice(start, start + BLOCK)
+        for start in range(0, len(self.points), POINTS_PER_BLOCK):
+            part = slice(start, start + POINTS_PER_BLOCK)
             points, directions, coefficients = (
                 self.points[part],
                 self.directions[part],
@@ -133,7 +152,8 @@ class KernelMap(Map):
         """
         z, along = self._scaled(values), frames.to(self.metric.dtype).mT @ self.metric
         few = [
-            self._linearised_few(*part) for part in zip(z.split(QUERIES), along.split(QUERIES), strict=True)
+            self._linearised_few(*part)
+            for part in zip(z.split(QUERIES_PER_BLOCK), along.split(QUERIES_PER_BLOCK), strict=True)
         ]
 
         return torch.cat([out for out, _ in few]), torch.cat([slopes for _, slopes in few])
@@ -143,8 +163,8 @@ class KernelMap(Map):
         slopes = [v @ self.weight for v in moved]
         starts = [(z * v).sum(dim=1, keepdim=True) for v in moved]
 
-        for start in range(0, len(self.points), BLOCK):
-            part = slice(start, start + BLOCK)
+        for start in range(0, len(self.points), POINTS_PER_BLOCK):
+            part = slice(start, start + POINTS_PER_BLOCK)
             points, coefficients = self.points[part], self.coefficients[part]
             value, first, second = profile(self.kind, _squared(z, points))
             steps = [s - v @ points.T for s, v in zip(starts, moved, strict=True)]  # (z - z_j) . v
@@ -166,8 +186,8 @@ class KernelMap(Map):
         z = self._scaled(values)
         nearest = torch.full((len(z),), torch.inf, dtype=z.dtype, device=z.device)
 
-        for start in range(0, len(self.samples), BLOCK):
-            squared = _squared(z, self.samples[start : start + BLOCK])
+        for start in range(0, len(self.samples), POINTS_PER_BLOCK):
+            squared = _squared(z, self.samples[start : start + POINTS_PER_BLOCK])
             nearest = torch.minimum(nearest, squared.amin(dim=1))
 
         return nearest > self.radius.square()
@@ -211,11 +231,14 @@ class Fit:
 
 
 def typical_radius(points: Tensor) -> Tensor:
-    r"""Three times the 95th percentile of the distances from a sample to its nearest, over 500 samples."""
-    some = points[:500]
-    squared = _squared(some, points[:5000]).fill_diagonal_(torch.inf).amin(dim=1)
+    r"""Three times the 95th percentile of the distances from a sample to its nearest, over 500 samples, `()`."""
+    some = points[:RADIUS_SAMPLES]
+    squared = _squared(some, points[:RADIUS_NEIGHBORS]).fill_diagonal_(torch.inf).amin(dim=1)
 
-    return 3 * torch.quantile(squared.sqrt(), 0.95) if len(points) > 1 else squared.new_zeros(())
+    if len(points) < 2:
+        return squared.new_zeros(())
+
+    return RADIUS_FACTOR * torch.quantile(squared.sqrt(), RADIUS_QUANTILE)
 
 
 def _squared(a: Tensor, b: Tensor) -> Tensor:

@@ -5,10 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["Solution", "solve", "triangular_inverse"]
+__all__ = ["ADDED_ERRORS", "Solution", "solve", "triangular_inverse"]
 
-TAIL = 3  # further errors of the size of the largest that a score adds
-BASE = 256  # blocks up to this size are inverted directly
+# The largest error counts as if it had been met this many more times, in scores and in upper bounds.
+# [samples; derived: after no worse one in n, as many may fall on n fresh ones with a chance of exp(-3) = 5 %]
+ADDED_ERRORS = 3
+
+# Triangular blocks up to this size are inverted directly.
+# [rows; chosen: decides speed alone, larger ones gain from products]
+MAX_DIRECT_ROWS = 256
 
 
 def triangular_inverse(lower: Tensor) -> Tensor:
@@ -26,7 +31,7 @@ def triangular_inverse(lower: Tensor) -> Tensor:
 def _invert_into(lower: Tensor, out: Tensor) -> None:
     n = len(lower)
 
-    if n <= BASE:
+    if n <= MAX_DIRECT_ROWS:
         identity = torch.eye(n, dtype=lower.dtype, device=lower.device)
         out.copy_(torch.linalg.solve_triangular(lower, identity, upper=False))
 
@@ -53,13 +58,13 @@ class Solution:
 
     @property
     def score(self) -> float:
-        r"""Mean squared leave-one-out error had the largest been met `TAIL` more times: what settings minimise.
+        r"""Mean squared leave-one-out error had the largest been met `ADDED_ERRORS` more times: what settings minimise.
 
         The mean alone favours settings whose worst errors happened to fall between the samples.
         """
         squared = self.errors.square().sum(dim=1)
 
-        return (squared.mean() + TAIL * squared.max() / len(squared)).item()
+        return (squared.mean() + ADDED_ERRORS * squared.max() / len(squared)).item()
 
     def within(self, target: Tensor, low: Tensor, high: Tensor) -> Solution:
         r"""The same with predictions clipped to `[low, high]`, each `(d,)`, as the map's are."""

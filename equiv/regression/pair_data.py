@@ -11,7 +11,13 @@ from equiv.metric.neuron_scale import CONSTANT_DEVIATION, slope_weights
 
 __all__ = ["PairData", "plausible_range", "standardise"]
 
-MAX_DIRECTIONS = 4  # derivatives used per sample
+# Derivatives along so many directions are used at each sample.
+# [directions; chosen: each costs as many equations as a value, and random ones show all in turn]
+MAX_DIRECTIONS = 4
+
+# Principal directions with a smaller share of the largest variance are rounding.
+# [share of the largest variance; chosen: the square of 1e-7, to which float32 activations are exact]
+MIN_VARIANCE = 1e-14
 
 
 @dataclass(frozen=True)
@@ -89,7 +95,7 @@ def standardise(
         _, singular, axes_t = torch.linalg.svd(standardised, full_matrices=False)
         variance, axes = singular.square() / n, axes_t.T
 
-    kept = variance > 1e-14 * variance[0]
+    kept = variance > MIN_VARIANCE * variance[0]
     kept[0] = True
     basis = weight[:, None] * axes[:, kept]
     middle = target.mean(dim=0)

@@ -22,6 +22,7 @@ from equiv.transformation import NoMap, Transformation
 from equiv.unpaired.evidence import blocking_reasons, direction_errors, facts
 from equiv.unpaired.limits import EXCLUDING_ROUGHNESS
 from equiv.unpaired.result import UNKNOWN, Finding
+from equiv.verdict import NAME_A, NAME_B, Sentence
 
 __all__ = ["compare_by_charts"]
 
@@ -88,7 +89,7 @@ def _register_sides(a: ChartedSide, b: ChartedSide, anchors: Tensor | None, tole
     if m_a == m_b:
         return register(a.domain, b.domain, anchors, tolerance / 2)
 
-    dimensions = f"the intrinsic dimensions differ, {m_a} of A and {m_b} of B"
+    dimensions = f"the intrinsic dimensions differ, {m_a} of {NAME_A} and {m_b} of {NAME_B}"
 
     # A space of fewer dimensions is an image of the other only if its frames show the lost directions.
     if (b if m_a > m_b else a).columns < max(m_a, m_b):
@@ -104,7 +105,7 @@ def _register_sides(a: ChartedSide, b: ChartedSide, anchors: Tensor | None, tole
 
 def _transformation(a: ChartedSide, b: ChartedSide, found: Registration) -> Transformation:
     if found.motion is None:
-        nothing = NoMap(f"{found.reason}.")
+        nothing = NoMap(Sentence(f"{found.reason}."))
 
         return Transformation(nothing, nothing)
 
@@ -114,7 +115,7 @@ def _transformation(a: ChartedSide, b: ChartedSide, found: Registration) -> Tran
     if found.relation is Relation.ISOMETRIC:
         return Transformation(there, _chart_map(target, source, found.motion.inverse))
 
-    back = NoMap(f"{found.reason}, so that one point has several images.")
+    back = NoMap(Sentence(f"{found.reason}, so that one point has several images."))
 
     return Transformation(back, there) if found.relation is Relation.B_ONTO_A else Transformation(there, back)
 

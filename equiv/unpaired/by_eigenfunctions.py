@@ -22,7 +22,7 @@ from equiv.unpaired.eigenspace_match import register_eigenspaces
 from equiv.unpaired.evidence import low_overlaps
 from equiv.unpaired.isometry_refinement import Refined, refine
 from equiv.unpaired.result import Facts, Finding, SideFacts
-from equiv.verdict import Interval
+from equiv.verdict import NAME_A, NAME_B, Interval
 
 __all__ = ["compare_by_eigenfunctions"]
 
@@ -247,7 +247,8 @@ def _doubts(misfit: float, refined: Refined, tolerance: float) -> list[str]:
 
     if not misfit <= REFINED_MISFIT:
         reasons.append(
-            f"the eigenfunctions of A and B lie {misfit:.1f} times as far apart as samples of B do"
+            f"the eigenfunctions of {NAME_A} and {NAME_B} lie {misfit:.1f} times as far apart as samples of "
+            f"{NAME_B} do"
         )
 
     if not (refined.strain <= STRAIN and refined.worst <= WORST_STRAIN):

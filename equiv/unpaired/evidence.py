@@ -12,7 +12,7 @@ from equiv.transformation import Transformation
 from equiv.unpaired.errors import estimate_error
 from equiv.unpaired.limits import EXCLUDING_ROUGHNESS, MIN_OVERLAP
 from equiv.unpaired.result import UNKNOWN, Facts, SideFacts
-from equiv.verdict import Interval
+from equiv.verdict import NAME_A, NAME_B, Interval, Sentence
 
 __all__ = ["blocking_reasons", "direction_errors", "facts", "low_overlaps"]
 
@@ -50,13 +50,13 @@ def blocking_reasons(a: ChartedSide, b: ChartedSide, found: Registration) -> lis
     r"""Reasons that forbid a conclusion."""
     reasons = []
 
-    for name, side in (("A", a), ("B", b)):
+    for name, letter, side in ((NAME_A, "a", a), (NAME_B, "b", b)):
         # Charts that are rough but not folded serve to exclude.
         if side.objections and not (
             found.relation is Relation.NONE and side.roughness <= EXCLUDING_ROUGHNESS
         ):
             more = len(side.objections) - 1
-            others = f" (and {more} more: objections_{name.lower()} in the diagnostics)" if more else ""
+            others = f" (and {more} more: objections_{letter} in the diagnostics)" if more else ""
             reasons.append(f"{name} has no chart to be trusted: {side.objections[0]}{others}")
 
     if found.relation is Relation.UNDECIDED:
@@ -73,7 +73,7 @@ def low_overlaps(overlap_a: float, overlap_b: float) -> list[str]:
     r"""Reasons that forbid a conclusion because the two sets have too little in common."""
     return [
         f"only {share:.0%} of the samples of {name} lie where {other} has samples"
-        for name, other, share in (("A", "B", overlap_a), ("B", "A", overlap_b))
+        for name, other, share in ((NAME_A, NAME_B, overlap_a), (NAME_B, NAME_A, overlap_b))
         if not share >= MIN_OVERLAP
     ]
 
@@ -83,8 +83,8 @@ def facts(a: ChartedSide, b: ChartedSide, found: Registration, anchors: Tensor |
     return Facts(
         method="isometric",
         method_reason="without pairs only a chart of the metric gives a map, and the frames define one",
-        relation=str(found.relation),
-        relation_reason=found.reason,
+        relation=Sentence(found.relation),
+        relation_reason=Sentence(found.reason),
         anchors=0 if anchors is None else len(anchors),
         rejected_anchors=found.rejected,
         overlap_a=found.overlap_a,
