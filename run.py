@@ -16,7 +16,6 @@ def run(settings: Any) -> float:
     from hydra.utils import instantiate
 
     from callbacks.progress import Display
-    from lightning_modules.batches import InMemory
     from lightning_modules.pair import build_pair, resume_from
     from lightning_modules.results import Results, Stopwatch, plain
     from lightning_modules.tracking import close, loggers
@@ -34,7 +33,6 @@ def run(settings: Any) -> float:
             with clock("data"):
                 views = instantiate(settings.dataset).prepare(display)
             pair = build_pair(config)
-            samples = views.a.samples, views.b.samples
             matching = instantiate(settings.matching, _partial_=True)(views, progress=display)
             trainer = instantiate(settings.trainer, _partial_=True)(
                 callbacks=[*(instantiate(each) for each in settings.callbacks.values()), matching, display],
@@ -42,7 +40,7 @@ def run(settings: Any) -> float:
             )
             checkpoint = resume_from(settings.resume or start.resume, config)
             with clock("training"):
-                data = InMemory(*samples, config["optimizer"]["batch_size"], settings.seed)
+                data = views.data_module(**config["data"], seed=settings.seed)
                 trainer.fit(pair, datamodule=data, ckpt_path=checkpoint, weights_only=True)
             clock.move("training", "matching", matching.seconds)
             if not trainer.is_global_zero:

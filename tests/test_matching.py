@@ -12,7 +12,7 @@ from torch import Tensor, nn
 import equiv
 from callbacks.matching import Matching, rotated
 from callbacks.probed import Probed
-from lightning_modules.batches import InMemory
+from lightning_modules.data.batches import PairData, Samples
 from lightning_modules.pair import NetworkPair
 
 STEP = 0.02
@@ -23,6 +23,10 @@ class Turned:
     r"""Points of the unit circle, whose bursts are the points a step before and after."""
 
     probe: Tensor
+
+    @property
+    def samples(self) -> Samples:
+        return self.probe, self.probe
 
     @property
     def frames(self) -> dict[str, object]:
@@ -39,6 +43,10 @@ class Circles:
     a: Turned
     b: Turned
     anchors: Tensor
+
+    @property
+    def validation(self) -> tuple[Samples, Samples]:
+        return self.a.samples, self.b.samples
 
 
 def circle(angle: Tensor) -> Tensor:
@@ -70,7 +78,10 @@ def embedding(seed: int, width: int) -> nn.Sequential:
 
 
 def pair() -> NetworkPair:
-    return NetworkPair(embedding(1, 6), embedding(2, 4), lr=1e-3, schedule_epochs=4, seed=5)
+    def adam(groups: list[dict]) -> torch.optim.Optimizer:
+        return torch.optim.Adam(groups, lr=1e-3)
+
+    return NetworkPair(embedding(1, 6), embedding(2, 4), adam, seed=5)
 
 
 def matching(sides: Circles, **changes: object) -> Matching:
@@ -80,7 +91,6 @@ def matching(sides: Circles, **changes: object) -> Matching:
 
 
 def fitted(callbacks: list[pl.Callback], folder: Path, epochs: int = 2) -> NetworkPair:
-    points = circles()
     trained = pair()
     trainer = pl.Trainer(
         max_epochs=epochs,
@@ -93,9 +103,7 @@ def fitted(callbacks: list[pl.Callback], folder: Path, epochs: int = 2) -> Netwo
         enable_model_summary=False,
         callbacks=callbacks,
     )
-    trainer.fit(
-        trained, datamodule=InMemory((points.a.probe,) * 2, (points.b.probe,) * 2, batch_size=32, seed=5)
-    )
+    trainer.fit(trained, datamodule=PairData(circles(), batch_size=32, seed=5))
 
     return trained
 
