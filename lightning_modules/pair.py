@@ -2,7 +2,7 @@ r"""Two networks that train side by side and share nothing."""
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from lightning_modules.data.batches import Samples, epoch_seed
+from lightning_modules.matcher import Matcher, Sides
+from lightning_modules.probed import Probed
 
 __all__ = ["NetworkPair", "build_pair", "constructor", "load_pair", "loss", "resume_from"]
 
@@ -91,6 +93,54 @@ class NetworkPair(pl.LightningModule):
         )
 
         return loss_a + loss_b
+
+    def matcher(
+        self,
+        sides: Sides,
+        anchors: int = 3,
+        module_a: str = "network_a",
+        module_b: str = "network_b",
+        layers_a: Sequence[str] | None = None,
+        layers_b: Sequence[str] | None = None,
+        neurons_a: int | str | Sequence[Sequence[int]] | None = None,
+        neurons_b: int | str | Sequence[Sequence[int]] | None = None,
+        method: str = "auto",
+        tolerance: float = 0.05,
+        confidence: float = 0.95,
+        sample: int | None = None,
+        seed: int = 0,
+    ) -> Matcher:
+        r"""What compares the two networks.
+
+        Arguments:
+            sides: As in `Matcher`, likewise `anchors`, `sample` and `seed`.
+            anchors: As in `Matcher`.
+            module_a: Name of the module of the pair that is probed for A.
+            module_b: The same for B.
+            layers_a: Names of layers in it, as in `equiv.probe`; None for its output.
+            layers_b: The same for B.
+            neurons_a: Which neurons of these layers, as in `Probed`: a number, lists of indices, "fewest", or None.
+            neurons_b: The same for B.
+            method: As in `equiv.compare`, likewise `tolerance` and `confidence`.
+            tolerance: As in `equiv.compare`.
+            confidence: As in `equiv.compare`.
+            sample: As in `Matcher`.
+            seed: As in `Matcher`.
+
+        Raises:
+            ValueError: As `Matcher` and `Probed`.
+        """
+        return Matcher(
+            sides,
+            Probed(module_a, layers_a, neurons_a),
+            Probed(module_b, layers_b, neurons_b),
+            anchors,
+            sample,
+            seed,
+            method=method,
+            tolerance=tolerance,
+            confidence=confidence,
+        )
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         if self.optimizer is None:

@@ -19,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 import run
 from conf.schema import register
+from lightning_modules.pair import NetworkPair
 
 ROOT = Path(run.__file__).parent
 EXPERIMENTS = {file.stem: file for file in sorted((ROOT / "conf" / "experiment").glob("*.yaml"))}
@@ -72,8 +73,13 @@ def test_every_experiment_is_built_from_its_settings(name: str, tmp_path: Path) 
     assert all(isinstance(instantiate(each), pl.Callback) for each in settings.callbacks.values())
     loggers = [instantiate(each) for each in settings.logger.values()]
     assert isinstance(instantiate(settings.trainer, _partial_=True)(logger=loggers), pl.Trainer)
-    taken = inspect.signature(get_class(settings.matching._target_)).parameters
-    assert {str(key) for key in settings.matching} - {"_target_"} <= set(taken)
+    assert isinstance(instantiate(settings.matching), pl.Callback)
+    taken = {
+        name
+        for each in (get_class(settings.matching._target_), NetworkPair.matcher)
+        for name in inspect.signature(each).parameters
+    }
+    assert {str(key) for key in settings.matching} - {"_target_"} <= taken
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
