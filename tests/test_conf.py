@@ -19,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 import run
 from conf.schema import register
+from lightning_modules.pair import NetworkPair
 
 ROOT = Path(run.__file__).parent
 EXPERIMENTS = {file.stem: file for file in sorted((ROOT / "conf" / "experiment").glob("*.yaml"))}
@@ -72,8 +73,13 @@ def test_every_experiment_is_built_from_its_settings(name: str, tmp_path: Path) 
     assert all(isinstance(instantiate(each), pl.Callback) for each in settings.callbacks.values())
     loggers = [instantiate(each) for each in settings.logger.values()]
     assert isinstance(instantiate(settings.trainer, _partial_=True)(logger=loggers), pl.Trainer)
-    taken = inspect.signature(get_class(settings.matching._target_)).parameters
-    assert {str(key) for key in settings.matching} - {"_target_"} <= set(taken)
+    assert isinstance(instantiate(settings.matching), pl.Callback)
+    taken = {
+        name
+        for each in (get_class(settings.matching._target_), NetworkPair.matcher)
+        for name in inspect.signature(each).parameters
+    }
+    assert {str(key) for key in settings.matching} - {"_target_"} <= taken
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -117,6 +123,11 @@ def test_every_argument_of_the_trainer_is_set_without_a_plus() -> None:
         "dataset.mesh=horse.ply",
         "architecture.network_a.latent=6",
         "optimizer.lr=0.1",
+        "optimizer.weight_decay=0.01",
+        "optimizer._target_=torch.optim.SGD",
+        "scheduler.epochs=5",
+        "scheduler.warmup_epochs=0",
+        "data.batch_size=8",
         "matching.anchors=4",
         "matching.method=diffusion_maps",
         "matching.neurons_a=3",
@@ -145,6 +156,9 @@ def test_what_the_contract_lets_one_set_needs_no_plus(override: str, tmp_path: P
         ("dataset.n_trian=5", "n_trian"),
         ("trainer.max_epoch=5", "max_epoch"),
         ("matching.anchor=5", "anchor"),
+        ("optimizer.batch_size=5", "batch_size"),
+        ("scheduler.epoch=5", "epoch"),
+        ("data.batchsize=5", "batchsize"),
         ("logger=wanb", "wanb"),
         ("seed=one", "one"),
     ],

@@ -122,7 +122,7 @@ def test_a_resumed_run_is_the_uninterrupted_one(tmp_path: Path, pictures: Path) 
     [
         ("dataset.mesh=nowhere.ply", "nowhere.ply"),
         ("dataset.size=20", "'size'"),
-        ("optimizer.batch_size=1000", "'batch_size'"),
+        ("data.batch_size=1000", "'batch_size'"),
         ("relation=treble", "'relation'"),
         ("resume=nowhere", "nowhere"),
         ("matching.method=magic", "'method'"),

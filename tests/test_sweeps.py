@@ -138,7 +138,7 @@ def sweeping(tmp_path: Path, *overrides: str) -> Any:
 
 
 def test_a_job_that_fails_says_so_in_its_folder(tmp_path: Path, pictures: Path) -> None:
-    settings = sweeping(tmp_path, *QUICK, f"dataset.cache={pictures}", "optimizer.batch_size=1000")
+    settings = sweeping(tmp_path, *QUICK, f"dataset.cache={pictures}", "data.batch_size=1000")
     with pytest.raises(JobFailed, match="'batch_size'"):
         run.run(settings)
     assert (tmp_path / "error.txt").read_text().startswith("'batch_size' should")

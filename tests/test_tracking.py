@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from test_program import pictures, tiny
 
-from lightning_modules.tracking import run_id
+from lightning_modules.output.tracking import run_id
 
 __all__ = ["pictures"]  # a fixture of test_program.py
 

@@ -15,7 +15,6 @@ from lightning_modules.circle import AngleMap, euclidean_angle_errors, evenly
 from lightning_modules.data.views import Views
 from lightning_modules.evaluations.finding import (
     Finding,
-    Match,
     Matched,
     charts,
     fresh,
@@ -26,6 +25,7 @@ from lightning_modules.evaluations.finding import (
     true_errors,
 )
 from lightning_modules.figures import cameras, film
+from lightning_modules.matcher import Match
 from lightning_modules.pair import NetworkPair
 
 __all__ = ["CrossView"]

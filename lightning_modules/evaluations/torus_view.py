@@ -10,7 +10,6 @@ from lightning_modules.circle import evenly, wrapped
 from lightning_modules.data.views import Views
 from lightning_modules.evaluations.finding import (
     Finding,
-    Match,
     Matched,
     charts,
     fresh,
@@ -21,6 +20,7 @@ from lightning_modules.evaluations.finding import (
     true_errors,
 )
 from lightning_modules.figures import cameras, film
+from lightning_modules.matcher import Match
 from lightning_modules.pair import NetworkPair
 from lightning_modules.torus import TorusMap, euclidean_torus_errors
 
