@@ -7,13 +7,10 @@ from typing import Any
 
 import pytest
 import torch
+from manifolds import random
 from torch import Tensor, nn
 
 from equiv import probe
-
-
-def random(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
 
 
 def build(make: Callable[[], nn.Module], seed: int = 0) -> nn.Module:

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 from browser import Browser
+from pages import read
 from test_conf import composed
 from test_program import METRICS, ROOT, TINY, one_thread, pictures, program, weights
-from test_report import read
 
 import run
 from sweeps.jobs import JobFailed, objective, read_jobs
