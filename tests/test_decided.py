@@ -21,7 +21,7 @@ def test_what_can_be_decided_is_decided_and_right(name: str) -> None:
         )
 
 
-@pytest.mark.parametrize("name", UNDECIDED)
+@pytest.mark.parametrize("name", [name for name in UNDECIDED if name != "unregistered"])
 def test_what_cannot_be_known_is_left_open(name: str) -> None:
     result = comparison(name)
 
