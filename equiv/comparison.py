@@ -276,14 +276,14 @@ def _in_words(error: Interval, target: str) -> str:
 
 
 def _number(value: Any) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "unknown"
+
     if isinstance(value, float):
         return f"{value:.4g}"
 
     if isinstance(value, list):
         return ", ".join(_number(entry) for entry in value) or "none"
-
-    if value is None:
-        return "unknown"
 
     return str(value)
 

@@ -14,33 +14,14 @@ from hydra import compose, initialize
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.utils import get_class, instantiate
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from programs import ROOT, composed
 
-import run
 from conf.schema import register
 from lightning_modules.pair import NetworkPair
 
-ROOT = Path(run.__file__).parent
 EXPERIMENTS = {file.stem: file for file in sorted((ROOT / "conf" / "experiment").glob("*.yaml"))}
-
-
-def composed(tmp_path: Path, *overrides: str) -> DictConfig:
-    r"""The settings that `run.py` gets for these overrides, with Hydra's own answers in place."""
-    register()
-
-    with initialize(version_base="1.3", config_path="../conf"):
-        settings = compose("config", [*overrides, f"hydra.run.dir={tmp_path}"], return_hydra_config=True)
-
-    with open_dict(settings):
-        settings.hydra.runtime.output_dir = str(tmp_path)
-
-    HydraConfig.instance().set_config(settings)
-
-    with open_dict(settings):
-        del settings["hydra"]
-
-    return settings
 
 
 def own_values(tree: dict, path: tuple[str, ...] = ()) -> list[tuple[str, object]]:

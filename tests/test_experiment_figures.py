@@ -3,9 +3,9 @@ r"""The experiments' figures: drawn from what they are given, also where there i
 import io
 import math
 
-import matplotlib.figure
 import pytest
 import torch
+from pages import drawn
 from PIL import Image
 
 from equiv import Interval
@@ -19,11 +19,6 @@ from lightning_modules.figures import transfer as transfer_figures
 X = torch.linspace(-1, 1, 80, dtype=torch.float64)
 ERROR = torch.full((80,), 0.02, dtype=torch.float64)
 LINES = torch.rand(6, 9, 2, generator=torch.Generator().manual_seed(0))
-
-
-def drawn(figure: matplotlib.figure.Figure) -> matplotlib.figure.Figure:
-    figure.canvas.draw()  # a layout that does not fit warns, and warnings are errors
-    return figure
 
 
 @pytest.mark.parametrize("there", [True, False])

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from manifolds import DOMAINS, observe
+from manifolds import DOMAINS, observe, random
 
 from equiv import DiffusionMaps, Observations
 from equiv.metric.mahalanobis import MAX_NORMAL_SHARE, all_distances
@@ -14,10 +14,6 @@ from equiv.spectral.eigenpairs import leading_eigenpairs
 from equiv.spectral.epsilon import DENSITY_NEIGHBOUR, neighbour_epsilon
 from equiv.spectral.kernel import normalise
 from equiv.spectral.sparse_kernel import pairs_within, principal_scores
-
-
-def random(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 @pytest.mark.parametrize("n", [12, 300, 1000])

@@ -5,15 +5,11 @@ import math
 
 import pytest
 import torch
-from manifolds import DOMAINS, RandomEmbedding, observe, rotate_frames
+from manifolds import DOMAINS, RandomEmbedding, observe, random, rotate_frames
 
 from equiv import Observations, mahalanobis
 from equiv.metric.mahalanobis import all_distances, normal_share
 from equiv.metric.points import metric_points
-
-
-def random(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def brute_force(obs: Observations, other: Observations) -> torch.Tensor:

@@ -2,18 +2,16 @@
 
 import math
 import sys
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
+from manifolds import random
 from torch import Tensor, nn
 
 from equiv import probe
-
-
-def random(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
 
 
 def build(make: Callable[[], nn.Module], seed: int = 0) -> nn.Module:
@@ -255,6 +253,11 @@ def test_the_network_is_left_as_it_was() -> None:
     network.body[0].weight.requires_grad_(False)
     network.body[5].bias.grad = torch.ones(5).double()
     modes = [module.training for module in network.modules()]
+    # Hooks of every kind, buffers, parameters and submodules of each.
+    kinds = (dict, OrderedDict)
+    held = [
+        len(each) for module in network.modules() for each in vars(module).values() if type(each) in kinds
+    ]
     flags = [p.requires_grad for p in network.parameters()]
     state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     generator, mode = torch.get_rng_state(), torch.is_grad_enabled()
@@ -271,7 +274,9 @@ def test_the_network_is_left_as_it_was() -> None:
         torch.equal(network.body[5].bias.grad, torch.ones(5).double()) and network.body[5].weight.grad is None
     )
     assert torch.equal(torch.get_rng_state(), generator) and torch.is_grad_enabled() == mode
-    assert not any(module._forward_hooks for module in network.modules())
+    assert held == [
+        len(each) for module in network.modules() for each in vars(module).values() if type(each) in kinds
+    ]
     assert torch.backends.mha.get_fastpath_enabled()
 
 

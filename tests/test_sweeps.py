@@ -15,16 +15,13 @@ from typing import Any
 
 import pytest
 from browser import Browser
-from test_conf import composed
-from test_program import METRICS, ROOT, TINY, one_thread, pictures, program, weights
-from test_report import read
+from pages import read
+from programs import METRICS, ROOT, TINY, composed, one_thread, program, weights
 
 import run
 from sweeps.jobs import JobFailed, objective, read_jobs
 from sweeps.report import SweepReport
 from sweeps.watch import Watch, jobs_in, line
-
-__all__ = ["pictures"]  # a fixture of test_program.py
 
 QUICK = (*TINY, "trainer.max_epochs=1", "matching.every_n_epochs=0", "logger=none")
 

@@ -53,8 +53,7 @@ class ChartMap(Map):
             ValueError: If it has another shape.
         """
         check_activations(values, len(self.source.get_buffer("weights")))
-        coordinates = self.source.restrict(values)
-        moved = coordinates @ self.matrix.T.to(coordinates) + self.offset.to(coordinates)
+        moved = self.source.restrict(values.double()) @ self.matrix.T.double() + self.offset.double()
 
         return self.target.lift(minimum_image(moved, self.target.get_buffer("periods"))).to(values.dtype)
 

@@ -157,7 +157,7 @@ def test_scattered_mismatches_are_no_lattice() -> None:
     assert find_lattice(mismatch, torch.full((300,), 0.05**2, dtype=torch.float64)) is None
 
 
-def test_a_sample_set_down_in_a_wrong_place_is_moved() -> None:
+def test_a_sample_set_down_in_a_wrong_place_is_moved(monkeypatch: pytest.MonkeyPatch) -> None:
     # A flat torus, its two circles in R^4, on its universal cover; one sample is a third of each period off.
     periods = 2 * torch.pi * torch.eye(2, dtype=torch.float64)
     u = torch.quasirandom.SobolEngine(2, scramble=True, seed=0).draw(500, dtype=torch.float64) @ periods

@@ -5,6 +5,7 @@ import matplotlib.figure
 import numpy as np
 import pytest
 import torch
+from pages import drawn
 
 from equiv.figures.charts import charts_figure, error_map_figure, registration_figure, spectrum_figure
 from equiv.figures.drawing import chart_colours, chart_positions, common_periods, into_drawn_cell
@@ -34,11 +35,6 @@ def horse(generator: torch.Generator, k: int = 4, q: int = 50) -> dict[str, torc
         "eigenvalues_a": torch.tensor([0.0, 1.0, 1.0, 4.0, 4.1, 9.1, 9.2, 16.0]),
         "eigenvalues_b": torch.tensor([1.0, 1.0, 4.0, 4.1]),
     }
-
-
-def drawn(figure: matplotlib.figure.Figure) -> matplotlib.figure.Figure:
-    figure.canvas.draw()  # a layout that does not fit warns, and warnings are errors
-    return figure
 
 
 def test_no_window_and_no_setting_changes(generator: torch.Generator) -> None:
