@@ -3,7 +3,9 @@ r"""Pairs of independent draws that mislead: tails, conditions, noise, roughness
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
+from statistics import NormalDist
 
 import torch
 from adversary_truth import (
@@ -38,11 +40,20 @@ def _student(m: int, freedoms: int) -> Inputs:
     return inputs
 
 
+def _with_rare_extremes(pair: Paired, quantile: Callable[[float], float]) -> Paired:
+    r"""One input in as many as are observed lies farther out than all but the last of them: a rare kind."""
+    rarity = 1 / pair.samples
+    m = pair.inputs(2, torch.Generator())[0].shape[1]
+    limit = quantile(1 - rarity / (2 * m))
+
+    return replace(pair, rare=lambda x: (x.abs() > limit).any(dim=-1), rarity=rarity)
+
+
 def heavy_tails_determined(draw: Draw) -> Paired:
-    r"""Inputs of t_2: A linear, B a logarithm far out. A has no finite spread, so that of A nothing is claimed."""
+    r"""Inputs of t_2: A linear, B a logarithm far out. The quantile at p is (2 p - 1) / sqrt(2 p (1 - p))."""
     pair = determined(draw, 1, _student(1, 2), draw.integer(200, 400), NEVER, ("linear", "asinh"))
 
-    return replace(pair, backward=OPEN)
+    return _with_rare_extremes(pair, lambda p: (2 * p - 1) / math.sqrt(2 * p * (1 - p)))
 
 
 def heavy_tails_unrelated(draw: Draw) -> Paired:
@@ -62,9 +73,10 @@ def log_normal(draw: Draw) -> Paired:
     def back(y: Tensor) -> Tensor:
         return (y @ torch.linalg.inv(turn.weight).T).clamp_min(1e-300).log() / s
 
-    return Paired(
-        a, b, normal(m), draw.integer(200, 400), yes(lambda y: b(back(y)), NEVER), yes(through(b, a), NEVER)
-    )
+    forward, backward = yes(lambda y: b(back(y)), NEVER), yes(through(b, a), NEVER)
+    pair = Paired(a, b, normal(m), draw.integer(200, 400), forward, backward)
+
+    return _with_rare_extremes(pair, NormalDist().inv_cdf)
 
 
 def _conditioned(draw: Draw, m: int, exponents: list[float]) -> Tensor:

@@ -199,4 +199,8 @@ def missed(found: Tensor, target: Tensor) -> float:
     middle = target[0, changing]
     found, target = found[:, changing] - middle, target[:, changing] - middle
 
-    return ((found - target).norm() / (target - target.mean(dim=0)).norm()).item() if changing.any() else math.nan
+    return (
+        ((found - target).norm() / (target - target.mean(dim=0)).norm()).item()
+        if changing.any()
+        else math.nan
+    )
