@@ -24,6 +24,7 @@ from adversary_truth import (
     share,
     through,
     unrelated,
+    with_rare_extremes,
     yes,
 )
 from families import Draw
@@ -174,9 +175,10 @@ def few_unrelated(draw: Draw) -> Paired:
 
 
 def few_determined(draw: Draw) -> Paired:
-    m = draw.integer(1, 3)
+    r"""Too few to show the ends: the outermost 2 / n of the inputs are a rare kind."""
+    m, n = draw.integer(1, 3), draw.integer(12, 40)
 
-    return determined(draw, m, cube(m), draw.integer(8, 40), NEVER)
+    return with_rare_extremes(determined(draw, m, cube(m), n, NEVER), 2 / n, (1 - 2 / n) ** (1 / m))
 
 
 def plain_unrelated(draw: Draw) -> Paired:

@@ -70,7 +70,7 @@ def _bands(draw: Draw) -> tuple[float, float]:
 def moebius_same(draw: Draw) -> Unpaired:
     around, wide = _bands(draw)
 
-    return _anchored(draw, *[moebius(draw, around, wide) for _ in range(2)], draw.integer(400, 600), NEVER)
+    return _anchored(draw, *[moebius(draw, around, wide) for _ in range(2)], draw.integer(200, 250), NEVER)
 
 
 def moebius_against_cylinder(draw: Draw) -> Unpaired:
@@ -78,17 +78,19 @@ def moebius_against_cylinder(draw: Draw) -> Unpaired:
     around, wide = _bands(draw)
     cylinder = seen(draw, box(around, wide, periodic=(True, False)))
 
-    return _apart(moebius(draw, around, wide), cylinder, draw.integer(400, 600), NEVER)
+    return _apart(moebius(draw, around, wide), cylinder, draw.integer(200, 250), NEVER)
 
 
 def klein_same(draw: Draw) -> Unpaired:
     sides = [klein(draw, 4.0, 3.0) for _ in range(2)]
 
-    return _anchored(draw, *sides, 600, NEVER)
+    return _anchored(draw, *sides, draw.integer(220, 260), NEVER)
 
 
 def klein_against_torus(draw: Draw) -> Unpaired:
-    return _apart(klein(draw, 4.0, 3.0), seen(draw, box(4.0, 3.0, periodic=(True, True))), 600, NEVER)
+    return _apart(
+        klein(draw, 4.0, 3.0), seen(draw, box(4.0, 3.0, periodic=(True, True))), draw.integer(220, 260), NEVER
+    )
 
 
 def _torus(draw: Draw, first: float, second: float, shear: float) -> Side:
@@ -140,27 +142,27 @@ def _spheroid(draw: Draw, across: float, along: float) -> Side:
 def sphere_same(draw: Draw) -> Unpaired:
     sides = [_spheroid(draw, 1.0, 1.0) for _ in range(2)]
 
-    return _anchored(draw, *sides, draw.integer(400, 600), NEVER)
+    return _anchored(draw, *sides, draw.integer(180, 230), NEVER)
 
 
 def spheroid_same(draw: Draw) -> Unpaired:
     along = draw.uniform(1.2, 1.7)
 
-    return _anchored(draw, *[_spheroid(draw, 1.0, along) for _ in range(2)], draw.integer(400, 600), NEVER)
+    return _anchored(draw, *[_spheroid(draw, 1.0, along) for _ in range(2)], draw.integer(180, 230), NEVER)
 
 
 def sphere_against_spheroid(draw: Draw) -> Unpaired:
     r"""Of constant curvature, and not."""
     sides = _spheroid(draw, 1.0, 1.0), _spheroid(draw, 1.0, draw.uniform(1.15, 1.7))
 
-    return _apart(*sides, draw.integer(400, 600), NEVER)
+    return _apart(*sides, draw.integer(180, 230), NEVER)
 
 
 def sphere_larger(draw: Draw) -> Unpaired:
     r"""Areas differ by 20 to 70 %."""
     sides = [_spheroid(draw, radius, radius) for radius in (1.0, draw.uniform(1.1, 1.3))]
 
-    return _apart(*sides, draw.integer(400, 600), NEVER)
+    return _apart(*sides, draw.integer(180, 230), NEVER)
 
 
 def _projection(
@@ -240,7 +242,7 @@ def relu_same(draw: Draw) -> Unpaired:
             )
         )
 
-    return _anchored(draw, *sides, draw.integer(400, 600), NEVER)
+    return _anchored(draw, *sides, draw.integer(300, 400), NEVER)
 
 
 def product_same(draw: Draw) -> Unpaired:

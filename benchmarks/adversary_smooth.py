@@ -3,8 +3,6 @@ r"""Pairs of independent draws that mislead: tails, conditions, noise, roughness
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import replace
 from statistics import NormalDist
 
 import torch
@@ -24,6 +22,7 @@ from adversary_truth import (
     share,
     through,
     unrelated,
+    with_rare_extremes,
     yes,
 )
 from families import Draw, Network
@@ -40,20 +39,13 @@ def _student(m: int, freedoms: int) -> Inputs:
     return inputs
 
 
-def _with_rare_extremes(pair: Paired, quantile: Callable[[float], float]) -> Paired:
-    r"""One input in as many as are observed lies farther out than all but the last of them: a rare kind."""
-    rarity = 1 / pair.samples
-    m = pair.inputs(2, torch.Generator())[0].shape[1]
-    limit = quantile(1 - rarity / (2 * m))
-
-    return replace(pair, rare=lambda x: (x.abs() > limit).any(dim=-1), rarity=rarity)
-
-
 def heavy_tails_determined(draw: Draw) -> Paired:
     r"""Inputs of t_2: A linear, B a logarithm far out. The quantile at p is (2 p - 1) / sqrt(2 p (1 - p))."""
     pair = determined(draw, 1, _student(1, 2), draw.integer(200, 400), NEVER, ("linear", "asinh"))
 
-    return _with_rare_extremes(pair, lambda p: (2 * p - 1) / math.sqrt(2 * p * (1 - p)))
+    p = 1 - 0.5 / pair.samples
+
+    return with_rare_extremes(pair, 1 / pair.samples, (2 * p - 1) / math.sqrt(2 * p * (1 - p)))
 
 
 def heavy_tails_unrelated(draw: Draw) -> Paired:
@@ -76,7 +68,9 @@ def log_normal(draw: Draw) -> Paired:
     forward, backward = yes(lambda y: b(back(y)), NEVER), yes(through(b, a), NEVER)
     pair = Paired(a, b, normal(m), draw.integer(200, 400), forward, backward)
 
-    return _with_rare_extremes(pair, NormalDist().inv_cdf)
+    rarity = 1 / pair.samples
+
+    return with_rare_extremes(pair, rarity, NormalDist().inv_cdf(1 - rarity / (2 * m)))
 
 
 def _conditioned(draw: Draw, m: int, exponents: list[float]) -> Tensor:

@@ -120,7 +120,7 @@ def rectangle_stretched_generic(draw: Draw) -> Unpaired:
 
 
 def box_stretched(draw: Draw) -> Unpaired:
-    return _stretched(draw, _box(draw), draw.integer(400, 600), owed=NEVER)
+    return _stretched(draw, _box(draw), draw.integer(300, 400), owed=NEVER)
 
 
 def box_stretched_coplanar(draw: Draw) -> Unpaired:

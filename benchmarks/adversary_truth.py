@@ -29,6 +29,7 @@ __all__ = [
     "share",
     "through",
     "unrelated",
+    "with_rare_extremes",
     "yes",
 ]
 
@@ -204,3 +205,8 @@ def missed(found: Tensor, target: Tensor) -> float:
         if changing.any()
         else math.nan
     )
+
+
+def with_rare_extremes(pair: Paired, rarity: float, limit: float) -> Paired:
+    r"""Inputs with a coordinate beyond a limit, so many that the sample may show none, as a rare kind."""
+    return replace(pair, rare=lambda x: (x.abs() > limit).any(dim=-1), rarity=rarity)
