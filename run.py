@@ -1,7 +1,6 @@
 r"""Trains two networks, compares them, writes what was found: `python run.py experiment=NAME [overrides]`."""
 
 import logging
-import math
 import sys
 import time
 from pathlib import Path
@@ -11,50 +10,76 @@ started = time.perf_counter()
 
 
 def run(settings: Any) -> float:
-    r"""Builds, trains (the callback compares), evaluates, writes; returns what a sweep minimises."""
+    r"""A run with its resolved settings, its folder, its display; returns what a sweep minimises."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.utils import instantiate
 
-    from callbacks.progress import Display
-    from lightning_modules.batches import InMemory
-    from lightning_modules.pair import build_pair, resume_from
-    from lightning_modules.results import Results, Stopwatch, plain
-    from lightning_modules.tracking import close, loggers
+    from lightning_modules.output.display import Display
+    from lightning_modules.output.results import Stopwatch, plain
+    from lightning_modules.output.tracking import close
     from sweeps.jobs import job, objective
 
     logging.captureWarnings(True)  # into run.log, with all else that is logged
     folder, config = Path(HydraConfig.get().runtime.output_dir), plain(settings)
+
     try:
-        with job(folder, config) as start, Display(quiet=start.sweeping) as display:
-            clock = Stopwatch(time.perf_counter() if start.sweeping else started)
+        with job(folder, config) as start, Display(start.quiet) as display:
             if start.metrics is not None:  # finished before the sweep was stopped
                 return objective(start.metrics, settings.objective)
+
             if settings.gather:
                 return instantiate(settings.gather)(folder)
-            with clock("data"):
-                views = instantiate(settings.dataset).prepare(display)
-            pair = build_pair(config)
-            samples = views.a.samples, views.b.samples
-            matching = instantiate(settings.matching, _partial_=True)(views, progress=display)
-            trainer = instantiate(settings.trainer, _partial_=True)(
-                callbacks=[*(instantiate(each) for each in settings.callbacks.values()), matching, display],
-                logger=loggers(settings),
-            )
-            checkpoint = resume_from(settings.resume or start.resume, config)
-            with clock("training"):
-                data = InMemory(*samples, config["optimizer"]["batch_size"], settings.seed)
-                trainer.fit(pair, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-            clock.move("training", "matching", matching.seconds)
-            if not trainer.is_global_zero:
-                return math.nan
-            display(0, 1, "figures and report")
-            finding = instantiate(settings.evaluation)(pair.cpu(), views, matching)
-            results = Results(matching.last.result, finding, settings.matching.anchors)
-            results.write(folder, clock, trainer.loggers, config)
-            display.say(f"Written to {folder}\n\n{results}")
-            return objective(results.metrics, settings.objective)
+
+            clock = Stopwatch(time.perf_counter() if start.sweeping else started)
+            metrics = compare(settings, config, folder, settings.resume or start.resume, clock, display)
+
+            return objective(metrics, settings.objective)
     finally:
         close()
+
+
+def compare(
+    settings: Any, config: dict[str, Any], folder: Path, resume: str | None, clock: Any, display: Any
+) -> dict[str, Any]:
+    r"""Makes the data, trains (a callback compares), evaluates, writes; returns what `metrics.json` holds.
+
+    Nothing in all processes but the first of those that train together.
+    """
+    from hydra.utils import instantiate
+
+    from callbacks.progress import TrainingProgress
+    from lightning_modules.output.results import Results
+    from lightning_modules.output.tracking import loggers
+    from lightning_modules.pair import build_pair, resume_from
+
+    with clock("data"):
+        views = instantiate(settings.dataset).prepare(display)
+        data = views.data_module(**config["data"], seed=settings.seed)
+
+    pair = build_pair(config)
+    callbacks = {name: instantiate(each) for name, each in settings.callbacks.items()}
+    callbacks["matching"] = matching = instantiate(settings.matching)
+    callbacks["progress"] = TrainingProgress(display)
+    trainer = instantiate(settings.trainer, _partial_=True)(
+        callbacks=list(callbacks.values()), logger=loggers(settings)
+    )
+    checkpoint = resume_from(resume, config)
+
+    with clock("training"):
+        trainer.fit(pair, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+
+    clock.move("training", "matching", matching.seconds)
+
+    if not trainer.is_global_zero:
+        return {}
+
+    display(0, 1, "figures and report")
+    finding = instantiate(settings.evaluation)(pair.cpu(), views, matching)
+    results = Results(matching.last.result, finding, settings.matching.anchors)
+    results.write(folder, clock, trainer.loggers, config)
+    display.say(f"Written to {folder}\n\n{results}")
+
+    return results.metrics
 
 
 def listing() -> str:
@@ -63,6 +88,7 @@ def listing() -> str:
 
     files = sorted((Path(__file__).parent / "conf" / "experiment").glob("*.yaml"))
     rows = ((file.stem, OmegaConf.load(file).description) for file in files)
+
     return "\n".join(f"{name:<20}  {text}" for name, text in rows)
 
 

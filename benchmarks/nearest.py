@@ -15,7 +15,7 @@ from unpaired_cases import relative
 
 from equiv.comparison import Comparison
 
-__all__ = ["nearest_error"]
+__all__ = ["moved_error", "nearest_error", "shadows"]
 
 FRESH = 5000
 # Fresh inputs by which parameters of an isometry are found.
@@ -39,15 +39,16 @@ def nearest_error(geometry: Geometry, result: Comparison, back: bool) -> float:
     if geometry.anchors:
         return relative(found, target(x))
 
-    best = min(_moved_error(space, matrix, x, found, target) for matrix in space.matrices)
+    best = min(moved_error(space, matrix, x, found, target) for matrix in space.matrices)
 
     if geometry.relation != "equivalent" and space.dimension == 2 and not any(space.periodic):
-        best = min([best, *(relative(found, target(image)) for image in _shadows(space, x))])
+        best = min([best, *(relative(found, target(image)) for image in shadows(space, x))])
 
     return best
 
 
-def _moved_error(space: Space, matrix: Tensor, x: Tensor, found: Tensor, target: Any) -> float:
+def moved_error(space: Space, matrix: Tensor, x: Tensor, found: Tensor, target: Any) -> float:
+    r"""The least error over the shifts and turns of a space, after one of its matrices."""
     from scipy.optimize import minimize
 
     def error(parameters: Any, some: slice = FEW) -> float:
@@ -69,7 +70,7 @@ def _simplex(start: tuple[float, ...], step: float) -> list[list[float]]:
     return [list(start)] + [[p + step * (k == i) for k, p in enumerate(start)] for i in range(len(start))]
 
 
-def _shadows(space: Space, x: Tensor) -> Iterator[Tensor]:
+def shadows(space: Space, x: Tensor) -> Iterator[Tensor]:
     r"""Images of inputs, `(n, 1)`, under all projections of a planar region onto its extent along the first axis."""
     assert space.corners is not None
     angle = math.pi * torch.arange(2 * DIRECTIONS, dtype=torch.float64) / DIRECTIONS

@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from families import Draw
 from torch import Tensor
 
-__all__ = ["SPACES", "Space", "box", "disc", "rescaled", "signs"]
+__all__ = ["SPACES", "Space", "box", "disc", "rescaled", "signs", "square"]
 
 # Points on the rim of a disc.
 RIM = 3600
@@ -109,6 +109,13 @@ def box(*sides: float, periodic: tuple[bool, ...] | None = None) -> Space:
     circles = periodic or (False,) * len(sides)
 
     return Space(torch.zeros_like(high), high, None, circles, signs(len(sides)), corners=corners)
+
+
+def square() -> Space:
+    r"""The unit square with all eight isometries."""
+    found = box(1.0, 1.0)
+
+    return replace(found, matrices=(*found.matrices, *(matrix.flip(0) for matrix in found.matrices)))
 
 
 def disc(radius: float, hole: float) -> Space:

@@ -1,27 +1,25 @@
-r"""The display of a run: rendering, training, matching."""
+r"""Shows how far the training is, and passes on what other callbacks have to show."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-from callbacks.lines import Lines
-
-__all__ = ["Display"]
+__all__ = ["TrainingProgress"]
 
 
-class Display(Lines, pl.Callback):
-    r"""`Lines` that as a callback of Lightning's show the training; quiet in all processes but the first.
+class TrainingProgress(pl.Callback):
+    r"""Shows the training of both networks.
 
     Arguments:
-        quiet: As in `Lines`.
+        show: Called as `show(done, total, label)`, by other callbacks too.
     """
 
-    def __init__(self, quiet: bool = False) -> None:
-        super().__init__(quiet or getattr(rank_zero_only, "rank", 0) > 0)
+    def __init__(self, show: Callable[[int, int, str], None]) -> None:
+        super().__init__()
+        self.show = show
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        total = trainer.num_training_batches * (trainer.max_epochs or 1)
-
-        if not self._shown.disable and (trainer.global_step % 8 == 0 or trainer.is_last_batch):
-            self(min(trainer.global_step, int(total)), int(total), "training both networks")
+        if trainer.global_step % 8 == 0 or trainer.is_last_batch:
+            total = int(trainer.num_training_batches * (trainer.max_epochs or 1))
+            self.show(min(trainer.global_step, total), total, "training both networks")

@@ -18,6 +18,15 @@ __all__ = [
 ]
 
 
+# A known name is offered for one that is not known where they are at least as similar.
+# [dimensionless; chosen: the ratio of difflib, whose own choice is 0.6, a wrong offer costs nothing]
+NAME_SIMILARITY = 0.4
+
+# Names that are listed where none is similar.
+# [names; chosen: two lines of a terminal]
+LISTED_NAMES = 12
+
+
 def as_floating(value: object, name: str, shape: str, ndim: int) -> Tensor:
     r"""The array as a float32 or float64 tensor with `ndim` axes, neither copied nor promoted.
 
@@ -53,7 +62,7 @@ def as_floating(value: object, name: str, shape: str, ndim: int) -> Tensor:
 
     if value.numel() == 0:
         raise ValueError(
-            f"'{name}' should have shape {shape} without an empty axis, got {tuple(value.shape)}."
+            f"'{name}' should have shape {shape} without an empty axis, got {tuple(value.shape)}; add samples."
         )
 
     return value
@@ -99,6 +108,13 @@ def check_integer(value: object, name: str, low: int = 1) -> int:
 def check_number(value: object, name: str, low: float = 0.0, high: float = math.inf, fix: str = "") -> float:
     r"""The value as a finite `float` in `(low, high)`.
 
+    Arguments:
+        value: A number, or a tensor of one.
+        name: The argument's name, for the error.
+        low: Bound that it has to exceed.
+        high: Bound that it has to stay below.
+        fix: What to do, in a few words, for the error.
+
     Raises:
         TypeError: If it is not a real number.
         ValueError: If it is outside the open interval, or NaN.
@@ -107,12 +123,13 @@ def check_number(value: object, name: str, low: float = 0.0, high: float = math.
         value = value.item()
 
     if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
-        raise TypeError(f"'{name}' should be a number between {low:g} and {high:g}, got {value!r}.")
+        raise TypeError(
+            f"'{name}' should be a number between {low:g} and {high:g}, got {value!r}; pass a float."
+        )
 
     if not low < value < high:
         raise ValueError(
-            f"'{name}' should be a number between {low:g} and {high:g}, got {value}"
-            + (f"; {fix}." if fix else ".")
+            f"'{name}' should be a number between {low:g} and {high:g}, got {value}; {fix or 'choose one there'}."
         )
 
     return float(value)
@@ -121,12 +138,12 @@ def check_number(value: object, name: str, low: float = 0.0, high: float = math.
 def nearest_name(name: str, names: Iterable[str]) -> str:
     r"""A hint such as `; did you mean 'fc1'?` for a name that is not among `names`."""
     names = [n for n in names if n]
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=NAME_SIMILARITY)
 
     if near:
         return f"; did you mean '{near[0]}'?"
 
-    return f"; choose among {', '.join(repr(n) for n in names[:12])}." if names else "."
+    return f"; choose among {', '.join(repr(n) for n in names[:LISTED_NAMES])}." if names else "."
 
 
 def checked_groups(groups: object, n: int) -> Tensor:

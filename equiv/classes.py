@@ -64,6 +64,14 @@ def equivalence_classes(
     Raises:
         TypeError: If a network is neither a module nor observations.
         ValueError: If there are no networks, inputs are missing, or numbers of samples disagree.
+
+    Example:
+        >>> a = nn.Sequential(nn.Linear(2, 8), nn.Tanh())
+        >>> classes = equivalence_classes([a, nn.Linear(2, 1), nn.Sequential(a, nn.Linear(8, 8))], torch.rand(200, 2))
+        >>> classes.labels
+        tensor([0, 1, 0])
+        >>> classes.determines[0, 1], classes.determines[1, 0]
+        (tensor(True), tensor(False))
     """
     if len(networks) == 0:
         raise ValueError("'networks' should hold at least one network, got none; pass a list of modules.")
@@ -127,7 +135,7 @@ def _layers(layers: Any, i: int, count: int) -> Sequence[str] | None:
     if len(layers) != count:
         raise ValueError(
             f"'layers' should be names for all networks or one list for each of the {count}, got "
-            f"{len(layers)} lists."
+            f"{len(layers)} lists; give as many lists as networks."
         )
 
     return layers[i]
@@ -139,7 +147,8 @@ def _probing(network: Any, inputs: Any, layers: Sequence[str] | None) -> Probing
 
     if not isinstance(network, nn.Module):
         raise TypeError(
-            f"'networks' should hold torch.nn.Modules or equiv.Observations, got {type(network).__name__}."
+            f"'networks' should hold torch.nn.Modules or equiv.Observations, got {type(network).__name__}; wrap "
+            "recorded arrays in equiv.Observations."
         )
 
     if inputs is None:

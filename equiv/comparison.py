@@ -6,15 +6,14 @@ import dataclasses
 import json
 import math
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
-from equiv.transformation import Transformation, build, describe, part
-from equiv.verdict import Interval, Verdict
+from equiv.transformation import NoMap, Transformation, build, describe, part, without_copies
+from equiv.verdict import Interval, Sentence, Verdict, guessed_template, templates
 
 __all__ = ["Comparison", "Direction", "jsonable", "load"]
 
@@ -62,8 +61,9 @@ class Comparison:
             (`math.inf` for a continuum), the transformation being one of them; 0 where none was found.
         coordinates_a: Intrinsic coordinates of A's samples, `(n_a, m)`, moved into B's frame of reference.
         coordinates_b: Intrinsic coordinates of B's samples, `(n_b, m)`, in input units.
-        diagnostics: Named numbers and sentences.
-        sentence: The finding in one plain sentence.
+        diagnostics: Named numbers and sentences. Names with a part `a` or `b` speak of that network, and sentences that
+            name the networks are `equiv.verdict.Sentence`.
+        sentence: The finding in one plain sentence, likewise.
         tolerance: Largest error that still counts as determined.
         confidence: Level of the bounds.
         chart_a: Chart of A, a module with `restrict`, `lift`, `frames`, `extrapolates` and `periods`; None
@@ -93,7 +93,7 @@ class Comparison:
             verdict=self.verdict.mirrored,
             a_to_b=self.b_to_a,
             b_to_a=self.a_to_b,
-            transformation=self.transformation.inverse,
+            transformation=_mirrored(self.transformation.inverse),
             coordinates_a=self.coordinates_b,
             coordinates_b=self.coordinates_a,
             diagnostics=_mirrored(self.diagnostics),
@@ -145,11 +145,13 @@ class Comparison:
         for name, module in modules.items():
             tensors |= {f"{name}.{key}": value for key, value in module.state_dict().items()}
 
-        stored, aliases = _without_copies(tensors)
+        stored, aliases = without_copies(tensors)
         description = self.to_dict() | {
             "modules": {name: describe(module) for name, module in modules.items()},
             "aliases": aliases,
         }
+        described = [self.sentence, self.diagnostics, description["modules"]]
+        description["templates"] = templates(described, lambda text: getattr(text, "template", None))
         save_file(stored, path / TENSORS_FILE)
         (path / DESCRIPTION_FILE).write_text(json.dumps(description, indent=2, allow_nan=False) + "\n")
 
@@ -176,7 +178,10 @@ def load(folder: str | os.PathLike[str]) -> Comparison:
             f"{str(folder)!r}."
         )
 
-    saved = _from_json(json.loads((path / DESCRIPTION_FILE).read_text()))
+    written = json.loads((path / DESCRIPTION_FILE).read_text())
+    # Comparisons saved before templates were hold plain text alone.
+    known = written["templates"] if "templates" in written else templates(written, guessed_template)
+    saved = _from_json(written, known)
     tensors = load_file(path / TENSORS_FILE)
     tensors |= {name: tensors[original] for name, original in saved["aliases"].items()}
     modules: dict[str, Any] = {
@@ -215,43 +220,32 @@ def jsonable(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int) else str(value)
 
 
-def _from_json(value: Any) -> Any:
+def _from_json(value: Any, known: dict[str, str]) -> Any:
+    r"""What `jsonable` made JSON-ready, with the sentences that have templates."""
     if isinstance(value, dict):
-        return {key: _from_json(entry) for key, entry in value.items()}
+        return {key: _from_json(entry, known) for key, entry in value.items()}
 
     if isinstance(value, list):
-        return [_from_json(entry) for entry in value]
+        return [_from_json(entry, known) for entry in value]
 
-    return {"inf": math.inf, "-inf": -math.inf}.get(value, value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+
+    if value in ("inf", "-inf"):
+        return float(value)
+
+    return Sentence(known[value]) if value in known else value
 
 
 def _interval(saved: dict[str, float | None]) -> Interval:
     return Interval(*(math.nan if (bound := saved[name]) is None else bound for name in Interval._fields))
 
 
-def _without_copies(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
-    r"""Each tensor once, and the names of the others by the name that it is stored under."""
-    stored: dict[str, Tensor] = {}
-    names: dict[tuple[Any, ...], str] = {}
-    aliases: dict[str, str] = {}
-
-    for name, tensor in tensors.items():
-        key = (tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride(), tensor.device)
-
-        if key in names and tensor.numel() > 0:
-            aliases[name] = names[key]
-        else:
-            names[key] = name
-            stored[name] = tensor.detach().cpu().contiguous().clone()
-
-    return stored, aliases
-
-
-EXCHANGED_NAMES = {"a": "b", "b": "a", "A": "B", "B": "A"}
+EXCHANGED_NAMES = {"a": "b", "b": "a"}
 
 
 def _mirrored(value: Any) -> Any:
-    r"""Names with a part `a` or `b` between underscores, and sentences with the words A and B, exchanged."""
+    r"""Names with a part `a` or `b` between underscores, sentences, and reasons for there being no map, exchanged."""
     if isinstance(value, dict):
         partners = {
             name: "_".join(EXCHANGED_NAMES.get(word, word) for word in name.split("_")) for name in value
@@ -266,10 +260,13 @@ def _mirrored(value: Any) -> Any:
     if isinstance(value, list):
         return [_mirrored(entry) for entry in value]
 
-    if isinstance(value, str):
-        return re.sub(r"\b[AB]\b", lambda found: EXCHANGED_NAMES[found.group()], value)
+    if isinstance(value, Transformation):
+        return Transformation(_mirrored(value.there), _mirrored(value.back))
 
-    return value
+    if isinstance(value, NoMap):
+        return NoMap(_mirrored(value.reason))
+
+    return value.mirrored if isinstance(value, Sentence) else value
 
 
 def _in_words(error: Interval, target: str) -> str:
@@ -282,14 +279,14 @@ def _in_words(error: Interval, target: str) -> str:
 
 
 def _number(value: Any) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "unknown"
+
     if isinstance(value, float):
         return f"{value:.4g}"
 
     if isinstance(value, list):
         return ", ".join(_number(entry) for entry in value) or "none"
-
-    if value is None:
-        return "unknown"
 
     return str(value)
 

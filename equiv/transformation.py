@@ -22,7 +22,9 @@ __all__ = [
     "build",
     "check_activations",
     "describe",
+    "part",
     "savable",
+    "without_copies",
 ]
 
 # Classes that `build` knows, by name; each registers itself by `savable`.
@@ -87,6 +89,24 @@ def build(config: dict[str, Any], tensors: dict[str, Tensor]) -> nn.Module:
 def part(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
     r"""The entries of a `state_dict` that belong to the submodule `name`."""
     return {key[len(name) + 1 :]: value for key, value in tensors.items() if key.startswith(f"{name}.")}
+
+
+def without_copies(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
+    r"""Each tensor once, and the names of the others by the name that it is stored under."""
+    stored: dict[str, Tensor] = {}
+    names: dict[tuple[Any, ...], str] = {}
+    aliases: dict[str, str] = {}
+
+    for name, tensor in tensors.items():
+        key = (tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride(), tensor.device)
+
+        if key in names and tensor.numel() > 0:
+            aliases[name] = names[key]
+        else:
+            names[key] = name
+            stored[name] = tensor.detach().cpu().contiguous().clone()
+
+    return stored, aliases
 
 
 def check_activations(values: object, neurons: int) -> None:

@@ -2,10 +2,75 @@ r"""From two errors with their bounds to a verdict and the sentence that explain
 
 import enum
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
-__all__ = ["Interval", "Verdict", "decide", "determines"]
+__all__ = [
+    "NAME_A",
+    "NAME_B",
+    "Interval",
+    "Sentence",
+    "Verdict",
+    "decide",
+    "determines",
+    "guessed_template",
+    "templates",
+]
+
+# The two networks in text that is being put together, until it is a `Sentence`. Unicode sets these two aside for use
+# inside of programs, so that no name of a layer or a neuron holds them.
+NAME_A = "\ufdd0"
+NAME_B = "\ufdd1"
+
+
+class Sentence(str):
+    r"""Text that names the two networks, and can be told with their names exchanged.
+
+    It is a str of what is read. Sums of it keep the names; of f-strings and other formatting only what is read is left.
+
+    Arguments:
+        template: The text with `NAME_A` and `NAME_B` of this file where it names the networks. Any other A or B in it
+            is no name, and stays.
+    """
+
+    template: str
+
+    def __new__(cls, template: str) -> "Sentence":
+        sentence = super().__new__(cls, template.replace(NAME_A, "A").replace(NAME_B, "B"))
+        sentence.template = template
+
+        return sentence
+
+    def __getnewargs__(self) -> tuple[str]:
+        return (self.template,)
+
+    def __add__(self, more: str) -> "Sentence":
+        return Sentence(self.template + (more.template if isinstance(more, Sentence) else more))
+
+    @property
+    def mirrored(self) -> "Sentence":
+        r"""The sentence with the names A and B exchanged."""
+        return Sentence(self.template.translate(str.maketrans(NAME_A + NAME_B, NAME_B + NAME_A)))
+
+
+def templates(value: Any, template_of: Callable[[str], str | None]) -> dict[str, str]:
+    r"""Templates by what is read, of all text in nested dictionaries and lists that has one."""
+    if isinstance(value, str):
+        template = template_of(value)
+
+        return {} if template is None else {str(value): template}
+
+    entries = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+
+    return {text: found for entry in entries for text, found in templates(entry, template_of).items()}
+
+
+def guessed_template(text: str) -> str | None:
+    r"""The template of text that was stored without: every word A or B is taken for the name of a network."""
+    template = re.sub(r"\bA\b", NAME_A, re.sub(r"\bB\b", NAME_B, text))
+
+    return None if template == text else template
 
 
 class Verdict(enum.StrEnum):
@@ -75,7 +140,7 @@ def decide(
     blocking: Sequence[str] = (),
     doubts_a_to_b: Sequence[str] = (),
     doubts_b_to_a: Sequence[str] = (),
-) -> tuple[Verdict, str]:
+) -> tuple[Verdict, Sentence]:
     r"""Turns the errors of both directions into a verdict and one plain sentence.
 
     | A -> B \ B -> A | yes              | no               | undecided    |
@@ -90,42 +155,49 @@ def decide(
         tolerance: Largest error that still counts as determined, above 0.
         confidence: Level of the bounds, for the sentence only.
         blocking: Reasons why nothing can be concluded (NaN, a disconnected graph, an
-            unconverged solve). Any of them makes the verdict inconclusive.
+            unconverged solve), which name the networks by `NAME_A` and `NAME_B`. Any of them makes the verdict
+            inconclusive.
         doubts_a_to_b: Reasons that withhold a no from A to B, see `determines`.
         doubts_b_to_a: The same from B to A.
 
     Returns:
         The verdict, and a sentence that names it, the errors behind it and, if it is
-        inconclusive, the reasons. Exchanging A and B mirrors the verdict.
+        inconclusive, the reasons. Exchanging A and B mirrors both.
     """
     forward = determines(a_to_b, tolerance, doubts_a_to_b)
     backward = determines(b_to_a, tolerance, doubts_b_to_a)
     errors = (
-        f"error from A to B {_described(a_to_b)}, from B to A {_described(b_to_a)} of the target's spread, "
-        f"bounds at {100 * confidence:g} %, tolerance {_percent(tolerance)}"
+        f"error from {NAME_A} to {NAME_B} {_described(a_to_b)}, from {NAME_B} to {NAME_A} {_described(b_to_a)} of "
+        f"the target's spread, bounds at {100 * confidence:g} %, tolerance {_percent(tolerance)}"
     )
 
     if blocking or forward is None or backward is None:
         reasons = list(blocking)
 
         for name, found, error, doubts in (
-            ("A to B", forward, a_to_b, doubts_a_to_b),
-            ("B to A", backward, b_to_a, doubts_b_to_a),
+            (f"{NAME_A} to {NAME_B}", forward, a_to_b, doubts_a_to_b),
+            (f"{NAME_B} to {NAME_A}", backward, b_to_a, doubts_b_to_a),
         ):
             # What forbids a conclusion is why the error is unknown, too.
             if found is None and not (blocking and math.isnan(error.estimate)):
                 reasons.append(f"from {name}, {_hesitation(error, tolerance, doubts)}")
 
-        return Verdict.INCONCLUSIVE, f"Inconclusive: {'; '.join(reasons)} ({errors})."
+        return Verdict.INCONCLUSIVE, Sentence(f"Inconclusive: {'; '.join(reasons)} ({errors}).")
 
     verdict, finding = {
         (True, True): (Verdict.EQUIVALENT, "The two are equivalent: each determines the other"),
-        (True, False): (Verdict.A_DETERMINES_B, "A determines B, but B does not determine A"),
-        (False, True): (Verdict.B_DETERMINES_A, "B determines A, but A does not determine B"),
+        (True, False): (
+            Verdict.A_DETERMINES_B,
+            f"{NAME_A} determines {NAME_B}, but {NAME_B} does not determine {NAME_A}",
+        ),
+        (False, True): (
+            Verdict.B_DETERMINES_A,
+            f"{NAME_B} determines {NAME_A}, but {NAME_A} does not determine {NAME_B}",
+        ),
         (False, False): (Verdict.NOT_EQUIVALENT, "The two are not equivalent: neither determines the other"),
     }[forward, backward]
 
-    return verdict, f"{finding} ({errors})."
+    return verdict, Sentence(f"{finding} ({errors}).")
 
 
 def _hesitation(error: Interval, tolerance: float, doubts: Sequence[str]) -> str:

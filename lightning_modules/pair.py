@@ -1,22 +1,29 @@
 r"""Two networks that train side by side and share nothing."""
 
+import inspect
 import math
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from hydra.utils import instantiate
-from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from lightning_modules.batches import Samples, epoch_seed
+from lightning_modules.data.batches import Samples, epoch_seed
+from lightning_modules.matcher import Matcher, Sides
+from lightning_modules.probed import Probed
 
-__all__ = ["NetworkPair", "build_pair", "load_pair", "loss", "resume_from"]
+__all__ = ["NetworkPair", "build_pair", "constructor", "load_pair", "loss", "resume_from"]
 
 #: Settings that a resumed run has to share with the run that it goes on from.
-SHARED = ("seed", "relation", "dataset", "architecture", "optimizer")
+SHARED = ("seed", "relation", "dataset", "architecture", "data", "optimizer", "scheduler")
 #: Settings of the data that training knows nothing of.
 UNTRAINED = ("cache", "workers", "n_anchors", "n_held_out", "burst_step", "burst_size")
 
@@ -29,72 +36,56 @@ def loss(predicted: Tensor, target: Tensor) -> Tensor:
 class NetworkPair(pl.LightningModule):
     r"""A and B, each trained on its own samples, in one fit by one optimizer.
 
-    The parameters are disjoint and the loss is the sum of both losses, so that one Adam with two parameter
-    groups makes exactly the steps that two would: neither network feels the other. For the same reason
-    gradients are clipped, if at all, by the norm of each network, never of both.
+    The parameters are disjoint and the loss is the sum of both losses, so that one optimizer with two parameter
+    groups makes exactly the steps that two would, if it treats each parameter by itself, as SGD and Adam do:
+    neither network feels the other. For the same reason gradients are clipped, if at all, by the norm of each
+    network, never of both.
 
-    The learning rate rises linearly over `warmup_epochs`, falls along a cosine until `schedule_epochs`, and
-    stays at its last value, `final` times the largest, from there on. It does not depend on how long the
-    trainer is told to go on, so that a run that is resumed is the run that was not interrupted.
+    A schedule that takes `steps_per_epoch`, as `warmup_cosine` and torch's `OneCycleLR` do, is told them and
+    stepped after every step of the optimizer; any other after every epoch, those on a plateau by `val_loss`.
 
     Arguments:
         network_a: A, which maps a batch of inputs to predictions of its targets.
         network_b: B, likewise.
-        lr: Largest learning rate of AdamW, for both.
-        schedule_epochs: Epochs after which the learning rate has fallen to the last value.
-        warmup_epochs: Epochs over which it rises, below `schedule_epochs`.
-        final: Last learning rate as a share of the largest, in (0, 1].
-        weight_decay: Of AdamW.
+        optimizer: From parameter groups to their optimizer; None for a pair that is not to be trained.
+        scheduler: From the optimizer to its schedule; None for learning rates that stay.
         seed: Of whatever the networks draw at random while they train.
         config: The resolved settings of the run, a plain dictionary that goes into every checkpoint.
-
-    Raises:
-        ValueError: If a number is out of its range.
     """
 
     def __init__(
         self,
         network_a: nn.Module,
         network_b: nn.Module,
-        lr: float = 4e-3,
-        schedule_epochs: float = 20,
-        warmup_epochs: float = 2,
-        final: float = 0.01,
-        weight_decay: float = 0.0,
+        optimizer: Callable[..., Optimizer] | None = None,
+        scheduler: Callable[..., LRScheduler | ReduceLROnPlateau] | None = None,
         seed: int = 0,
         config: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
-
-        if not lr > 0:
-            raise ValueError(f"'lr' should be above 0, got {lr}; try 0.004.")
-
-        if not 0 <= warmup_epochs < schedule_epochs:
-            raise ValueError(
-                f"'warmup_epochs' should lie between 0 and 'schedule_epochs' = {schedule_epochs}, "
-                f"got {warmup_epochs}."
-            )
-
-        if not 0 < final <= 1:
-            raise ValueError(
-                f"'final' should lie in (0, 1], a share of the largest rate, got {final}; try 0.01."
-            )
-
         self.network_a = network_a
         self.network_b = network_b
-        self.lr, self.weight_decay, self.seed = lr, weight_decay, seed
-        self.schedule_epochs, self.warmup_epochs, self.final = schedule_epochs, warmup_epochs, final
-        self.config = config or {}
+        self.optimizer, self.scheduler = optimizer, scheduler
+        self.seed, self.config = seed, config or {}
 
     def on_train_epoch_start(self) -> None:
         torch.manual_seed(epoch_seed(self.seed, self.current_epoch))
 
     def training_step(self, batch: tuple[Samples, Samples], index: int) -> Tensor:
+        return self._loss(batch, "loss")
+
+    def validation_step(self, batch: tuple[Samples, Samples], index: int) -> None:
+        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
+            torch.manual_seed(epoch_seed(self.seed, index))  # the same at every epoch
+            self.log("val_loss", self._loss(batch, "val_loss"), batch_size=len(batch[0][0]), sync_dist=True)
+
+    def _loss(self, batch: tuple[Samples, Samples], name: str) -> Tensor:
+        r"""The sum of both networks' losses, each of which is logged, averaged over the epoch."""
         (inputs_a, targets_a), (inputs_b, targets_b) = batch
         loss_a = loss(self.network_a(inputs_a), targets_a)
         loss_b = loss(self.network_b(inputs_b), targets_b)
         self.log_dict(
-            {"loss_a": loss_a, "loss_b": loss_b},
+            {f"{name}_a": loss_a, f"{name}_b": loss_b},
             on_step=False,
             on_epoch=True,
             batch_size=len(inputs_a),
@@ -103,25 +94,82 @@ class NetworkPair(pl.LightningModule):
 
         return loss_a + loss_b
 
-    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        groups = [{"params": list(network.parameters())} for network in (self.network_a, self.network_b)]
-        optimizer = torch.optim.AdamW(groups, lr=self.lr, weight_decay=self.weight_decay, fused=True)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self.share(self.epochs(step)))
+    def matcher(
+        self,
+        sides: Sides,
+        anchors: int = 3,
+        module_a: str = "network_a",
+        module_b: str = "network_b",
+        layers_a: Sequence[str] | None = None,
+        layers_b: Sequence[str] | None = None,
+        neurons_a: int | str | Sequence[Sequence[int]] | None = None,
+        neurons_b: int | str | Sequence[Sequence[int]] | None = None,
+        method: str = "auto",
+        tolerance: float = 0.05,
+        confidence: float = 0.95,
+        sample: int | None = None,
+        seed: int = 0,
+    ) -> Matcher:
+        r"""What compares the two networks.
 
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        Arguments:
+            sides: As in `Matcher`, likewise `anchors`, `sample` and `seed`.
+            anchors: As in `Matcher`.
+            module_a: Name of the module of the pair that is probed for A.
+            module_b: The same for B.
+            layers_a: Names of layers in it, as in `equiv.probe`; None for its output.
+            layers_b: The same for B.
+            neurons_a: Which neurons of these layers, as in `Probed`: a number, lists of indices, "fewest", or None.
+            neurons_b: The same for B.
+            method: As in `equiv.compare`, likewise `tolerance` and `confidence`.
+            tolerance: As in `equiv.compare`.
+            confidence: As in `equiv.compare`.
+            sample: As in `Matcher`.
+            seed: As in `Matcher`.
 
-    def epochs(self, step: int) -> float:
-        r"""Epochs that so many steps of the optimizer take; Lightning knows once the fit is under way."""
-        return step * self.trainer.accumulate_grad_batches / self.trainer.num_training_batches
+        Raises:
+            ValueError: As `Matcher` and `Probed`.
+        """
+        return Matcher(
+            sides,
+            Probed(module_a, layers_a, neurons_a),
+            Probed(module_b, layers_b, neurons_b),
+            anchors,
+            sample,
+            seed,
+            method=method,
+            tolerance=tolerance,
+            confidence=confidence,
+        )
 
-    def share(self, epoch: float) -> float:
-        r"""The learning rate after so many epochs, as a share of the largest."""
-        if epoch < self.warmup_epochs:
-            return max(epoch / self.warmup_epochs, self.final)
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        if self.optimizer is None:
+            raise ValueError("'optimizer' should be given to a pair that is to be trained, got None.")
 
-        fallen = (epoch - self.warmup_epochs) / (self.schedule_epochs - self.warmup_epochs)
+        networks = self.network_a, self.network_b
+        optimizer = self.optimizer([{"params": list(network.parameters())} for network in networks])
 
-        return self.final + (1 - self.final) * (1 + math.cos(math.pi * min(fallen, 1.0))) / 2
+        if self.scheduler is None:
+            return optimizer
+
+        if "steps_per_epoch" in inspect.signature(self.scheduler).parameters:
+            schedule = self.scheduler(optimizer, steps_per_epoch=self._steps_per_epoch)
+            interval = "step"
+        else:
+            schedule, interval = self.scheduler(optimizer), "epoch"
+
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": interval, "monitor": "val_loss"},
+        }
+
+    @property
+    def _steps_per_epoch(self) -> int:
+        r"""Steps of the optimizer in an epoch; Lightning counts the batches after it has asked for optimizers."""
+        self.trainer.fit_loop.setup_data()
+        batches = self.trainer.num_training_batches
+
+        return math.ceil(batches / self.trainer.accumulate_grad_batches) if math.isfinite(batches) else 1
 
     def configure_gradient_clipping(
         self,
@@ -140,40 +188,86 @@ class NetworkPair(pl.LightningModule):
 
 
 def build_pair(config: dict[str, Any]) -> NetworkPair:
-    r"""The pair that resolved settings describe, with new weights that `config["seed"]` determines."""
-    optimizer = {name: value for name, value in config["optimizer"].items() if name != "batch_size"}
+    r"""The pair that resolved settings describe, with new weights that `config["seed"]` determines.
 
-    with torch.random.fork_rng():
-        torch.manual_seed(config["seed"])
-        networks = {name: instantiate(each) for name, each in config["architecture"].items()}
-
-    return NetworkPair(**networks, **optimizer, seed=config["seed"], config=config)
+    Raises:
+        ValueError: If the optimizer or its schedule has arguments that its class does not take.
+    """
+    return NetworkPair(
+        **_networks(config),
+        optimizer=constructor("optimizer", config["optimizer"]),
+        scheduler=constructor("scheduler", config["scheduler"]),
+        seed=config["seed"],
+        config=config,
+    )
 
 
 def load_pair(path: str | Path) -> NetworkPair:
     r"""The pair of a checkpoint, built from its own settings and holding its weights, in eval mode.
 
+    Its architecture and weights alone are read: those of older versions are, whatever trained them.
+
     Raises:
         ValueError: If there is no such checkpoint.
     """
     checkpoint = _read(path)
-    pair = build_pair(checkpoint["config"])
+    config = checkpoint["config"]
+    pair = NetworkPair(**_networks(config), seed=config["seed"], config=config)
     pair.load_state_dict(checkpoint["state_dict"])
 
     return pair.eval()
+
+
+def constructor(name: str, settings: dict[str, Any]) -> Callable[..., Any] | None:
+    r"""What settings with `_target_` and `_partial_: true` describe; None where there are none.
+
+    Raises:
+        ValueError: If an argument is none of the class's, or `_partial_` is missing.
+    """
+    if not settings:
+        return None
+
+    if not isinstance(made := instantiate(settings), partial):
+        raise ValueError(f"{name!r} should have _partial_: true, for what it is made from comes later.")
+
+    taken = inspect.signature(made.func).parameters
+    unknown = [key for key in made.keywords if key not in taken]
+
+    if unknown and not any(each.kind == each.VAR_KEYWORD for each in taken.values()):
+        raise ValueError(
+            f"{name!r} should hold arguments of {settings['_target_']}, got {', '.join(unknown)}, which it does not "
+            f"take; leave out by {' '.join(f'~{name}.{key}' for key in unknown)}."
+        )
+
+    return made
+
+
+def _networks(config: dict[str, Any]) -> dict[str, nn.Module]:
+    r"""Both networks, new; the random state is left as it was."""
+    with torch.random.fork_rng():
+        torch.manual_seed(config["seed"])
+
+        return {name: instantiate(each) for name, each in config["architecture"].items()}
 
 
 def resume_from(folder: str | Path | None, config: dict[str, Any]) -> Path | None:
     r"""The checkpoint in a run's folder, for a run with these settings to go on from; None without a folder.
 
     Raises:
-        ValueError: If the folder holds no checkpoint, or one of other data, architecture, optimizer or seed.
+        ValueError: If the folder holds no checkpoint, or one of other data, architecture, optimizer or seed, or
+            one of a version that had the batch size and the schedule among the optimizer's settings.
     """
     if folder is None:
         return None
 
     path = Path(folder) / "checkpoints" / "last.ckpt"
     before, now = (_trained_by(each) for each in (_read(path)["config"], config))
+
+    if not {"data", "scheduler"} <= before.keys():
+        raise ValueError(
+            f"'resume' should name a run with settings for data, optimizer and scheduler, got {str(folder)!r} of an "
+            "older version, whose training cannot go on in this one; train anew. Its networks can still be loaded."
+        )
 
     for name in SHARED:
         if before.get(name) != now.get(name):

@@ -33,11 +33,13 @@ class Start:
 
     Attributes:
         sweeping: Whether it is one of a sweep.
+        quiet: Whether the terminal is another's: the sweep's, or the first's of several processes.
         metrics: What an earlier start of the same sweep found; None if it did not finish.
         resume: Its folder, where it was stopped between two epochs; None otherwise.
     """
 
     sweeping: bool
+    quiet: bool
     metrics: dict[str, Any] | None = None
     resume: str | None = None
 
@@ -80,13 +82,13 @@ def job(folder: Path, config: Mapping[str, Any]) -> Iterator[Start]:
     from pytorch_lightning.utilities.rank_zero import rank_zero_only  # late: a sweep's display does without
 
     if getattr(rank_zero_only, "rank", 0):  # the first of several processes that train together tells for all
-        yield Start(False)
+        yield Start(sweeping=False, quiet=True)
         return
 
     sweeping = HydraConfig.get().mode == RunMode.MULTIRUN
 
     try:
-        start = _earlier(folder, config) if sweeping else Start(False)
+        start = _earlier(folder, config) if sweeping else Start(sweeping=False, quiet=False)
         (folder / ERROR).unlink(missing_ok=True)
 
         if start.metrics is None:
@@ -136,9 +138,11 @@ def _earlier(folder: Path, config: Mapping[str, Any]) -> Start:
         same = False
 
     if not same:
-        return Start(True)
+        return Start(sweeping=True, quiet=True)
 
-    return Start(True, _metrics(folder), str(folder) if (folder / CHECKPOINT).is_file() else None)
+    resume = str(folder) if (folder / CHECKPOINT).is_file() else None
+
+    return Start(sweeping=True, quiet=True, metrics=_metrics(folder), resume=resume)
 
 
 def _metrics(folder: Path) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from equiv.report.markup import escape, in_words, table
-from equiv.report.page import page, versions
+from equiv.report.page import page_html, versions
 from equiv.report.sections import Section, section_html
 from sweeps.jobs import Job, objective, read_jobs
 
@@ -101,7 +101,7 @@ class SweepReport:
             f'<p class="lead">{escape(lead)}</p></section>'
         )
 
-        return page(f"Sweep {self.folder}", f"Sweep: {_headline(jobs)}", head, parts)
+        return page_html(f"Sweep {self.folder}", f"Sweep: {_headline(jobs)}", head, parts)
 
     def _figure(self, jobs: Sequence[Job], key: str) -> Any:
         r"""The numbers against one setting; None where there are none."""

@@ -36,14 +36,14 @@ class Watch(Callback):
         return Watch, ()  # launchers send it to their workers, where there is nothing to watch
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        from callbacks.lines import Lines
+        from lightning_modules.output.display import Display
 
         overrides = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
         swept = [each for each in overrides if each.is_sweep_override()]
         self._names = {each.key_or_group for each in swept}
         self._total = jobs_in(config, swept)
         self._start, self._folder = time.time(), Path(config.hydra.sweep.dir)
-        self._display = Lines().__enter__()
+        self._display = Display().__enter__()
         self._display(0, self._total, "jobs of the sweep")
         self._thread = Thread(target=self._watch, daemon=True)
         self._thread.start()

@@ -12,7 +12,18 @@ from torch import Tensor
 
 from equiv import Observations
 
-__all__ = ["DOMAINS", "Domain", "RandomEmbedding", "observe", "rigid_error", "rotate_frames"]
+__all__ = [
+    "DOMAINS",
+    "Domain",
+    "RandomEmbedding",
+    "observe",
+    "observed",
+    "pushed_forward",
+    "random",
+    "rigid_error",
+    "rotate_frames",
+    "uniform",
+]
 
 
 @dataclass(frozen=True)
@@ -138,3 +149,23 @@ def rigid_error(found: Tensor, true: Tensor) -> float:
     left, _, right = torch.linalg.svd(found.T @ true)
 
     return ((found @ (left @ right) - true).norm() / true.norm()).item()
+
+
+def random(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
+    r"""Standard normal numbers."""
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
+
+
+def uniform(n: int, m: int, seed: int = 0) -> Tensor:
+    r"""`n` points of the cube [-1, 1]^m, `(n, m)`."""
+    return 2 * torch.rand(n, m, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) - 1
+
+
+def pushed_forward(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    r"""Jacobians at `x` `(n, m)` by automatic differentiation, `(n, d, m)`."""
+    return torch.func.vmap(torch.func.jacrev(function))(x)
+
+
+def observed(function: Callable[[Tensor], Tensor], x: Tensor) -> Observations:
+    r"""What a function of the last axis shows of the inputs `x`, `(n, m)`: values and exact frames."""
+    return Observations(function(x), pushed_forward(function, x))

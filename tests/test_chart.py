@@ -1,7 +1,5 @@
 """Charts out of sample: restrict and lift are inverse to each other, differentiable, exported and saved."""
 
-import json
-
 import pytest
 import torch
 from manifolds import DOMAINS, observe, rigid_error
@@ -64,18 +62,6 @@ def test_the_period_closes() -> None:
     chart = IsometricMaps().fit(obs).chart_
     u = torch.linspace(0, 1, 9, dtype=torch.float64)[:, None] * chart.periods
     torch.testing.assert_close(chart.lift(u + chart.periods), chart.lift(u), rtol=0, atol=1e-5)
-
-
-def test_saved_charts_are_the_same(square: tuple[IsometricMaps, Tensor, Tensor, Tensor]) -> None:
-    chart, values = square[0].chart_, square[3]
-    again = Chart.from_config(json.loads(json.dumps(chart.config())), chart.state_dict())
-    assert torch.equal(again.restrict(values), chart.restrict(values))
-
-
-def test_charts_can_be_exported(square: tuple[IsometricMaps, Tensor, Tensor, Tensor]) -> None:
-    chart, values = square[0].chart_, square[3]
-    program = torch.export.export(chart, (values[:7],), dynamic_shapes=({0: torch.export.Dim("q", min=2)},))
-    torch.testing.assert_close(program.module()(values), chart(values))
 
 
 def test_the_nearest_samples_may_be_of_another_sheet() -> None:

@@ -2,26 +2,23 @@ r"""Classes of networks: labels, the partial order, and how few comparisons they
 
 import pytest
 import torch
+from manifolds import observed, uniform
 from torch import Tensor, nn
 
 from equiv.classes import equivalence_classes
 from equiv.observe.observations import Observations
 
 
-def _observed(function, x: Tensor) -> Observations:  # type: ignore[no-untyped-def]
-    return Observations(function(x), torch.func.vmap(torch.func.jacrev(function))(x))
-
-
 @pytest.fixture
 def inputs() -> Tensor:
-    return 2 * torch.rand(150, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64) - 1
+    return uniform(150, 2)
 
 
 def test_classes_and_order(inputs: Tensor) -> None:
-    plane = _observed(lambda x: torch.cat([x, x.square()], dim=-1), inputs)
-    turned = _observed(lambda x: torch.stack([x.sum(-1), (2 * x[..., 0]).sinh()], dim=-1), inputs)
-    first = _observed(lambda x: torch.cat([x[..., :1], x[..., :1] ** 3], dim=-1), inputs)
-    second = _observed(lambda x: x[..., 1:].sinh(), inputs)
+    plane = observed(lambda x: torch.cat([x, x.square()], dim=-1), inputs)
+    turned = observed(lambda x: torch.stack([x.sum(-1), (2 * x[..., 0]).sinh()], dim=-1), inputs)
+    first = observed(lambda x: torch.cat([x[..., :1], x[..., :1] ** 3], dim=-1), inputs)
+    second = observed(lambda x: x[..., 1:].sinh(), inputs)
     found = equivalence_classes([plane, first, turned, second, first])
 
     assert found.labels.tolist() == [0, 1, 0, 2, 1]

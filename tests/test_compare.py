@@ -167,6 +167,16 @@ OBSERVED = observe(DOMAINS["square"], INPUTS, 5, 0)
             "'neurons_b' should be left out where 'b' is",
         ),
         ((OBSERVED, OBSERVED), {"frames_b": None}, ValueError, "'frames_b' should be left out where 'b' is"),
+        ((OBSERVED, OBSERVED), {"method": "isometry"}, ValueError, "'method' should be one of.*'isometric'"),
+        ((OBSERVED, OBSERVED, INPUTS), {}, ValueError, "'inputs' should be None where 'a' and 'b' are"),
+        (
+            (OBSERVED, INPUTS),
+            {},
+            TypeError,
+            "'b' should be a torch.nn.Module or equiv.Observations, got Tensor",
+        ),
+        ((OBSERVED, Embedding(5, 1)), {}, ValueError, "'inputs' should be given where 'b' is a network"),
+        ((OBSERVED, OBSERVED.subset(torch.arange(9))), {}, ValueError, "as many samples as each other"),
         ((OBSERVED, OBSERVED), {"seed": "zero"}, TypeError, "'seed' should be an integer of at least 0"),
         (
             (Embedding(5, 1), Embedding(5, 2), INPUTS),

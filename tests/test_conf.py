@@ -14,32 +14,14 @@ from hydra import compose, initialize
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.utils import get_class, instantiate
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from programs import ROOT, composed
 
-import run
 from conf.schema import register
+from lightning_modules.pair import NetworkPair
 
-ROOT = Path(run.__file__).parent
 EXPERIMENTS = {file.stem: file for file in sorted((ROOT / "conf" / "experiment").glob("*.yaml"))}
-
-
-def composed(tmp_path: Path, *overrides: str) -> DictConfig:
-    r"""The settings that `run.py` gets for these overrides, with Hydra's own answers in place."""
-    register()
-
-    with initialize(version_base="1.3", config_path="../conf"):
-        settings = compose("config", [*overrides, f"hydra.run.dir={tmp_path}"], return_hydra_config=True)
-
-    with open_dict(settings):
-        settings.hydra.runtime.output_dir = str(tmp_path)
-
-    HydraConfig.instance().set_config(settings)
-
-    with open_dict(settings):
-        del settings["hydra"]
-
-    return settings
 
 
 def own_values(tree: dict, path: tuple[str, ...] = ()) -> list[tuple[str, object]]:
@@ -72,8 +54,13 @@ def test_every_experiment_is_built_from_its_settings(name: str, tmp_path: Path) 
     assert all(isinstance(instantiate(each), pl.Callback) for each in settings.callbacks.values())
     loggers = [instantiate(each) for each in settings.logger.values()]
     assert isinstance(instantiate(settings.trainer, _partial_=True)(logger=loggers), pl.Trainer)
-    taken = inspect.signature(get_class(settings.matching._target_)).parameters
-    assert {str(key) for key in settings.matching} - {"_target_"} <= set(taken)
+    assert isinstance(instantiate(settings.matching), pl.Callback)
+    taken = {
+        name
+        for each in (get_class(settings.matching._target_), NetworkPair.matcher)
+        for name in inspect.signature(each).parameters
+    }
+    assert {str(key) for key in settings.matching} - {"_target_"} <= taken
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -117,6 +104,11 @@ def test_every_argument_of_the_trainer_is_set_without_a_plus() -> None:
         "dataset.mesh=horse.ply",
         "architecture.network_a.latent=6",
         "optimizer.lr=0.1",
+        "optimizer.weight_decay=0.01",
+        "optimizer._target_=torch.optim.SGD",
+        "scheduler.epochs=5",
+        "scheduler.warmup_epochs=0",
+        "data.batch_size=8",
         "matching.anchors=4",
         "matching.method=diffusion_maps",
         "matching.neurons_a=3",
@@ -145,6 +137,9 @@ def test_what_the_contract_lets_one_set_needs_no_plus(override: str, tmp_path: P
         ("dataset.n_trian=5", "n_trian"),
         ("trainer.max_epoch=5", "max_epoch"),
         ("matching.anchor=5", "anchor"),
+        ("optimizer.batch_size=5", "batch_size"),
+        ("scheduler.epoch=5", "epoch"),
+        ("data.batchsize=5", "batchsize"),
         ("logger=wanb", "wanb"),
         ("seed=one", "one"),
     ],

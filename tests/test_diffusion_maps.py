@@ -4,14 +4,10 @@ import math
 
 import pytest
 import torch
-from manifolds import DOMAINS, observe, rotate_frames
+from manifolds import DOMAINS, observe, random, rotate_frames
 
 from equiv import DiffusionMaps, Observations, mahalanobis
 from equiv.spectral.kernel import heat_kernel_
-
-
-def random(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def circle(n: int) -> tuple[torch.Tensor, Observations]:

@@ -3,9 +3,9 @@ r"""The experiments' figures: drawn from what they are given, also where there i
 import io
 import math
 
-import matplotlib.figure
 import pytest
 import torch
+from pages import drawn
 from PIL import Image
 
 from equiv import Interval
@@ -19,11 +19,6 @@ from lightning_modules.figures import transfer as transfer_figures
 X = torch.linspace(-1, 1, 80, dtype=torch.float64)
 ERROR = torch.full((80,), 0.02, dtype=torch.float64)
 LINES = torch.rand(6, 9, 2, generator=torch.Generator().manual_seed(0))
-
-
-def drawn(figure: matplotlib.figure.Figure) -> matplotlib.figure.Figure:
-    figure.canvas.draw()  # a layout that does not fit warns, and warnings are errors
-    return figure
 
 
 @pytest.mark.parametrize("there", [True, False])
@@ -119,7 +114,7 @@ def test_a_transfer_shows_what_there_is_no_map_for() -> None:
 
 def test_a_film_is_a_gif_of_all_moments() -> None:
     shown = torch.rand(5, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-    with Image.open(io.BytesIO(film.film(shown, shown, shown, seconds=1.0))) as image:
+    with Image.open(io.BytesIO(film.camera_film(shown, shown, shown, seconds=1.0))) as image:
         assert (image.format, image.n_frames, image.info["duration"]) == ("GIF", 5, 200)
     with pytest.raises(ValueError, match="'true_b'"):
-        film.film(shown, shown, shown[:4])
+        film.camera_film(shown, shown, shown[:4])

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from test_conf import composed
+from programs import composed
 
 import run
 from lightning_modules.evaluations.training import first_equivalent

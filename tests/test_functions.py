@@ -7,7 +7,6 @@ import torch
 from torch import nn
 
 import equiv
-from callbacks.probed import Probed, fewest
 from lightning_modules.data.functions import FunctionViews, Subject
 from lightning_modules.data.observed import (
     bent,
@@ -22,6 +21,7 @@ from lightning_modules.data.observed import (
 )
 from lightning_modules.networks import MLP
 from lightning_modules.pair import loss
+from lightning_modules.probed import Probed, fewest
 
 
 def views(relation: str = "same", **changes: object) -> FunctionViews:

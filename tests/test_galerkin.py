@@ -285,10 +285,3 @@ def test_bad_input_is_refused() -> None:
         maps.merge(torch.zeros(2, 3, 3))
     with pytest.raises(ValueError, match="'n_basis'"):
         GalerkinMaps(10, 5)
-
-
-def test_global_state_is_left_alone() -> None:
-    torch.manual_seed(3)
-    before = torch.get_rng_state()
-    GalerkinMaps(2).fit(sample("interval", 200, 3))
-    assert torch.equal(torch.get_rng_state(), before)

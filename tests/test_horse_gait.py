@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_conf import composed
-from test_program import METRICS, TINY
+from programs import METRICS, TINY, composed
 
 import run
 from lightning_modules.circle import wrapped

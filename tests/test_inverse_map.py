@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from manifolds import pushed_forward, random, uniform
 from torch import Tensor
 
 from equiv.comparison import load
@@ -17,10 +18,6 @@ from equiv.regression.inverse_map import InverseMap
 from equiv.regression.kernel_map import Fit
 
 TURN = 2.0
-
-
-def _random(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def test_preimages_are_found_from_the_start_that_leads_there() -> None:
@@ -45,7 +42,7 @@ def test_preimages_are_found_from_the_start_that_leads_there() -> None:
 
 
 def test_gauss_newton_step_solves_linear_equations() -> None:
-    slopes, step = _random(6, 4, 2), _random(6, 2, seed=1)
+    slopes, step = random(6, 4, 2), random(6, 2, seed=1)
 
     torch.testing.assert_close(gauss_newton_step(slopes, (slopes @ step[:, :, None])[:, :, 0]), step)
 
@@ -61,19 +58,11 @@ def _swirled(x: Tensor) -> Tensor:
     return torch.cat([z, z.square()], dim=-1)
 
 
-def _inputs(n: int, seed: int) -> Tensor:
-    return 2 * torch.rand(n, 2, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) - 1
-
-
-def _frames(network: object, x: Tensor) -> Tensor:
-    return torch.func.vmap(torch.func.jacrev(network))(x)  # type: ignore[arg-type]
-
-
 @pytest.fixture(scope="module")
 def fits() -> tuple[Fit, Fit]:
     r"""The direct map from the swirled square to the plain one, and the map through the inverse."""
-    x = _inputs(400, 1)
-    pairs = (_swirled(x), _plain(x), _frames(_swirled, x), _frames(_plain, x))
+    x = uniform(400, 2, 1)
+    pairs = (_swirled(x), _plain(x), pushed_forward(_swirled, x), pushed_forward(_plain, x))
     direct = fit_map(*pairs)
 
     return direct, fit_inverse(direct, *pairs, x)
@@ -89,7 +78,7 @@ def _errors(map_: torch.nn.Module, x: Tensor) -> Tensor:
 
 def test_a_swirl_is_undone_better_by_inverting_it(fits: tuple[Fit, Fit]) -> None:
     direct, inverse = fits
-    x = _inputs(5000, 2)
+    x = uniform(5000, 2, 2)
     before, after = (_errors(fit.map, x).mean().sqrt() for fit in (direct, inverse))
 
     assert isinstance(inverse.map, InverseMap)
@@ -98,20 +87,20 @@ def test_a_swirl_is_undone_better_by_inverting_it(fits: tuple[Fit, Fit]) -> None
     assert 0.5 < inverse.squared.mean().sqrt() / after < 2
 
 
-def test_its_derivative_is_the_quotient_of_the_frames(fits: tuple[Fit, Fit]) -> None:
-    x = 0.5 * _inputs(50, 3)
+def test_its_derivative_is_the_quotient_of_thepushed_forward(fits: tuple[Fit, Fit]) -> None:
+    x = 0.5 * uniform(50, 2, 3)
     jacobians = torch.func.vmap(torch.func.jacrev(lambda y: fits[1].map(y[None])[0]))(_swirled(x))
-    truth = _frames(_plain, x)
+    truth = pushed_forward(_plain, x)
 
-    assert (jacobians @ _frames(_swirled, x) - truth).norm() < 0.02 * truth.norm()
+    assert (jacobians @ pushed_forward(_swirled, x) - truth).norm() < 0.02 * truth.norm()
 
 
 def test_comparison_uses_it_and_is_mirrored_and_loaded_bit_for_bit(tmp_path: Path) -> None:
-    x = _inputs(600, 1)
-    a, b = (Observations(network(x), _frames(network, x)) for network in (_swirled, _plain))
+    x = uniform(600, 2, 1)
+    a, b = (Observations(network(x), pushed_forward(network, x)) for network in (_swirled, _plain))
     found, mirrored = compare_paired(a, b), compare_paired(b, a)
     found.save(tmp_path)
-    values = _swirled(_inputs(50, 4))
+    values = _swirled(uniform(50, 2, 4))
     loaded, mapped = load(tmp_path).transformation, found.transformation(values)
 
     assert isinstance(found.transformation.there, InverseMap)
@@ -125,8 +114,8 @@ def test_comparison_uses_it_and_is_mirrored_and_loaded_bit_for_bit(tmp_path: Pat
 
 
 def test_a_map_that_is_good_or_hopeless_stays(fits: tuple[Fit, Fit]) -> None:
-    x = _inputs(60, 5)
-    pairs = (_plain(x), x.square(), _frames(_plain, x), _frames(torch.square, x))
+    x = uniform(60, 2, 5)
+    pairs = (_plain(x), x.square(), pushed_forward(_plain, x), pushed_forward(torch.square, x))
     good = fit_map(*pairs)
     folded = fit_map(pairs[1], pairs[0], pairs[3], pairs[2])
 
@@ -143,8 +132,8 @@ def test_only_undecided_directions_try_it(monkeypatch: pytest.MonkeyPatch) -> No
         return direct
 
     monkeypatch.setattr("equiv.paired.direction.fit_inverse", stays)
-    x = _inputs(400, 1)
-    a, b = (Observations(network(x), _frames(network, x)) for network in (_swirled, _plain))
+    x = uniform(400, 2, 1)
+    a, b = (Observations(network(x), pushed_forward(network, x)) for network in (_swirled, _plain))
 
     assert compare_paired(a, b, tolerance=0.3).verdict == "equivalent"
     assert not tried

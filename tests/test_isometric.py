@@ -1,20 +1,14 @@
 """Isometric coordinates against the hidden inputs, which they never see."""
 
 import math
-from collections.abc import Callable
 
 import pytest
 import torch
-from manifolds import DOMAINS, RandomEmbedding, observe, rigid_error, rotate_frames
+from manifolds import DOMAINS, RandomEmbedding, observe, pushed_forward, rigid_error, rotate_frames
 from torch import Tensor
 
 from equiv import Observations
 from equiv.charts.isometric import IsometricMaps
-
-
-def pushed_forward(look: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """Jacobians by automatic differentiation, `(n, d, m)`."""
-    return torch.func.vmap(torch.func.jacrev(look))(x)
 
 
 @pytest.fixture(scope="module")

@@ -4,20 +4,16 @@ import math
 
 import pytest
 import torch
-from manifolds import DOMAINS, observe
+from manifolds import DOMAINS, observe, random
 
 from equiv import DiffusionMaps, Observations
-from equiv.metric.mahalanobis import MAX_NORMAL, all_distances
+from equiv.metric.mahalanobis import MAX_NORMAL_SHARE, all_distances
 from equiv.metric.points import metric_points
 from equiv.spectral.dense_kernel import components, dense_preconditioner
 from equiv.spectral.eigenpairs import leading_eigenpairs
-from equiv.spectral.epsilon import RANK, neighbour_epsilon
+from equiv.spectral.epsilon import DENSITY_NEIGHBOUR, neighbour_epsilon
 from equiv.spectral.kernel import normalise
 from equiv.spectral.sparse_kernel import pairs_within, principal_scores
-
-
-def random(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 @pytest.mark.parametrize("n", [12, 300, 1000])
@@ -63,7 +59,7 @@ def test_epsilon_puts_as_many_neighbours_under_the_kernel_as_it_says(m: int) -> 
     n = 4000
     points = torch.rand(n, m, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     inner = points[((points > 0.2) & (points < 0.8)).all(dim=1)][:500]
-    nearest = torch.cdist(inner, points).square().topk(RANK + 1, largest=False).values[:, 1:]
+    nearest = torch.cdist(inner, points).square().topk(DENSITY_NEIGHBOUR + 1, largest=False).values[:, 1:]
     count = n * (4 * math.pi * neighbour_epsilon(nearest, rank=m)) ** (m / 2)
     assert 12 < count < 17, count
 
@@ -76,8 +72,10 @@ def always_sparse(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_sparse_pairs_are_all_pairs_within_reach() -> None:
     obs = observe(DOMAINS["torus"], DOMAINS["torus"].sample(900), outputs=5, seed=0)
     points = metric_points(obs.values, obs.frames)
-    matrix = torch.from_numpy(pairs_within(points, principal_scores(points), 0.02, MAX_NORMAL).toarray())
-    dense = all_distances(points, MAX_NORMAL)
+    matrix = torch.from_numpy(
+        pairs_within(points, principal_scores(points), 0.02, MAX_NORMAL_SHARE).toarray()
+    )
+    dense = all_distances(points, MAX_NORMAL_SHARE)
     inside = dense < 0.02
     assert torch.equal((matrix > 0) | torch.eye(900, dtype=torch.bool), inside)
     assert torch.allclose(matrix[inside], dense[inside], rtol=1e-12, atol=1e-20)
@@ -113,7 +111,7 @@ def test_sparse_clouds_apart_and_far_too_wide_kernels_are_refused(
     apart = Observations(torch.cat([obs.values, obs.values + 1e3]), obs.frames.repeat(2, 1, 1))
     with pytest.raises(ValueError, match=r"one connected cloud, got 2 \(of 500, 500 samples\)"):
         DiffusionMaps(3).fit(apart)
-    monkeypatch.setattr("equiv.spectral.sparse_kernel.MOST_PAIRS", 1e4)
+    monkeypatch.setattr("equiv.spectral.sparse_kernel.LARGEST_PAIR_COUNT", 1e4)
     with pytest.raises(ValueError, match="'epsilon' should be small enough for a sparse kernel"):
         DiffusionMaps(3, epsilon=1.0).fit(obs)
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from equiv.coordinates.lattice import lattice_embeddings, wrap
+from equiv.coordinates.lattice import lattice_embeddings, minimum_image
 
 SQUARE = torch.eye(2, dtype=torch.float64)
 HEXAGON = torch.tensor([[1.0, 0.0], [0.5, math.sqrt(0.75)]], dtype=torch.float64)
@@ -16,8 +16,8 @@ def test_wrap_finds_the_shortest(periods):
     points = 6 * torch.rand(200, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64) - 3
     steps = torch.cartesian_prod(torch.arange(-8, 9), torch.arange(-8, 9)).double()
     shortest = (points[:, None] - steps @ periods).norm(dim=2).amin(dim=1)
-    assert torch.allclose(wrap(points, periods).norm(dim=1), shortest)
-    whole = (points - wrap(points, periods)) @ torch.linalg.inv(periods)
+    assert torch.allclose(minimum_image(points, periods).norm(dim=1), shortest)
+    whole = (points - minimum_image(points, periods)) @ torch.linalg.inv(periods)
     assert torch.allclose(whole, whole.round(), atol=1e-12)
 
 

@@ -5,15 +5,11 @@ import math
 
 import pytest
 import torch
-from manifolds import DOMAINS, RandomEmbedding, observe, rotate_frames
+from manifolds import DOMAINS, RandomEmbedding, observe, random, rotate_frames
 
 from equiv import Observations, mahalanobis
 from equiv.metric.mahalanobis import all_distances, normal_share
 from equiv.metric.points import metric_points
-
-
-def random(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def brute_force(obs: Observations, other: Observations) -> torch.Tensor:
@@ -115,7 +111,7 @@ def test_normal_share_tells_aliases_from_neighbours() -> None:
 
 def test_filtered_distances_drop_exactly_the_normal_pairs() -> None:
     obs = observe(DOMAINS["torus"], DOMAINS["torus"].sample(700), outputs=4, seed=2)
-    kept = all_distances(metric_points(obs.values, obs.frames), max_normal=0.5)
+    kept = all_distances(metric_points(obs.values, obs.frames), max_normal_share=0.5)
     share = normal_share(obs)
     clear = (share - 0.5).abs() > 1e-9
     assert torch.equal(kept.isinf() & clear, (share > 0.5) & clear)

@@ -10,10 +10,12 @@ import torch
 from torch import Tensor, nn
 
 import equiv
-from callbacks.matching import Matching, rotated
-from callbacks.probed import Probed
-from lightning_modules.batches import InMemory
+from callbacks.matching import Matching
+from callbacks.progress import TrainingProgress
+from lightning_modules.data.batches import PairData, Samples
+from lightning_modules.matcher import rotated
 from lightning_modules.pair import NetworkPair
+from lightning_modules.probed import Probed
 
 STEP = 0.02
 
@@ -23,6 +25,10 @@ class Turned:
     r"""Points of the unit circle, whose bursts are the points a step before and after."""
 
     probe: Tensor
+
+    @property
+    def samples(self) -> Samples:
+        return self.probe, self.probe
 
     @property
     def frames(self) -> dict[str, object]:
@@ -39,6 +45,10 @@ class Circles:
     a: Turned
     b: Turned
     anchors: Tensor
+
+    @property
+    def validation(self) -> tuple[Samples, Samples]:
+        return self.a.samples, self.b.samples
 
 
 def circle(angle: Tensor) -> Tensor:
@@ -70,17 +80,21 @@ def embedding(seed: int, width: int) -> nn.Sequential:
 
 
 def pair() -> NetworkPair:
-    return NetworkPair(embedding(1, 6), embedding(2, 4), lr=1e-3, schedule_epochs=4, seed=5)
+    def adam(groups: list[dict]) -> torch.optim.Optimizer:
+        return torch.optim.Adam(groups, lr=1e-3)
+
+    return NetworkPair(embedding(1, 6), embedding(2, 4), adam, seed=5)
 
 
-def matching(sides: Circles, **changes: object) -> Matching:
+def matching(**changes: object) -> Matching:
     settings = {"module_a": "network_a.0", "module_b": "network_b.0", "neurons_a": 5}
 
-    return Matching(sides, **(settings | changes))
+    return Matching(**(settings | changes))
 
 
-def fitted(callbacks: list[pl.Callback], folder: Path, epochs: int = 2) -> NetworkPair:
-    points = circles()
+def fitted(
+    callbacks: list[pl.Callback], folder: Path, epochs: int = 2, sides: Circles | None = None
+) -> NetworkPair:
     trained = pair()
     trainer = pl.Trainer(
         max_epochs=epochs,
@@ -93,23 +107,28 @@ def fitted(callbacks: list[pl.Callback], folder: Path, epochs: int = 2) -> Netwo
         enable_model_summary=False,
         callbacks=callbacks,
     )
-    trainer.fit(
-        trained, datamodule=InMemory((points.a.probe,) * 2, (points.b.probe,) * 2, batch_size=32, seed=5)
-    )
+    trainer.fit(trained, datamodule=PairData(sides or circles(), batch_size=32, seed=5))
 
     return trained
 
 
 def compared(sides: Circles, **changes: object) -> Matching:
     r"""The callback after one comparison of two untrained networks."""
-    callback = matching(sides, **changes)
-    callback.match(pl.Trainer(logger=False, accelerator="cpu", enable_progress_bar=False), pair(), 0)
+    callback = matching(**changes)
+    alone(callback, pair(), sides)
 
     return callback
 
 
+def alone(callback: Matching, networks: NetworkPair, sides: Circles) -> None:
+    r"""Lets the callback compare the networks as they are, with no training."""
+    trainer = pl.Trainer(logger=False, accelerator="cpu", enable_progress_bar=False)
+    callback.matcher = networks.matcher(sides, **callback.settings)
+    callback.match(trainer, networks, 0, whole=True)
+
+
 def test_training_is_bit_for_bit_the_same_with_and_without(tmp_path: Path) -> None:
-    with_it = fitted([matching(circles(), every_n_epochs=1)], tmp_path / "with")
+    with_it = fitted([matching(every_n_epochs=1)], tmp_path / "with")
     state = torch.get_rng_state()
     without = fitted([], tmp_path / "without")
     assert torch.equal(state, torch.get_rng_state())
@@ -121,9 +140,7 @@ def test_training_is_bit_for_bit_the_same_with_and_without(tmp_path: Path) -> No
 def test_a_comparison_changes_nothing_of_the_networks() -> None:
     networks, state = pair().train(), torch.get_rng_state()
     before = {name: tensor.clone() for name, tensor in networks.state_dict().items()}
-    matching(circles()).match(
-        pl.Trainer(logger=False, accelerator="cpu", enable_progress_bar=False), networks, 0
-    )
+    alone(matching(), networks, circles())
     assert all(torch.equal(tensor, before[name]) for name, tensor in networks.state_dict().items())
     assert torch.equal(state, torch.get_rng_state())
     assert all(module.training for module in networks.modules())
@@ -132,8 +149,8 @@ def test_a_comparison_changes_nothing_of_the_networks() -> None:
 def test_two_embeddings_of_the_circle_are_equivalent_and_t_is_right() -> None:
     callback = compared(circles())
     networks, angle = pair(), torch.linspace(0.05, 6.2, 50)
-    values_a = callback.probed_a(networks, circle(angle)).values
-    values_b = callback.probed_b(networks, circle(angle)).values
+    values_a = callback.last.probed_a(networks, circle(angle)).values
+    values_b = callback.last.probed_b(networks, circle(angle)).values
     assert values_a.shape == (50, 5)
     assert values_b.shape == (50, 4)
     assert callback.last.result.verdict == "equivalent"
@@ -147,17 +164,17 @@ def test_two_embeddings_of_the_circle_are_equivalent_and_t_is_right() -> None:
 def test_neither_the_order_nor_the_rotations_of_the_frames_matter() -> None:
     angle = circle(torch.linspace(0, 6, 40))
     usual = compared(circles())
-    reference = usual.last.result.transformation(usual.probed_a(pair(), angle).values)
+    reference = usual.last.result.transformation(usual.last.probed_a(pair(), angle).values)
 
     for other in (compared(circles(order=7)), compared(circles(), seed=11)):
         assert other.last.result.verdict == usual.last.result.verdict
-        moved = other.last.result.transformation(other.probed_a(pair(), angle).values)
+        moved = other.last.result.transformation(other.last.probed_a(pair(), angle).values)
         # float32 activations: sums in another order round differently.
         assert torch.allclose(moved, reference, atol=1e-3 * float(reference.std()))
 
 
 def test_it_compares_at_the_chosen_epochs_and_at_the_end_and_logs_it(tmp_path: Path) -> None:
-    callback = matching(circles(), every_n_epochs=2)
+    callback = matching(every_n_epochs=2)
     fitted([callback], tmp_path, epochs=3)
     assert list(callback.matches) == [2, 3]
     assert callback.seconds > 0
@@ -178,21 +195,21 @@ def test_it_compares_at_the_chosen_epochs_and_at_the_end_and_logs_it(tmp_path: P
 
 def test_it_tells_how_far_it_is(tmp_path: Path) -> None:
     told: list[tuple[int, int, str]] = []
-    fitted(
-        [matching(circles(), every_n_epochs=2, progress=lambda *step: told.append(step))], tmp_path, epochs=3
-    )
-    assert told == [(k, 4, "matching") for k in (0, 1, 2, 2, 3, 4)]  # two comparisons of two steps each
+    progress = TrainingProgress(lambda *step: told.append(step))
+    fitted([matching(every_n_epochs=2), progress], tmp_path, epochs=3)
+    steps = [step for step in told if step[2] == "matching"]
+    assert steps == [(k, 4, "matching") for k in (0, 1, 2, 2, 3, 4)]  # two comparisons of two steps each
 
 
 def test_where_another_process_trained_the_error_names_the_strategy() -> None:
     with pytest.raises(ValueError, match=r"'trainer\.strategy'"):
-        _ = matching(circles()).last
+        _ = matching().last
 
 
 def test_before_the_end_a_sample_of_the_inputs_with_the_anchors_is_compared(tmp_path: Path) -> None:
     sides = circles()
-    callback = matching(sides, every_n_epochs=1, sample=200)
-    fitted([callback], tmp_path, epochs=2)
+    callback = matching(every_n_epochs=1, sample=200)
+    fitted([callback], tmp_path, epochs=2, sides=sides)
     assert [len(match.observations[0]) for match in callback.matches.values()] == [200, 403]
     assert [match.result.diagnostics["anchors"] for match in callback.matches.values()] == [3, 3]
     assert callback.matches[1].result.verdict == "equivalent"  # wrong anchors would not let it be
@@ -231,7 +248,7 @@ def test_neurons_are_the_first_so_many_or_those_listed() -> None:
 @pytest.mark.parametrize("change", [{"anchors": 4}, {"anchors": -1}, {"every_n_epochs": -1}, {"sample": 5}])
 def test_bad_numbers_are_refused(change: dict) -> None:
     with pytest.raises(ValueError, match=f"'{next(iter(change))}'"):
-        matching(circles(), **change)
+        compared(circles(), **change)
 
 
 def test_a_wrong_anchor_is_found_by_the_comparison() -> None:

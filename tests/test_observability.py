@@ -2,15 +2,12 @@ r"""Few neurons: reconstruction with honest bounds, and the choice of neurons wh
 
 import pytest
 import torch
-from torch import Tensor, nn
+from manifolds import uniform
+from torch import nn
 
 import equiv
 from equiv.observability import reconstruct, select_neurons
 from equiv.observe.observations import Observations
-
-
-def _inputs(n: int, m: int, seed: int = 0) -> Tensor:
-    return 2 * torch.rand(n, m, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) - 1
 
 
 def _network(seed: int) -> nn.Sequential:
@@ -28,7 +25,7 @@ def _network(seed: int) -> nn.Sequential:
 
 @pytest.mark.parametrize("chosen", ["random", "selected"])
 def test_five_neurons_of_the_second_layer_give_everything(chosen: str) -> None:
-    network, x, fresh = _network(0), _inputs(400, 2), _inputs(2000, 2, seed=1)
+    network, x, fresh = _network(0), uniform(400, 2), uniform(2000, 2, seed=1)
     obs = equiv.probe(network, x, layers=["3"])
     index = select_neurons(obs, 5) if chosen == "selected" else torch.arange(5)
 
@@ -45,7 +42,7 @@ def test_five_neurons_of_the_second_layer_give_everything(chosen: str) -> None:
 
 
 def test_shapes_dtypes_and_frames() -> None:
-    x = _inputs(60, 1)
+    x = uniform(60, 1)
     observed = torch.cat([x, x.square()], dim=1)
     frames = torch.stack([torch.ones_like(x), 2 * x], dim=1)
     target = torch.stack([x.sin(), x.cos(), x.exp(), x], dim=1).reshape(60, 2, 2)
@@ -58,13 +55,13 @@ def test_shapes_dtypes_and_frames() -> None:
 
 
 def test_a_fold_is_not_reconstructed() -> None:
-    x = _inputs(200, 1)
+    x = uniform(200, 1)
 
     assert reconstruct(x.square(), x).error.low > 0.8
 
 
 def test_selection_takes_the_neurons_that_see_different_directions() -> None:
-    x = _inputs(300, 2)
+    x = uniform(300, 2)
     # Two copies and two dead neurons beside the two inputs.
     values = torch.cat([x[:, :1], 2 * x[:, :1] + 1, torch.ones(300, 2, dtype=torch.float64), x[:, 1:]], dim=1)
     rows = torch.tensor([[1, 0], [2, 0], [0, 0], [0, 0], [0, 1.0]], dtype=torch.float64)
@@ -75,7 +72,7 @@ def test_selection_takes_the_neurons_that_see_different_directions() -> None:
 
 
 def test_fewest_neurons_of_a_curve_with_a_fold() -> None:
-    x = _inputs(300, 1)
+    x = uniform(300, 1)
     obs = Observations(
         torch.cat([x.square(), (3 * x).cos(), x.sinh()], dim=1),
         torch.stack([2 * x, -3 * (3 * x).sin(), x.cosh()], dim=1),
@@ -85,7 +82,7 @@ def test_fewest_neurons_of_a_curve_with_a_fold() -> None:
 
 
 def test_selection_without_frames_and_bad_arguments() -> None:
-    x = _inputs(100, 2)
+    x = uniform(100, 2)
 
     assert sorted(select_neurons(Observations(x), 2).tolist()) == [0, 1]
 

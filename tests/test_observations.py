@@ -3,13 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from manifolds import random
 
 from equiv import Observations
 from equiv.observe.frames import split_frames, whitening
-
-
-def random(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 @pytest.mark.parametrize(("d", "m"), [(5, 2), (2, 5), (3, 3), (1, 4), (4, 1)])

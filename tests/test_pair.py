@@ -1,5 +1,6 @@
 r"""Two networks in one fit: independent, repeatable, resumable."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -7,9 +8,10 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.batches import Batches, InMemory
+from lightning_modules.data.batches import Batches, InOrder, PairData, Samples
 from lightning_modules.networks import Autoencoder
 from lightning_modules.pair import NetworkPair, build_pair, load_pair, resume_from
+from lightning_modules.schedules import warmup_cosine
 
 CONFIG = {
     "seed": 3,
@@ -27,12 +29,47 @@ CONFIG = {
         }
         for name in "ab"
     },
-    "optimizer": {"batch_size": 8, "lr": 1e-2, "schedule_epochs": 3, "warmup_epochs": 1},
+    "data": {"batch_size": 8},
+    "optimizer": {"_target_": "torch.optim.AdamW", "_partial_": True, "lr": 1e-2, "fused": True},
+    "scheduler": {
+        "_target_": "lightning_modules.schedules.warmup_cosine",
+        "_partial_": True,
+        "epochs": 3,
+        "warmup_epochs": 1,
+    },
+}
+#: The settings of the same pair as they were when the optimizer's held the batch size and the schedule too.
+OLD = {name: value for name, value in CONFIG.items() if name not in ("data", "scheduler")} | {
+    "optimizer": {"batch_size": 8, "lr": 1e-2, "schedule_epochs": 3, "warmup_epochs": 1, "final": 0.01}
 }
 
 
 def pictures(seed: int, n: int = 24) -> Tensor:
     return torch.rand(n, 3, 8, 8, generator=torch.Generator().manual_seed(seed))
+
+
+@dataclass(frozen=True)
+class Side:
+    r"""Pictures that are their own targets."""
+
+    train: Tensor
+
+    @property
+    def samples(self) -> Samples:
+        return self.train, self.train
+
+
+@dataclass(frozen=True)
+class Sides:
+    a: Side
+    b: Side
+    validation: tuple[Samples, Samples]
+
+
+def sides(b: Tensor | None = None) -> Sides:
+    fresh = pictures(3, 10), pictures(4, 10)
+
+    return Sides(Side(pictures(1)), Side(pictures(2) if b is None else b), ((fresh[0],) * 2, (fresh[1],) * 2))
 
 
 def fitted(
@@ -41,10 +78,11 @@ def fitted(
     checkpoint: Path | None = None,
     callbacks: tuple[pl.Callback, ...] = (),
     b: Tensor | None = None,
+    changes: dict | None = None,
     **arguments: object,
 ) -> NetworkPair:
-    r"""The pair of CONFIG after so many epochs on random pictures."""
-    pair = build_pair(CONFIG)
+    r"""The pair of CONFIG, with changes, after so many epochs on random pictures."""
+    pair = build_pair(CONFIG | (changes or {}))
     saver = pl.callbacks.ModelCheckpoint(folder / "checkpoints", "last", enable_version_counter=False)
     trainer = pl.Trainer(
         max_epochs=epochs,
@@ -57,9 +95,7 @@ def fitted(
         default_root_dir=folder,
         **arguments,
     )
-    data = InMemory(
-        (pictures(1),) * 2, (pictures(2) if b is None else b,) * 2, batch_size=8, seed=CONFIG["seed"]
-    )
+    data = PairData(sides(b), **CONFIG["data"], seed=CONFIG["seed"])
     trainer.fit(pair, datamodule=data, ckpt_path=checkpoint, weights_only=True)
 
     return pair
@@ -159,23 +195,175 @@ def test_processes_share_every_batch() -> None:
         assert torch.equal(torch.stack([one, other], dim=1).flatten(), all_a)
 
 
+def share(epoch: float, **settings: float) -> float:
+    r"""The learning rate after so many epochs of two steps, as a share of the largest."""
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    schedule = warmup_cosine(optimizer, 2, **({"epochs": 3, "warmup_epochs": 1, "final": 0.01} | settings))
+
+    return schedule.lr_lambdas[0](2 * epoch)
+
+
 def test_the_learning_rate_does_not_depend_on_how_long_the_trainer_goes_on() -> None:
-    pair = build_pair(CONFIG)
-    assert pair.share(1) == 1
-    assert pair.share(2) == pytest.approx((1 + pair.final) / 2)
-    assert pair.share(3) == pair.share(30) == pytest.approx(pair.final)
+    assert share(0) == 0.01
+    assert share(0.5) == 0.5
+    assert share(1) == 1
+    assert share(2) == pytest.approx((1 + 0.01) / 2)
+    assert share(3) == share(30) == pytest.approx(0.01)
 
 
-def test_the_learning_rate_of_a_fit_follows_the_schedule(tmp_path: Path) -> None:
-    seen = []
+class Rates(pl.Callback):
+    r"""Both networks' learning rates at each step."""
 
-    class Watch(pl.Callback):
-        def on_train_batch_start(self, trainer: pl.Trainer, *_: object) -> None:
-            seen.append([group["lr"] for group in trainer.optimizers[0].param_groups])
+    def __init__(self) -> None:
+        self.seen: list[list[float]] = []
 
-    pair = fitted(tmp_path, 2, callbacks=(Watch(),))
-    expected = [pair.lr * pair.share(step / 3) for step in range(6)]  # 24 pictures, 8 in a batch
-    assert seen == [pytest.approx([lr, lr]) for lr in expected]
+    def on_train_batch_start(self, trainer: pl.Trainer, *_: object) -> None:
+        self.seen.append([group["lr"] for group in trainer.optimizers[0].param_groups])
+
+
+@pytest.mark.parametrize("accumulated", [1, 3])
+def test_the_learning_rate_of_a_fit_follows_the_schedule(tmp_path: Path, accumulated: int) -> None:
+    rates = Rates()
+    fitted(tmp_path, 2, callbacks=(rates,), accumulate_grad_batches=accumulated)
+    steps = 3 // accumulated  # of 24 pictures, 8 in a batch
+    expected = [1e-2 * share(batch // accumulated / steps) for batch in range(6)]
+    assert rates.seen == [pytest.approx([lr, lr]) for lr in expected]
+
+
+def torch_schedule(name: str, **arguments: object) -> dict:
+    return {"scheduler": {"_target_": f"torch.optim.lr_scheduler.{name}", "_partial_": True, **arguments}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"scheduler": {}}, [1e-2] * 6),
+        (torch_schedule("ExponentialLR", gamma=0.5), [1e-2] * 3 + [5e-3] * 3),  # after an epoch
+        (torch_schedule("ReduceLROnPlateau", patience=0, threshold=1e3, mode="max"), [1e-2] * 6),
+    ],
+)
+def test_schedules_of_torch_step_after_every_epoch(
+    tmp_path: Path, changes: dict, expected: list[float]
+) -> None:
+    rates = Rates()
+    fitted(tmp_path, 2, callbacks=(rates,), changes=changes)
+    assert [a for a, _ in rates.seen] == pytest.approx(expected)
+
+
+def test_a_schedule_that_counts_steps_is_told_them(tmp_path: Path) -> None:
+    rates = Rates()
+    fitted(tmp_path, 2, callbacks=(rates,), changes=torch_schedule("OneCycleLR", max_lr=1e-2, epochs=2))
+    assert max(rates.seen)[0] == pytest.approx(1e-2, rel=0.1)
+    assert len({a for a, _ in rates.seen}) == 6
+
+
+def test_another_optimizer_trains_both(tmp_path: Path) -> None:
+    changes = {"optimizer": {"_target_": "torch.optim.SGD", "_partial_": True, "lr": 0.1, "fused": True}}
+    trained, new = fitted(tmp_path, 1, changes=changes), build_pair(CONFIG)
+
+    for mine, before in zip(trained.parameters(), new.parameters(), strict=True):
+        assert not torch.equal(mine, before)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "left_out"),
+    [
+        ("optimizer", {"_target_": "torch.optim.RMSprop", "lr": 0.1, "fused": True}, "~optimizer.fused"),
+        ("scheduler", torch_schedule("StepLR", step_size=1, epochs=3)["scheduler"], "~scheduler.epochs"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_named_with_how_to_leave_them_out(
+    name: str, settings: dict, left_out: str
+) -> None:
+    with pytest.raises(ValueError, match=f"'{name}' should .*{left_out}"):
+        build_pair(CONFIG | {name: settings | {"_partial_": True}})
+
+
+def test_an_optimizer_that_is_not_partial_is_refused() -> None:
+    target = {"_target_": "lightning_modules.networks.Centred", "centre": 0.0, "scale": 1.0}
+
+    with pytest.raises(ValueError, match="_partial_: true"):
+        build_pair(CONFIG | {"optimizer": target})
+
+
+def test_a_loaded_pair_is_not_trained_by_an_optimizer_that_it_does_not_have() -> None:
+    network = Autoencoder(size=8, pool=2, encoder=(4, 4), decoder=(4, 4), hidden=8, latent=3)
+
+    with pytest.raises(ValueError, match="'optimizer' should be given"):
+        NetworkPair(network, network).configure_optimizers()
+
+
+class Logged(pl.Callback):
+    r"""All that was logged, by epoch; draws random numbers where validation could."""
+
+    def __init__(self) -> None:
+        self.epochs: list[dict[str, float]] = []
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.epochs.append({name: float(value) for name, value in trainer.callback_metrics.items()})
+
+
+def test_losses_are_validated_on_samples_of_their_own(tmp_path: Path) -> None:
+    logged = Logged()
+    pair = fitted(tmp_path, 2, callbacks=(logged,))
+    assert all({"val_loss", "val_loss_a", "val_loss_b", "loss_a"} <= set(each) for each in logged.epochs)
+
+    with torch.no_grad():
+        expected = float(nn.functional.mse_loss(pair.network_a(pictures(3, 10)), pictures(3, 10)))
+
+    last = logged.epochs[-1]
+    assert last["val_loss_a"] == pytest.approx(expected, rel=1e-6)
+    assert last["val_loss"] == pytest.approx(last["val_loss_a"] + last["val_loss_b"])
+
+
+def test_training_is_bit_for_bit_the_same_with_and_without_validation(tmp_path: Path) -> None:
+    class Noisy(nn.Module):
+        r"""Draws random numbers whether it trains or not."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(192, 192)
+
+        def forward(self, x: Tensor) -> Tensor:
+            noisy = x.flatten(1) + 0.1 * torch.randn(len(x), 192)
+
+            return self.layer(noisy).view_as(x)
+
+    def weights(**arguments: object) -> dict[str, Tensor]:
+        torch.manual_seed(0)
+        pair = NetworkPair(Noisy(), Noisy(), lambda groups: torch.optim.SGD(groups, lr=0.1), seed=5)
+        trainer = pl.Trainer(
+            max_epochs=2,
+            accelerator="cpu",
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            **arguments,
+        )
+        trainer.fit(pair, datamodule=PairData(sides(), batch_size=8, seed=1))
+
+        return pair.state_dict()
+
+    with_it, without = weights(val_check_interval=1), weights(limit_val_batches=0)
+    assert all(torch.equal(tensor, without[name]) for name, tensor in with_it.items())
+
+
+def test_training_stops_early_by_the_validation_of_one_network(tmp_path: Path) -> None:
+    stop = pl.callbacks.EarlyStopping("val_loss_a", patience=1, min_delta=1e3)  # nothing is so much better
+    logged = Logged()
+    fitted(tmp_path, 9, callbacks=(stop, logged))
+    assert len(logged.epochs) == 2
+
+
+def test_validation_follows_the_order_of_the_samples_in_parts_of_each_process() -> None:
+    a, b = torch.arange(1100.0), -torch.arange(1100.0)
+    whole = InOrder((a, a), (b, b))
+    assert len(whole) == len(list(whole)) == 3
+    assert torch.equal(torch.cat([inputs for (inputs, _), _ in whole]), a)
+    parts = [InOrder((a, a), (b, b), rank, 3) for rank in range(3)]
+    seen = torch.cat([inputs for part in parts for _, (inputs, _) in part])
+    assert torch.equal(seen.sort(descending=True).values, b)
 
 
 def test_the_latent_moves_smoothly_with_the_picture() -> None:
@@ -194,6 +382,8 @@ def test_the_latent_moves_smoothly_with_the_picture() -> None:
         ({"seed": 4}, "seed=3 where this run has 4"),
         ({"dataset": {"n_train": 25}}, "dataset.n_train=24 where this run has 25"),
         ({"architecture": {}}, "architecture.network_a"),
+        ({"data": {"batch_size": 4}}, "data.batch_size=8 where this run has 4"),
+        ({"scheduler": CONFIG["scheduler"] | {"epochs": 4}}, "scheduler.epochs=3 where this run has 4"),
     ],
 )
 def test_a_run_of_other_settings_cannot_go_on_from_it(tmp_path: Path, change: dict, named: str) -> None:
@@ -211,10 +401,21 @@ def test_resuming_from_nothing_is_one_sentence(tmp_path: Path) -> None:
         resume_from(tmp_path, CONFIG)
 
 
-@pytest.mark.parametrize("bad", [{"lr": 0.0}, {"warmup_epochs": 3}, {"final": 0.0}])
-def test_bad_numbers_of_the_optimizer_are_refused(bad: dict) -> None:
+def test_a_checkpoint_of_an_older_version_is_read_and_not_gone_on_from(tmp_path: Path) -> None:
+    pair = build_pair(CONFIG)
+    (tmp_path / "checkpoints").mkdir()
+    path = tmp_path / "checkpoints" / "last.ckpt"
+    torch.save({"config": OLD, "state_dict": pair.state_dict(), "optimizer_states": [{}]}, path)
+    assert_same_weights(pair, load_pair(path))
+
+    with pytest.raises(ValueError, match=r"'resume' should [^\n]*older version[^\n]*train anew"):
+        resume_from(tmp_path, CONFIG)
+
+
+@pytest.mark.parametrize("bad", [{"warmup_epochs": 3}, {"warmup_epochs": -1}, {"final": 0.0}])
+def test_bad_numbers_of_the_schedule_are_refused(bad: dict) -> None:
     with pytest.raises(ValueError, match=f"'{next(iter(bad))}'"):
-        build_pair(CONFIG | {"optimizer": CONFIG["optimizer"] | bad})
+        share(0, **bad)
 
 
 def test_pictures_that_cannot_be_halved_are_refused() -> None:

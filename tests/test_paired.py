@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from manifolds import observed, uniform
 from torch import Tensor
 
 from equiv.comparison import Comparison, load
@@ -15,14 +16,6 @@ from equiv.paired.determinacy import determinacy
 from equiv.paired.frame_alignment import aligned_frames
 
 N = 150
-
-
-def _uniform(n: int, m: int, seed: int = 0) -> Tensor:
-    return 2 * torch.rand(n, m, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) - 1
-
-
-def _observed(function, x: Tensor) -> Observations:  # type: ignore[no-untyped-def]
-    return Observations(function(x), torch.func.vmap(torch.func.jacrev(function))(x))
 
 
 def _curve(x: Tensor) -> Tensor:
@@ -46,24 +39,24 @@ def _circle(x: Tensor) -> Tensor:
 
 
 CASES = {
-    "embeddings": (_surface, _other, _uniform(N, 2), "equivalent"),
-    "projection": (_surface, lambda x: _curve(x[..., :1]), _uniform(N, 2), "a_determines_b"),
+    "embeddings": (_surface, _other, uniform(N, 2), "equivalent"),
+    "projection": (_surface, lambda x: _curve(x[..., :1]), uniform(N, 2), "a_determines_b"),
     "unrelated": (
         lambda x: _curve(x[..., :1]),
         lambda x: _curve(x[..., 1:]),
-        _uniform(N, 2),
+        uniform(N, 2),
         "not_equivalent",
     ),
-    "fold": (lambda x: x.square(), _curve, _uniform(N, 1), "b_determines_a"),
-    "double cover": (_circle, lambda x: _circle(2 * x), math.pi * _uniform(N, 1), "a_determines_b"),
-    "cubic": (lambda x: x**3, _curve, _uniform(N, 1), "equivalent"),
+    "fold": (lambda x: x.square(), _curve, uniform(N, 1), "b_determines_a"),
+    "double cover": (_circle, lambda x: _circle(2 * x), math.pi * uniform(N, 1), "a_determines_b"),
+    "cubic": (lambda x: x**3, _curve, uniform(N, 1), "equivalent"),
 }
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_truth_table(name: str) -> None:
     first, second, x, expected = CASES[name]
-    a, b = _observed(first, x), _observed(second, x)
+    a, b = observed(first, x), observed(second, x)
     found = compare_paired(a, b)
     mirrored = compare_paired(b, a)
 
@@ -74,8 +67,8 @@ def test_truth_table(name: str) -> None:
 
 
 def test_transformation_holds_on_fresh_inputs_both_ways() -> None:
-    x, fresh = _uniform(300, 2), _uniform(2000, 2, seed=1)
-    found = compare_paired(_observed(_surface, x), _observed(_other, x))
+    x, fresh = uniform(300, 2), uniform(2000, 2, seed=1)
+    found = compare_paired(observed(_surface, x), observed(_other, x))
     a, b = _surface(fresh), _other(fresh)
 
     def error(map_, source: Tensor, target: Tensor) -> float:  # type: ignore[no-untyped-def]
@@ -91,7 +84,7 @@ def test_transformation_holds_on_fresh_inputs_both_ways() -> None:
 @pytest.mark.parametrize("d", [1, 4, 300])
 def test_self_comparison_is_exact(dtype: torch.dtype, d: int) -> None:
     weight = torch.randn(2, d, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    values = torch.tanh(_uniform(N, 2) @ weight).to(dtype)
+    values = torch.tanh(uniform(N, 2) @ weight).to(dtype)
     found = compare_paired(Observations(values), Observations(values.clone()))
 
     assert found.verdict == "equivalent"
@@ -99,7 +92,7 @@ def test_self_comparison_is_exact(dtype: torch.dtype, d: int) -> None:
 
 
 def test_permuted_rescaled_and_cast_copies_are_equivalent() -> None:
-    values = _surface(_uniform(N, 2))
+    values = _surface(uniform(N, 2))
     order = torch.tensor([3, 1, 0, 2])
     copy = (values[:, order] * torch.tensor([1e-3, -2.0, 50.0, 1.0]) + 3).float()
     found = compare_paired(Observations(values), Observations(copy.double()))
@@ -109,8 +102,8 @@ def test_permuted_rescaled_and_cast_copies_are_equivalent() -> None:
 
 
 def test_rescaling_neurons_of_the_source_changes_nothing() -> None:
-    x = _uniform(N, 1)
-    a, b = _observed(lambda x: torch.cat([x.square(), x.cos()], dim=-1), x), _observed(_curve, x)
+    x = uniform(N, 1)
+    a, b = observed(lambda x: torch.cat([x.square(), x.cos()], dim=-1), x), observed(_curve, x)
     scale = torch.tensor([1e3, 1e-3], dtype=torch.float64)
     scaled = Observations(a.values * scale, a.frames * scale[:, None])
     plain, changed = compare_paired(a, b).a_to_b.error, compare_paired(scaled, b).a_to_b.error
@@ -121,22 +114,22 @@ def test_rescaling_neurons_of_the_source_changes_nothing() -> None:
 
 @pytest.mark.parametrize(("size", "expected"), [(0.01, "equivalent"), (0.3, "b_determines_a")])
 def test_a_leak_decides_by_its_size(size: float, expected: str) -> None:
-    x = _uniform(N, 2)
+    x = uniform(N, 2)
     spread = _curve(x[:, :1]).std(dim=0).square().sum().sqrt() / x[:, 1:].std()
 
     def leaking(x: Tensor) -> Tensor:
         return torch.cat([_curve(x[..., :1]), size * spread * x[..., 1:]], dim=-1)
 
-    found = compare_paired(_observed(lambda x: _curve(x[..., :1]), x), _observed(leaking, x))
+    found = compare_paired(observed(lambda x: _curve(x[..., :1]), x), observed(leaking, x))
 
     assert found.verdict == expected
     assert found.a_to_b.error.low <= size <= found.a_to_b.error.high * 1.05
 
 
 def test_too_few_samples_of_a_rough_map_are_inconclusive() -> None:
-    x = _uniform(40, 2)
+    x = uniform(40, 2)
     found = compare_paired(
-        _observed(_surface, x), _observed(lambda x: torch.cat([(30 * x).sin(), (30 * x).cos()], dim=-1), x)
+        observed(_surface, x), observed(lambda x: torch.cat([(30 * x).sin(), (30 * x).cos()], dim=-1), x)
     )
 
     assert found.a_to_b.error.low > 0.05  # not learned
@@ -144,8 +137,8 @@ def test_too_few_samples_of_a_rough_map_are_inconclusive() -> None:
 
 
 def test_frames_turned_at_random_change_no_verdict() -> None:
-    x = _uniform(400, 2)
-    a, b = _observed(_surface, x), _observed(_other, x)
+    x = uniform(400, 2)
+    a, b = observed(_surface, x), observed(_other, x)
     turn = torch.linalg.qr(torch.randn(400, 2, 2, generator=torch.Generator().manual_seed(0)).double())[0]
     found = compare_paired(a, Observations(b.values, b.frames @ turn))
 
@@ -155,14 +148,14 @@ def test_frames_turned_at_random_change_no_verdict() -> None:
 
 def test_constant_target_is_determined_and_determines_nothing() -> None:
     constant = Observations(torch.full((N, 2), 0.1, dtype=torch.float64))
-    found = compare_paired(Observations(_curve(_uniform(N, 1))), constant)
+    found = compare_paired(Observations(_curve(uniform(N, 1))), constant)
 
     assert found.verdict == "a_determines_b"
     assert compare_paired(constant, constant).verdict == "inconclusive"
 
 
 def test_copies_of_samples_add_no_evidence() -> None:
-    x = _uniform(40, 4)
+    x = uniform(40, 4)
     a, b = Observations(x), Observations((9 * x).sin())
     twice = torch.arange(40).repeat(3)
     once, thrice = compare_paired(a, b), compare_paired(a.subset(twice), b.subset(twice))
@@ -174,13 +167,13 @@ def test_copies_of_samples_add_no_evidence() -> None:
 
 @pytest.mark.parametrize("n", [2, 3, 9])
 def test_few_samples_are_inconclusive(n: int) -> None:
-    x = _uniform(n, 2)
+    x = uniform(n, 2)
 
     assert compare_paired(Observations(_surface(x)), Observations(_other(x))).verdict == "inconclusive"
 
 
 def test_what_are_no_activations_is_refused_by_the_transformation() -> None:
-    x = _uniform(20, 2)
+    x = uniform(20, 2)
     transformation = compare_paired(Observations(_surface(x)), Observations(_other(x))).transformation
     for call in (transformation, transformation.extrapolates):
         for wrong in (x, _surface(x)[0]):
@@ -201,7 +194,7 @@ def test_samples_that_are_all_equal_are_inconclusive(n: int, framed: bool) -> No
 
 
 def test_without_frames_the_learning_curve_tells_a_fold_from_too_few_samples() -> None:
-    x, many = _uniform(N, 1), _uniform(40, 8)
+    x, many = uniform(N, 1), uniform(40, 8)
     fold = compare_paired(Observations(x.square()), Observations(_curve(x)))
     sparse = compare_paired(Observations(many), Observations((9 * many).sin()))
 
@@ -210,8 +203,8 @@ def test_without_frames_the_learning_curve_tells_a_fold_from_too_few_samples() -
 
 
 def test_saved_and_loaded_bit_for_bit(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    x = _uniform(N, 2)
-    a, b = _observed(_surface, x), _observed(_other, x)
+    x = uniform(N, 2)
+    a, b = observed(_surface, x), observed(_other, x)
     found = compare_paired(a, b)
     found.save(tmp_path)
     again = load(tmp_path)
@@ -224,9 +217,9 @@ def test_saved_and_loaded_bit_for_bit(tmp_path) -> None:  # type: ignore[no-unty
 
 
 def test_determinacy_of_known_null_spaces_and_folds() -> None:
-    x = _uniform(500, 2)
-    a = _observed(lambda x: x[..., :1] * torch.ones(2).double(), x)
-    b = _observed(lambda x: torch.cat([3 * x[..., :1], 4 * x[..., 1:]], dim=-1), x)
+    x = uniform(500, 2)
+    a = observed(lambda x: x[..., :1] * torch.ones(2).double(), x)
+    b = observed(lambda x: torch.cat([3 * x[..., :1], 4 * x[..., 1:]], dim=-1), x)
     assert a.frames is not None and b.frames is not None
     hidden = determinacy(a.values, b.values, a.frames, b.frames)
     shown = determinacy(b.values, a.values, b.frames, a.frames)
@@ -235,8 +228,8 @@ def test_determinacy_of_known_null_spaces_and_folds() -> None:
     assert hidden.leak == pytest.approx(0.8) and hidden.leaking_share == 1
     assert shown.leak < 1e-6 and shown.leaking_share == 0 and shown.folded == 0
 
-    line = _uniform(500, 1)
-    folded, whole = _observed(lambda x: x.square(), line), _observed(lambda x: x.clone(), line)
+    line = uniform(500, 1)
+    folded, whole = observed(lambda x: x.square(), line), observed(lambda x: x.clone(), line)
     assert folded.frames is not None and whole.frames is not None
     found = determinacy(folded.values, whole.values, folded.frames, whole.frames)
 
@@ -255,8 +248,8 @@ def test_inverse_of_frames_is_the_pseudo_inverse() -> None:
 
 
 def test_alignment_finds_the_turn_and_leaves_what_is_aligned() -> None:
-    x = _uniform(800, 2)
-    a, b = _observed(_surface, x), _observed(_other, x)
+    x = uniform(800, 2)
+    a, b = observed(_surface, x), observed(_other, x)
     assert a.frames is not None and b.frames is not None
     turn = torch.linalg.qr(torch.randn(800, 2, 2, generator=torch.Generator().manual_seed(0)).double())[0]
     found = aligned_frames(a.values, b.values, a.frames, b.frames @ turn)
@@ -268,8 +261,8 @@ def test_alignment_finds_the_turn_and_leaves_what_is_aligned() -> None:
 
 
 def test_integrated_coordinates_are_the_inputs() -> None:
-    x = _uniform(800, 2)
-    a, b = _observed(_surface, x), _observed(_other, x)
+    x = uniform(800, 2)
+    a, b = observed(_surface, x), observed(_other, x)
     assert a.frames is not None and b.frames is not None
     found = integrated_coordinates(a.values, b.values, a.frames, b.frames)
 
@@ -279,8 +272,8 @@ def test_integrated_coordinates_are_the_inputs() -> None:
 
 
 def test_coordinates_of_a_closed_curve_are_not_integrated() -> None:
-    x = math.pi * _uniform(400, 1)
-    a = _observed(_circle, x)
+    x = math.pi * uniform(400, 1)
+    a = observed(_circle, x)
     assert a.frames is not None
 
     assert integrated_coordinates(a.values, a.values, a.frames, a.frames) == (None, None)

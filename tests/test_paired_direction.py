@@ -2,6 +2,7 @@ r"""How much effort one direction of a paired comparison takes."""
 
 import pytest
 import torch
+from manifolds import uniform
 from torch import Tensor
 
 from equiv.observe.observations import Observations
@@ -19,7 +20,7 @@ def _wave(x: Tensor, steepness: float) -> Tensor:
 
 def _observed(n: int, steepness: float) -> tuple[Observations, Observations]:
     r"""Four inputs as they are, and a wave of them."""
-    x = 2 * torch.rand(n, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64) - 1
+    x = uniform(n, 4)
     slopes = (steepness * (x @ NORMAL)).cos()[:, None, None] * steepness * NORMAL
 
     return Observations(x, torch.eye(4, dtype=torch.float64).expand(n, 4, 4)), Observations(
@@ -45,7 +46,7 @@ def efforts(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 @pytest.mark.slow
 def test_an_open_direction_is_decided_by_more_equations(efforts: list[object]) -> None:
     a, b = _observed(1200, 4.0)
-    fresh = 2 * torch.rand(2000, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64) - 1
+    fresh = uniform(2000, 4, seed=1)
     quick = fit_map(a.values, b.values, a.frames, b.frames).map
     found = compare_paired(a, b, tolerance=0.012)
     truth = _wave(fresh, 4.0)

@@ -2,18 +2,16 @@
 
 import math
 import sys
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
+from manifolds import random
 from torch import Tensor, nn
 
 from equiv import probe
-
-
-def random(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
 
 
 def build(make: Callable[[], nn.Module], seed: int = 0) -> nn.Module:
@@ -233,7 +231,7 @@ def test_batches_fit_the_memory_budget(monkeypatch: pytest.MonkeyPatch) -> None:
             seen.append(len(x))
             return super().forward(x)
 
-    monkeypatch.setattr(sys.modules["equiv.observe.probe"], "MEMORY", 2**20)
+    monkeypatch.setattr(sys.modules["equiv.observe.probe"], "BATCH_MEMORY", 2**20)
     probe(Wide(2, 1000), random(500, 2), frames=None)
     # 1 MiB, counted four times, holds about 65 outputs of 1,000 float32.
     assert 32 < max(seen) < 70
@@ -255,6 +253,11 @@ def test_the_network_is_left_as_it_was() -> None:
     network.body[0].weight.requires_grad_(False)
     network.body[5].bias.grad = torch.ones(5).double()
     modes = [module.training for module in network.modules()]
+    # Hooks of every kind, buffers, parameters and submodules of each.
+    kinds = (dict, OrderedDict)
+    held = [
+        len(each) for module in network.modules() for each in vars(module).values() if type(each) in kinds
+    ]
     flags = [p.requires_grad for p in network.parameters()]
     state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     generator, mode = torch.get_rng_state(), torch.is_grad_enabled()
@@ -271,7 +274,9 @@ def test_the_network_is_left_as_it_was() -> None:
         torch.equal(network.body[5].bias.grad, torch.ones(5).double()) and network.body[5].weight.grad is None
     )
     assert torch.equal(torch.get_rng_state(), generator) and torch.is_grad_enabled() == mode
-    assert not any(module._forward_hooks for module in network.modules())
+    assert held == [
+        len(each) for module in network.modules() for each in vars(module).values() if type(each) in kinds
+    ]
     assert torch.backends.mha.get_fastpath_enabled()
 
 
@@ -357,7 +362,11 @@ X = random(8, 3)
             ValueError,
             "each of the 2 layers, got 1",
         ),
-        (lambda: probe(GOOD, X, neurons=[torch.tensor([7])]), ValueError, "'neurons' should be below 5"),
+        (
+            lambda: probe(GOOD, X, neurons=[torch.tensor([7])]),
+            ValueError,
+            "'neurons' should hold indices below 5",
+        ),
         (lambda: probe(GOOD, X, neurons=[torch.tensor([0.5])]), TypeError, "got float32 of shape"),
         (lambda: probe(GOOD, [1.0, 2.0]), TypeError, r"'inputs\[0\]' should be a tensor"),
         (lambda: probe(GOOD, X.fill_diagonal_(0) / 0 + math.nan), ValueError, "'inputs' should be finite"),

@@ -1,88 +1,14 @@
 r"""The program itself, tiny: small pictures, few steps, every file that a run leaves."""
 
 import json
-import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
-from test_conf import composed
+from programs import METRICS, TINY, composed, program, tiny, weights
 
 import run
-from lightning_modules.pair import load_pair
-
-ROOT = Path(run.__file__).parent
-TINY = (
-    "trainer.accelerator=cpu",
-    "trainer.max_epochs=2",
-    "dataset.size=16",
-    "dataset.n_train=64",
-    "dataset.n_held_out=24",
-    "dataset.supersampling=1",
-    "dataset.mesh_step=0.1",
-    "dataset.workers=1",
-    "architecture.network_a.encoder=[8,8]",
-    "architecture.network_a.decoder=[8,8]",
-    "architecture.network_b.encoder=[8,8]",
-    "architecture.network_b.decoder=[8,8]",
-)
-METRICS = {
-    "verdict",
-    "error_a_to_b",
-    "error_b_to_a",
-    "true_error_a_to_b",
-    "true_error_b_to_a",
-    "symmetries",
-    "intrinsic_dimension",
-    "n_anchors",
-    "seconds_total",
-    "seconds_data",
-    "seconds_training",
-    "seconds_matching",
-    "angle_error_deg",
-    "angle_error_deg_p95",
-    "angle_error_deg_euclidean",
-    "cross_view_psnr",
-    "autoencoder_b_psnr",
-}
-
-
-@pytest.fixture(scope="session")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    r"""A cache of rendered pictures for all runs here."""
-    return tmp_path_factory.mktemp("pictures")
-
-
-def one_thread() -> dict[str, str]:
-    r"""The environment in which sums are added up in one order, to the last bit."""
-    return os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-
-
-def program(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    r"""`python run.py` as a user calls it, on one thread and with no terminal."""
-    done = subprocess.run(
-        [sys.executable, "run.py", *arguments], cwd=ROOT, capture_output=True, text=True, env=one_thread()
-    )
-
-    if check and done.returncode:
-        pytest.fail(f"{done.stdout}\n{done.stderr}")
-
-    return done
-
-
-def tiny(
-    folder: Path, pictures: Path, *overrides: str, experiment: str = "horse", check: bool = True
-) -> subprocess.CompletedProcess[str]:
-    chosen = (f"experiment={experiment}", f"dataset.cache={pictures}", f"hydra.run.dir={folder}")
-
-    return program(*chosen, *TINY, *overrides, check=check)
-
-
-def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return load_pair(folder / "checkpoints" / "last.ckpt").state_dict()
 
 
 def test_a_run_leaves_everything_and_ends_in_one_sentence(tmp_path: Path, pictures: Path) -> None:
@@ -122,7 +48,7 @@ def test_a_resumed_run_is_the_uninterrupted_one(tmp_path: Path, pictures: Path) 
     [
         ("dataset.mesh=nowhere.ply", "nowhere.ply"),
         ("dataset.size=20", "'size'"),
-        ("optimizer.batch_size=1000", "'batch_size'"),
+        ("data.batch_size=1000", "'batch_size'"),
         ("relation=treble", "'relation'"),
         ("resume=nowhere", "nowhere"),
         ("matching.method=magic", "'method'"),

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from callbacks.progress import Display
+from lightning_modules.output.display import Display
 
 
 def worked(display: Display) -> None:

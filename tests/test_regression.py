@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from manifolds import random
 from torch import Tensor
 
 from equiv.regression.bounds import FRESH_INPUT_FACTORS, relative_rms
@@ -13,10 +14,6 @@ from equiv.regression.kernel_map import KernelMap
 from equiv.regression.kernel_search import Effort
 from equiv.regression.leave_one_out import solve, triangular_inverse
 from equiv.transformation import build, describe
-
-
-def _random(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 @pytest.mark.parametrize("kind", PROFILES)
@@ -33,7 +30,7 @@ def test_profile_derivatives_are_those_of_autograd(kind: str) -> None:
 @pytest.mark.parametrize("kind", PROFILES)
 @pytest.mark.parametrize("r", [0, 1, 3])
 def test_gram_is_the_derivative_of_the_kernel(kind: str, r: int) -> None:
-    points, directions, linear = _random(5, 3), _random(5, r, 3, seed=1), 0.7
+    points, directions, linear = random(5, 3), random(5, r, 3, seed=1), 0.7
     n = len(points)
 
     def kernel(z: Tensor, w: Tensor) -> Tensor:
@@ -59,7 +56,7 @@ def test_gram_is_the_derivative_of_the_kernel(kind: str, r: int) -> None:
 
 
 def test_triangular_inverse_beyond_the_base_case() -> None:
-    lower = torch.linalg.cholesky(_random(600, 600) @ _random(600, 600).T + 600 * torch.eye(600).double())
+    lower = torch.linalg.cholesky(random(600, 600) @ random(600, 600).T + 600 * torch.eye(600).double())
 
     torch.testing.assert_close(triangular_inverse(lower) @ lower, torch.eye(600, dtype=torch.float64))
 
@@ -67,8 +64,8 @@ def test_triangular_inverse_beyond_the_base_case() -> None:
 def test_leave_one_out_errors_are_those_of_refits_without_each_sample() -> None:
     n, r = 12, 2
     width = 1 + r
-    matrix = gram("gaussian", _random(n, 2), _random(n, r, 2, seed=1), 1.0)
-    noise, target = torch.rand(n * width).double() + 0.1, _random(n * width, 3, seed=2)
+    matrix = gram("gaussian", random(n, 2), random(n, r, 2, seed=1), 1.0)
+    noise, target = torch.rand(n * width).double() + 0.1, random(n * width, 3, seed=2)
     solution = solve(matrix, noise, target, width)
     assert solution is not None
 
@@ -85,10 +82,10 @@ def test_derivatives_along_frames_are_those_of_autograd(kind: str) -> None:
     n, r, k, neurons, d = 7, 2, 3, 4, 2
     endless = torch.full((d,), math.inf, dtype=torch.float64)
     map_ = KernelMap(
-        kind, _random(neurons), _random(neurons, k), _random(d), _random(k, d), _random(n, k),
-        _random(n, r, k, seed=1), _random(n, 1 + r, d), -endless, endless, _random(n, k), torch.tensor(1.0),
+        kind, random(neurons), random(neurons, k), random(d), random(k, d), random(n, k),
+        random(n, r, k, seed=1), random(n, 1 + r, d), -endless, endless, random(n, k), torch.tensor(1.0),
     )  # fmt: skip
-    values, frames = _random(5, neurons, seed=2), _random(5, neurons, 2, seed=3)
+    values, frames = random(5, neurons, seed=2), random(5, neurons, 2, seed=3)
     jacobians = torch.func.vmap(torch.func.jacrev(lambda y: map_(y[None])[0]))(values)
     found, slopes = map_.linearised(values, frames)
 
@@ -99,8 +96,8 @@ def test_derivatives_along_frames_are_those_of_autograd(kind: str) -> None:
 def test_shares_are_what_refits_without_a_sample_take_away() -> None:
     n, r = 9, 1
     width = 1 + r
-    matrix = gram("gaussian", _random(n, 2), _random(n, r, 2, seed=1), 1.0)
-    noise, target = torch.rand(n * width).double() + 0.1, _random(n * width, 3, seed=2)
+    matrix = gram("gaussian", random(n, 2), random(n, r, 2, seed=1), 1.0)
+    noise, target = torch.rand(n * width).double() + 0.1, random(n * width, 3, seed=2)
     solution = solve(matrix, noise, target, width)
     assert solution is not None
     samples = torch.tensor([4, 0])
@@ -115,7 +112,7 @@ def test_shares_are_what_refits_without_a_sample_take_away() -> None:
 
 
 def test_solve_refuses_an_indefinite_matrix() -> None:
-    assert solve(-torch.eye(4).double(), torch.full((4,), 0.1).double(), _random(4, 1), 1) is None
+    assert solve(-torch.eye(4).double(), torch.full((4,), 0.1).double(), random(4, 1), 1) is None
 
 
 def _curves(n: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -177,7 +174,7 @@ def test_map_is_exact_on_affine_relations_of_any_shape(frames: bool) -> None:
 
 
 def test_identity_is_exact_with_more_neurons_than_samples() -> None:
-    source = _random(20, 50)
+    source = random(20, 50)
     fit = fit_map(source, source, None, None)
 
     assert fit.squared.mean().sqrt() < 1e-12

@@ -15,16 +15,13 @@ from typing import Any
 
 import pytest
 from browser import Browser
-from test_conf import composed
-from test_program import METRICS, ROOT, TINY, one_thread, pictures, program, weights
-from test_report import read
+from pages import read
+from programs import METRICS, ROOT, TINY, composed, one_thread, program, weights
 
 import run
 from sweeps.jobs import JobFailed, objective, read_jobs
 from sweeps.report import SweepReport
 from sweeps.watch import Watch, jobs_in, line
-
-__all__ = ["pictures"]  # a fixture of test_program.py
 
 QUICK = (*TINY, "trainer.max_epochs=1", "matching.every_n_epochs=0", "logger=none")
 
@@ -138,7 +135,7 @@ def sweeping(tmp_path: Path, *overrides: str) -> Any:
 
 
 def test_a_job_that_fails_says_so_in_its_folder(tmp_path: Path, pictures: Path) -> None:
-    settings = sweeping(tmp_path, *QUICK, f"dataset.cache={pictures}", "optimizer.batch_size=1000")
+    settings = sweeping(tmp_path, *QUICK, f"dataset.cache={pictures}", "data.batch_size=1000")
     with pytest.raises(JobFailed, match="'batch_size'"):
         run.run(settings)
     assert (tmp_path / "error.txt").read_text().startswith("'batch_size' should")

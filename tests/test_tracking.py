@@ -6,11 +6,9 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from test_program import pictures, tiny
+from programs import tiny
 
-from lightning_modules.tracking import run_id
-
-__all__ = ["pictures"]  # a fixture of test_program.py
+from lightning_modules.output.tracking import run_id
 
 
 def test_the_run_of_a_folder_is_the_latest(tmp_path: Path) -> None:

@@ -66,13 +66,6 @@ def test_derivative_is_that_of_finite_differences(circle_pair):
         assert torch.allclose(exact[:, axis], difference[0], atol=1e-3 * exact.abs().max())
 
 
-def test_keeps_dtype(circle_pair):
-    result, values_a, values_b = circle_pair
-    single = result.transformation(values_a.float())
-    assert single.dtype == torch.float32
-    assert torch.allclose(single.double(), result.transformation(values_a), atol=1e-4 * values_b.std())
-
-
 def test_moved_to_another_dtype_it_computes_as_before(circle_pair):
     result, values_a, _ = circle_pair
     moved = copy.deepcopy(result.transformation).to(torch.float32)
@@ -82,47 +75,11 @@ def test_moved_to_another_dtype_it_computes_as_before(circle_pair):
     assert copy.deepcopy(moved).to("meta")(values_a.to("meta")).shape == result.transformation(values_a).shape
 
 
-def test_values_of_another_shape_are_refused(circle_pair):
-    result, values_a, _ = circle_pair
-    for wrong in (values_a[0], values_a[:, :2]):
-        with pytest.raises(ValueError, match=r"'values' should have shape \(q, 5\)"):
-            result.transformation(wrong)
-
-
-def test_integers_are_refused_rather_than_truncated(circle_pair):
-    result, values_a, _ = circle_pair
-    for wrong, got in ((values_a.long(), "int64"), (values_a.tolist(), "list")):
-        with pytest.raises(TypeError, match=f"floating tensor of shape .* got {got}"):
-            result.transformation(wrong)
-
-
-def test_exports(circle_pair):
-    result, values_a, _ = circle_pair
-    exported = torch.export.export(result.transformation, (values_a[:7],)).module()
-    assert torch.equal(exported(values_a[:7]), result.transformation(values_a[:7]))
-
-
-@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+@pytest.mark.parametrize("backend", ["aot_eager", pytest.param("eager", marks=pytest.mark.slow)])
 def test_compiles_without_a_break(circle_pair, backend):
     result, values_a, _ = circle_pair
     compiled = torch.compile(result.transformation, backend=backend, fullgraph=True)
     torch.testing.assert_close(compiled(values_a), result.transformation(values_a), rtol=1e-9, atol=1e-9)
-
-
-def test_saved_and_loaded_bit_for_bit(circle_pair, tmp_path):
-    result, values_a, values_b = circle_pair
-    result.save(tmp_path / "comparison")
-    again = load(tmp_path / "comparison")
-    assert torch.equal(again.transformation(values_a), result.transformation(values_a))
-    assert torch.equal(again.transformation.inverse(values_b), result.transformation.inverse(values_b))
-    assert torch.equal(again.chart_a.restrict(values_a), result.chart_a.restrict(values_a))
-    assert torch.equal(again.coordinates_b, result.coordinates_b)
-    assert again.to_dict() == result.to_dict()
-    assert again.summary() == result.summary()
-    assert {path.name for path in (tmp_path / "comparison").iterdir()} == {
-        "comparison.json",
-        "comparison.safetensors",
-    }
 
 
 def test_load_says_what_is_missing(tmp_path):

@@ -7,7 +7,7 @@ import torch
 from manifolds import DOMAINS, Domain, RandomEmbedding, observe, rotate_frames
 
 import equiv
-from equiv import Observations, Verdict
+from equiv import Observations
 from equiv.coordinates.domain import Domain as CoordinateDomain
 from equiv.registration.register import register
 
@@ -95,7 +95,7 @@ def test_compare_of_exchanged_names_is_the_mirror_image():
     a, b, anchors = planar("square", "square", 200)
     one = equiv.compare(a, b, paired=False, anchors=anchors)
     other = equiv.compare(b, a, paired=False, anchors=anchors.flip(1))
-    assert other.verdict == one.verdict.mirrored
+    assert other.verdict == "equivalent" == one.verdict.mirrored
     # Both run in one order of the two sides; what is left is the rounding of sums in other memory.
     assert other.a_to_b.error == pytest.approx(one.b_to_a.error, rel=1e-6)
     assert other.b_to_a.error == pytest.approx(one.a_to_b.error, rel=1e-6)
@@ -113,7 +113,7 @@ def test_rotated_frames_and_shuffled_samples_change_nothing():
     shuffled = Observations(a.values[order], rotate_frames(a.frames, seed=4)[order])
     moved = torch.stack([where[anchors[:, 0]], anchors[:, 1]], dim=1)
     other = equiv.compare(shuffled, b, paired=False, anchors=moved)
-    assert other.verdict == one.verdict
+    assert other.verdict == one.verdict == "equivalent"
     spread = (b.values - b.values.mean(dim=0)).norm(dim=1).mean()
     difference = other.transformation(a.values) - one.transformation(a.values)
     assert difference.norm(dim=1).max() < 1e-3 * spread
@@ -145,7 +145,7 @@ def test_different_dimensions_are_not_equivalent():
     circle = observe(DOMAINS["circle"], DOMAINS["circle"].sample(300, seed=0), 5, seed=1)
     square = observe(DOMAINS["square"], DOMAINS["square"].sample(300, seed=0), 5, seed=1)
     for pair in ((circle, square), (square, circle)):
-        assert equiv.compare(*pair, paired=False).verdict in (Verdict.NOT_EQUIVALENT, Verdict.INCONCLUSIVE)
+        assert equiv.compare(*pair, paired=False).verdict == "not_equivalent"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 r"""From flat coordinates to a chart of the observed manifold, judged.
 
-Doors: `chart.Chart`, `chart_map.ChartMap`, `strain.rigid_motions`, `isometric.IsometricMaps`, `side.Side`,
+Doors: `chart.Chart`, `chart_map.ChartMap`, `strain.rigid_motions`, `isometric.IsometricMaps`, `side.ChartedSide`,
 `side.chart_side`.
 
     chart      A chart of an observed manifold: from values to coordinates (`restrict`) and back (`lift`)
@@ -9,6 +9,7 @@ Doors: `chart.Chart`, `chart_map.ChartMap`, `strain.rigid_motions`, `isometric.I
                other
     crossings  Where the image of a chart crosses itself: F(u) = F(v) for u and v far apart
     strain     How far a chart is from isometric, and how far its coordinates are off for it
+    limits     How inaccurate a chart may be: the limits that its diagnosis is held against
     diagnosis  What speaks against a flat chart: neighbours that contradict it, crossings, and what it
                misses
     isometric  Isometric coordinates: the frames of an observed manifold integrated to a flat chart

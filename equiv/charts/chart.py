@@ -7,7 +7,7 @@ from torch import Tensor
 
 from equiv.coordinates.lattice import into_cell, lattice_images
 from equiv.coordinates.smooth_fit import SmoothBasis
-from equiv.transformation import DoublePrecision, savable
+from equiv.transformation import DoublePrecision, check_activations, savable
 
 __all__ = ["Chart"]
 
@@ -99,7 +99,13 @@ class Chart(DoublePrecision):
         return self._basis(coordinates.dtype).combine(coordinates, coefficients)
 
     def restrict(self, values: Tensor) -> Tensor:
-        r"""Coordinates of values: `(q, d)` to `(q, m)`, differentiable in the values."""
+        r"""Coordinates of values: `(q, d)` to `(q, m)`, differentiable in the values.
+
+        Raises:
+            TypeError: If `values` is no floating tensor.
+            ValueError: If it has another shape.
+        """
+        check_activations(values, len(self.get_buffer("weights")))
         wide = values.double()
         with torch.no_grad():
             start = self._locate(wide)
@@ -112,6 +118,7 @@ class Chart(DoublePrecision):
         That is farther from the manifold than samples are, or at coordinates farther from the nearest anchor
         than twice the anchors' spacing there.
         """
+        check_activations(values, len(self.get_buffer("weights")))
         wide = values.detach().double()
         coordinates = self.restrict(wide)
         weights = self.get_buffer("weights").double()

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from equiv.charts.chart import Chart
-from equiv.coordinates.lattice import wrap
+from equiv.coordinates.lattice import minimum_image
 from equiv.transformation import Map, check_activations, part, savable
 
 __all__ = ["ChartMap"]
@@ -53,10 +53,9 @@ class ChartMap(Map):
             ValueError: If it has another shape.
         """
         check_activations(values, len(self.source.get_buffer("weights")))
-        coordinates = self.source.restrict(values)
-        moved = coordinates @ self.matrix.T.to(coordinates) + self.offset.to(coordinates)
+        moved = self.source.restrict(values.double()) @ self.matrix.T.double() + self.offset.double()
 
-        return self.target.lift(wrap(moved, self.target.get_buffer("periods"))).to(values.dtype)
+        return self.target.lift(minimum_image(moved, self.target.get_buffer("periods"))).to(values.dtype)
 
     def extrapolates(self, values: Tensor) -> Tensor:
         r"""Where the source lies off its chart or its image off the target's, shape `(q,)`, bool."""

@@ -1,135 +1,193 @@
 r"""What speaks against a flat chart: neighbours that contradict it, crossings, and what it misses."""
 
+from __future__ import annotations
+
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from equiv.charts.build import anchor_indices
+from equiv.charts.chart import Chart
+from equiv.charts.crossings import count_crossings
+from equiv.charts.limits import FOLDED, PAIRS_PER_MIRRORED, Limits
+from equiv.flattening.cloud import Cloud
 from equiv.flattening.curve_ends import NEAR_ENDS
+from equiv.flattening.deferred_correction import fit_error
+from equiv.flattening.integrate import Integration
 
-__all__ = ["TORN", "Limits", "contradicting", "objections"]
-
-
-# One in so many pairs may contradict the coordinates: so few may be false neighbours that were recognised as such; a
-# crease in a surface takes more.
-FALSE = 2000
-FALSE_ALONG_CURVES = 500
-
-# Where frames jump, of those pairs that no kink explains, in roots of the number of pairs: a tear takes one to two.
-UNEXPLAINED = 0.2
-
-# Charts with one such pair in so many are as accurate as they show.
-TORN = 100
-
-# Where frames jump, one in so many pairs may contradict the coordinates at all, and residuals may be larger than kinks
-# explain by this factor; good charts are at 0.02 to 1.9, wrong ones above 3.
-KINKED_PAIRS = 20
-MOST_EXCESS = 2.0
+__all__ = ["Diagnosis", "diagnose", "objections", "roughness"]
 
 
 @dataclass(frozen=True)
-class Limits:
-    r"""How inaccurate a chart of exact frames may be.
-
-    The defaults are those at which coordinates are good for some ten times their usual error. A comparison
-    that tolerates more, and reckons with the charts' errors, may allow more.
+class Diagnosis:
+    r"""What a chart misses at its samples.
 
     Attributes:
+        dimension: Of the coordinates, m.
+        noise: Of the frames, a share of their lengths; 0 where they are exact.
         residual: Root mean square misfit of the pairs of neighbours over their lengths.
-        fit_error: Root mean square misfit of the smooth fit over the spread of the values.
+        fit_error: Root mean square misfit of the smooth fit over the spread of the values; where frames jump, with what
+            it misses between the samples.
         refinement: Root mean square move of the last correction over the spread of the coordinates.
-        torn: Where frames jump, one in so many pairs that no kink explains; None: as many as a tear does not take.
+        rejected_pairs: Number of pairs whose displacement contradicts the coordinates.
+        frustrated_pairs: Number of pairs whose orientation does.
+        torn_pairs: How many of the rejected ones no kink explains.
+        mirrored_pairs: How many of the frustrated ones no kink explains.
+        pairs: Number of all pairs of neighbours.
+        crossings: Number of pairs of samples from which a crossing of the image with itself was found.
+        smallest_gap: Between two sheets, in distances of neighbours there; infinite where none come near each other.
+        nearest_ends: Distance of two ends of a curve, in usual distances of neighbours there; infinite elsewhere.
+        kinks: Residuals over what kinks explain, where frames jump between neighbours; None elsewhere.
+        converged: Whether the equations of the pairs were solved.
     """
 
-    residual: float = 2e-3
-    fit_error: float = 5e-3
-    refinement: float = 2.5e-3
-    torn: int | None = None
+    dimension: int
+    noise: float
+    residual: float
+    fit_error: float
+    refinement: float
+    rejected_pairs: int
+    frustrated_pairs: int
+    torn_pairs: int
+    mirrored_pairs: int
+    pairs: int
+    crossings: int
+    smallest_gap: float
+    nearest_ends: float
+    kinks: float | None
+    converged: bool
 
-    def at_least(self, limit: float) -> "Limits":
-        r"""No stricter than `limit` in anything, and a few tears allowed, which errors show."""
-        residual, fit_error, refinement = (
-            max(each, limit) for each in (self.residual, self.fit_error, self.refinement)
-        )
 
-        return Limits(residual, fit_error, refinement, TORN)
-
-
-def contradicting(found: Mapping[str, Any], most: int | None = None) -> int:
-    r"""How many pairs of neighbours contradict the coordinates, 0 where they are few.
+def diagnose(found: Integration, cloud: Cloud, chart: Chart) -> Diagnosis:
+    r"""Measures what a chart misses.
 
     Arguments:
-        found: As for `objections`.
-        most: One in so many is few, of those that no kink explains; None: the limit for charts that are good.
+        found: The coordinates.
+        cloud: The samples that they are of.
+        chart: The chart that was built from both.
     """
-    pairs, unexplained = found["pairs"], found["torn_pairs"] + found["mirrored_pairs"]
-    every = found["rejected_pairs"] + found["frustrated_pairs"]
+    coordinates = found.solution.coordinates
+    missed = fit_error(found.fit, coordinates, cloud.values)
 
-    if found["kinks"] is None:
-        usual = FALSE_ALONG_CURVES if found["dimension"] == 1 else FALSE
-        return every if every > max(1, pairs // (most or usual)) else 0
+    if found.jumps is not None:
+        spread = (cloud.values - cloud.values.mean(dim=0)).norm()
+        # At the samples it misses less than between them, left out at their edge more.
+        missed = math.sqrt(missed * float(found.jumps.missed.norm() / spread))
 
-    if unexplained > max(1.0, UNEXPLAINED * math.sqrt(pairs) if most is None else pairs / most):
-        return int(unexplained)
+    anchors = anchor_indices(len(cloud))
+    crossings, gap = count_crossings(
+        cloud.values[anchors], coordinates[anchors], chart.get_buffer("anchor_spacing").cpu(), found.fit
+    )
 
-    return every if every > pairs // KINKED_PAIRS else 0
+    return Diagnosis(
+        dimension=cloud.dimension,
+        noise=cloud.noise,
+        residual=found.residual,
+        fit_error=missed,
+        refinement=found.refinement,
+        rejected_pairs=found.rejected,
+        frustrated_pairs=found.frustrated,
+        torn_pairs=found.torn,
+        mirrored_pairs=found.mirrored,
+        pairs=found.edges,
+        crossings=crossings,
+        smallest_gap=gap,
+        nearest_ends=found.ends,
+        kinks=None if found.jumps is None else found.jumps.excess,
+        converged=found.solution.converged,
+    )
 
 
-def objections(found: Mapping[str, Any], limits: Limits) -> list[str]:
-    r"""Sentences, empty where nothing speaks against the chart.
+def _contradictions(found: Diagnosis, limits: Limits) -> int:
+    r"""How many pairs of neighbours contradict the coordinates, 0 where they are few."""
+    every = found.rejected_pairs + found.frustrated_pairs
 
-    Arguments:
-        found: `IsometricMaps.diagnostics_`: dimension, noise, kinks, pairs, rejected_pairs, frustrated_pairs,
-            torn_pairs, mirrored_pairs, residual, fit_error, refinement, crossings, nearest_ends.
-        limits: What is allowed where frames are exact; noise adds to it.
-    """
+    if found.kinks is None:
+        curve = found.dimension == 1
+        usual = limits.curve_pairs_per_contradiction if curve else limits.pairs_per_contradiction
+
+        return every if every > max(1, found.pairs // usual) else 0
+
+    unexplained = found.torn_pairs + found.mirrored_pairs
+    tear = limits.pairs_per_tear
+    few = limits.unexplained_pairs * math.sqrt(found.pairs) if tear is None else found.pairs / tear
+
+    if unexplained > max(1.0, few):
+        return unexplained
+
+    return every if every > found.pairs // limits.kinked_pairs_per_contradiction else 0
+
+
+def objections(found: Diagnosis, limits: Limits) -> list[str]:
+    r"""Sentences, empty where nothing speaks against the chart."""
     reasons = []
-    curve, noise, kinks = found["dimension"] == 1, found["noise"], found["kinks"]
-    contradictions = contradicting(found, None if kinks is None else limits.torn)
+    curve, kinks = found.dimension == 1, found.kinks
+    contradictions = _contradictions(found, limits)
 
     if contradictions:
-        mirrored = found["frustrated_pairs"] if kinks is None else found["mirrored_pairs"]
+        mirrored = found.frustrated_pairs if kinks is None else found.mirrored_pairs
         reasons.append(
-            f"{contradictions} of {found['pairs']} pairs of neighbours contradict the coordinates ({mirrored} in "
+            f"{contradictions} of {found.pairs} pairs of neighbours contradict the coordinates ({mirrored} in "
             "orientation): no flat chart, or too few samples."
         )
 
-    # A curve is never curved in itself: what its pairs miss is noise, which averages out.
     if kinks is not None:
-        if not kinks <= MOST_EXCESS:
+        if not kinks <= limits.kink_excess:
             reasons.append(
                 f"The pairs of neighbours miss the coordinates by {kinks:.1f} times what kinks explain: a curved "
                 "space, or too few samples."
             )
-    elif not found["residual"] <= (0.2 if curve else limits.residual + noise):
+    elif not found.residual <= (limits.curve_residual if curve else limits.residual + found.noise):
         reasons.append(
-            f"The pairs of neighbours miss the coordinates by {found['residual']:.2%} of their lengths: a "
+            f"The pairs of neighbours miss the coordinates by {found.residual:.2%} of their lengths: a "
             "curved space, noisy frames, or too few samples."
         )
 
-    if not found["fit_error"] <= (0.05 if curve else limits.fit_error + noise):
+    if not found.fit_error <= (limits.curve_fit_error if curve else limits.fit_error + found.noise):
         reasons.append(
-            f"The values are off a smooth function of the coordinates by {found['fit_error']:.2%} of their "
+            f"The values are off a smooth function of the coordinates by {found.fit_error:.2%} of their "
             "spread: the coordinates overlap themselves, or too few samples."
         )
 
     # Noisy frames get one correction only: how far it moved the coordinates says nothing.
-    if not (curve or noise > 0 or found["refinement"] <= limits.refinement):
+    if not (curve or found.noise > 0 or found.refinement <= limits.refinement):
         reasons.append(
-            f"The last correction still moved the coordinates by {found['refinement']:.2%} of their spread: "
+            f"The last correction still moved the coordinates by {found.refinement:.2%} of their spread: "
             "too few samples."
         )
 
-    if found["crossings"] > 0:
+    if found.crossings > 0:
         reasons.append(
-            f"The image of the coordinates crosses itself (found from {found['crossings']} pairs of samples): "
+            f"The image of the coordinates crosses itself (found from {found.crossings} pairs of samples): "
             "the neurons do not tell all inputs apart."
         )
 
-    if found["nearest_ends"] <= NEAR_ENDS:
+    if found.nearest_ends <= NEAR_ENDS:
         reasons.append(
-            f"Two ends of the curve are as near as {found['nearest_ends']:.1f} times the usual distance of "
+            f"Two ends of the curve are as near as {found.nearest_ends:.1f} times the usual distance of "
             "neighbours there: it may go on, in a bend that too few samples show."
         )
 
     return reasons
+
+
+def roughness(found: Diagnosis) -> float:
+    r"""The largest of what a chart misses, as a share: of its pairs of neighbours, of the smooth fit, and of its last
+    correction; infinite where it may be folded."""
+    kinked = found.kinks is not None
+
+    # A curve whose ends may be none may be closed.
+    if (
+        found.crossings > 0
+        or found.nearest_ends <= NEAR_ENDS
+        or _contradictions(found, FOLDED)
+        or (not kinked and found.frustrated_pairs > found.pairs / PAIRS_PER_MIRRORED)
+    ):
+        return math.inf
+
+    if found.dimension == 1:
+        return found.fit_error
+
+    if kinked:
+        return max(found.fit_error, found.refinement)
+
+    return max(found.residual, found.fit_error, found.refinement)

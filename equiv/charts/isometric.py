@@ -1,20 +1,20 @@
 r"""Isometric coordinates: the frames of an observed manifold integrated to a flat chart."""
 
 import math
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from equiv.charts.build import anchor_indices, build_chart
+from equiv.charts.build import build_chart
 from equiv.charts.chart import Chart
-from equiv.charts.crossings import count_crossings
-from equiv.charts.diagnosis import Limits, objections
+from equiv.charts.diagnosis import Diagnosis, diagnose, objections
+from equiv.charts.limits import Limits
 from equiv.checks import as_floating, check_finite, check_integer
 from equiv.flattening.cloud import Cloud
-from equiv.flattening.deferred_correction import fit_error
-from equiv.flattening.integrate import Integration, integrate, integrate_from
+from equiv.flattening.integrate import integrate, integrate_from
 from equiv.metric.neuron_scale import spread_weights
 from equiv.observe.frames import split_frames
 from equiv.observe.observations import Observations
@@ -49,7 +49,8 @@ class IsometricMaps:
         residual_: Root mean square misfit of the pairs of neighbours over their lengths. Dimensionless.
         periods_: Lattice vectors `(p, m)`, modulo which the coordinates live; None where there are none.
         accepted_: Whether the diagnosis found nothing wrong.
-        diagnostics_: Named numbers, and `"reasons"`, sentences, empty when accepted.
+        diagnosis_: What the chart misses, as `equiv.charts.diagnosis.Diagnosis`.
+        diagnostics_: The same by name, and `"reasons"`, sentences, empty when accepted.
         chart_: The `equiv.charts.chart.Chart` for points out of sample.
 
     Example:
@@ -64,6 +65,7 @@ class IsometricMaps:
     residual_: float
     periods_: Tensor | None
     accepted_: bool
+    diagnosis_: Diagnosis
     diagnostics_: dict[str, Any]
     chart_: Chart
 
@@ -117,8 +119,10 @@ class IsometricMaps:
         periods = found.solution.periods
         self.periods_ = None if periods is None else periods.to(obs.values)
         self.residual_ = found.residual
-        self.diagnostics_ = self._diagnose(found, cloud, obs)
-        self.accepted_ = not self.diagnostics_["reasons"]
+        self.diagnosis_ = diagnose(found, cloud, self.chart_)
+        reasons = objections(self.diagnosis_, Limits())
+        self.diagnostics_ = asdict(self.diagnosis_) | {"reasons": reasons}
+        self.accepted_ = not reasons
 
         return self
 
@@ -181,40 +185,6 @@ class IsometricMaps:
             )
 
         return cloud
-
-    def _diagnose(self, found: Integration, cloud: Cloud, obs: Observations) -> dict[str, Any]:
-        solution = found.solution
-        missed = fit_error(found.fit, solution.coordinates, cloud.values)
-        if found.kinks is not None:
-            spread = (cloud.values - cloud.values.mean(dim=0)).norm()
-            # At the samples it misses less than between them, left out at their edge more.
-            missed = math.sqrt(missed * float(found.kinks.missed.norm() / spread))
-        anchors = anchor_indices(len(cloud))
-        crossings, gap = count_crossings(
-            cloud.values[anchors],
-            solution.coordinates[anchors],
-            self.chart_.get_buffer("anchor_spacing").cpu(),
-            found.fit,
-        )
-        numbers = {
-            "dimension": cloud.dimension,
-            "noise": cloud.noise,
-            "residual": found.residual,
-            "fit_error": missed,
-            "refinement": found.refinement,
-            "rejected_pairs": found.rejected,
-            "frustrated_pairs": found.frustrated,
-            "torn_pairs": found.torn,
-            "mirrored_pairs": found.mirrored,
-            "pairs": found.edges,
-            "crossings": crossings,
-            "smallest_gap": gap,
-            "nearest_ends": found.ends,
-            "kinks": None if found.kinks is None else found.kinks.excess,
-            "converged": solution.converged,
-        }
-
-        return numbers | {"reasons": objections(numbers, Limits())}
 
 
 def _seldom(values: Tensor) -> Tensor:

@@ -1,10 +1,11 @@
 r"""Coordinates and functions of them, before any network.
 
 Doors: `lattice.into_cell`, `lattice.lattice_embeddings`, `lattice.lattice_images`,
-`lattice.reduce_lattice`, `lattice.wrap`, `motion.Motion`, `motion.rigid_fit`, `motion.rotation_grid`,
-`motion.skew_matrix`, `domain.Domain`, `smooth_fit.SmoothBasis`, `smooth_fit.SmoothFit`,
-`smooth_fit.farthest_points`, `smooth_fit.fit_smooth`, `smooth_fit.in_blocks`, `hermite_fit.fit_hermite`,
-`preimages.Function`, `preimages.gauss_newton_step`, `preimages.preimages`.
+`lattice.minimum_image`, `lattice.reduce_lattice`, `motion.Motion`, `motion.rigid_fit`,
+`motion.rotation_grid`, `motion.skew_matrix`, `domain.Domain`, `smooth_fit.SmoothBasis`,
+`smooth_fit.SmoothFit`, `smooth_fit.farthest_points`, `smooth_fit.fit_smooth`, `smooth_fit.in_blocks`,
+`hermite_fit.HermiteFit`, `hermite_fit.fit_hermite`, `preimages.Function`,
+`preimages.gauss_newton_step`, `preimages.preimages`.
 
     lattice      Coordinates modulo a lattice of periods: differences, nearest representatives, local
                  isometries
@@ -12,6 +13,7 @@ Doors: `lattice.into_cell`, `lattice.lattice_embeddings`, `lattice.lattice_image
                  points
     domain       A coordinate domain: the intrinsic coordinates of one side's samples, their periods and
                  their accuracy
+    ridge        Ridge regression with the ridge that generalised cross-validation prefers
     smooth_fit   Smooth functions of few coordinates: Gaussians at farthest-point centres plus an affine
                  part
     hermite_fit  Functions of few coordinates fitted to values and frames, and how far off they are between

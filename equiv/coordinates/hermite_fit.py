@@ -5,12 +5,23 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from equiv.coordinates.smooth_fit import SmoothBasis, SmoothFit, ridge_shares
+from equiv.coordinates.ridge import fit_ridge
+from equiv.coordinates.smooth_fit import SmoothBasis, SmoothFit
 
 __all__ = ["HermiteFit", "fit_hermite"]
 
-MOST_FUNCTIONS = 600
+
+# Functions at most; fewer where there are fewer than twice as many samples.
+# [functions; chosen: frames tell of few samples more than so many can show, and the cost grows with their cube]
+MAX_FUNCTIONS = 600
+
+# Shares of the largest singular value, of which cross-validation chooses the ridge.
+# [share of the largest singular value; chosen: cross-validation finds the best; below 1e-10 rounding rules]
 RIDGES = [10.0**-power for power in range(11)]
+
+# Which neighbour, the sample itself counted, tells the distance of samples.
+# [neighbours; chosen: on a grid of the plane it is the last of the four nearest]
+SPACING_NEIGHBOR = 5
 
 
 class HermiteFit(NamedTuple):
@@ -48,25 +59,19 @@ def fit_hermite(
     from scipy.spatial import KDTree
 
     n, m = coordinates.shape
-    apart = KDTree(coordinates.numpy()).query(coordinates.numpy(), k=min(5, n))[0][:, -1]
+    apart = KDTree(coordinates.numpy()).query(coordinates.numpy(), k=min(SPACING_NEIGHBOR, n))[0][:, -1]
     weight = float(torch.from_numpy(apart).median()) / 2
-    basis = SmoothBasis.at_farthest_points(
-        coordinates, min(MOST_FUNCTIONS, n // 2), periods, width, densest=2
-    )
+    basis = SmoothBasis.at_farthest_points(coordinates, min(MAX_FUNCTIONS, n // 2), periods, width, densest=2)
     functions = basis.evaluate(coordinates)
     slopes = basis.combine(coordinates, torch.eye(functions.shape[1], dtype=functions.dtype))[1]  # (n, b, m)
     design = torch.cat([functions[:, None], weight * slopes.mT], dim=1)  # (n, 1 + m, b)
     target = torch.cat([values[:, None], weight * frames.mT], dim=1)  # (n, 1 + m, d)
     rows, goal = design.flatten(0, 1), target.flatten(0, 1)
-    orthogonal, triangular = torch.linalg.qr(rows)
-    left, singular, right = torch.linalg.svd(triangular, full_matrices=False)
-    seen = orthogonal.mT @ goal
-    unseen = float((goal - orthogonal @ seen).square().sum())
-    seen = left.mT @ seen
-    share, score = ridge_shares(singular, seen, unseen, len(rows), RIDGES)
-    coefficients = right.mT @ ((share / singular.clamp_min(1e-300))[:, None] * seen)
-    hat = (orthogonal @ left).reshape(n, 1 + m, -1)
-    kept = torch.eye(1 + m, dtype=values.dtype) - (hat * share) @ hat.mT
-    missed = (goal - rows @ coefficients).reshape(n, 1 + m, -1)
+    found = fit_ridge(rows, goal, RIDGES)
+    hat = (found.orthogonal @ found.left).reshape(n, 1 + m, -1)
+    kept = torch.eye(1 + m, dtype=values.dtype) - (hat * found.share) @ hat.mT
+    missed = (goal - rows @ found.coefficients).reshape(n, 1 + m, -1)
 
-    return HermiteFit(SmoothFit(basis, coefficients), score, torch.linalg.solve(kept, missed)[:, 0])
+    return HermiteFit(
+        SmoothFit(basis, found.coefficients), found.score, torch.linalg.solve(kept, missed)[:, 0]
+    )

@@ -10,14 +10,26 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["Embedding", "into_cell", "lattice_embeddings", "lattice_images", "reduce_lattice", "wrap"]
+__all__ = [
+    "Embedding",
+    "into_cell",
+    "lattice_embeddings",
+    "lattice_images",
+    "minimum_image",
+    "reduce_lattice",
+]
 
 
-def wrap(difference: Tensor, periods: Tensor | None) -> Tensor:
+# Rounds of pairwise reduction, each of which shortens a vector.
+# [rounds; chosen: a guard against rounding that goes in circles; a few serve]
+MAX_REDUCTIONS = 100
+
+
+def minimum_image(difference: Tensor, periods: Tensor | None) -> Tensor:
     r"""The shortest representative of each difference, shape `(..., m)`, modulo the lattice.
 
-    Rounding in the basis of `periods` (Babai 1986), then a look at the neighbouring lattice vectors, which
-    finds the shortest for reduced bases of up to three periods.
+    The minimum-image convention of periodic cells: rounding in the basis of `periods` (Babai 1986), then a look at the
+    neighbouring lattice vectors, which finds the shortest for reduced bases of up to three periods.
     """
     if periods is None or len(periods) == 0:
         return difference
@@ -102,7 +114,7 @@ def reduce_lattice(periods: Tensor) -> Tensor:
     r"""A basis of the same lattice with short vectors, shortest first (pairwise Gauss reduction)."""
     vectors = [vector.clone() for vector in periods]
 
-    for _ in range(100):
+    for _ in range(MAX_REDUCTIONS):
         vectors.sort(key=lambda vector: float(vector.norm()))
         changed = False
         for a in range(len(vectors)):

@@ -11,13 +11,47 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["SmoothBasis", "SmoothFit", "farthest_points", "fit_smooth", "in_blocks", "ridge_shares"]
+from equiv.coordinates.ridge import fit_ridge
+
+__all__ = ["SmoothBasis", "SmoothFit", "farthest_points", "fit_smooth", "in_blocks"]
 
 
-# Width of the Gaussians over the spacing of their centres, by dimension, and beyond. Along curves they are wide:
-# else the fit follows what its coordinates are off by, and corrections from it take long to settle.
+# Width of the Gaussians, by dimension. Along curves they are wide: else the fit follows what its coordinates are off
+# by, and corrections from it take long to settle.
+# [spacings of the centres; chosen: wider ones are more accurate where values are smooth, until rounding ends it]
 WIDTHS = {1: 8.0, 2: 5.0}
-NARROW = 4.0
+
+# Likewise in three dimensions and more, and along curves whose coordinates no correction makes smooth.
+# [spacings of the centres; chosen: narrower ones leave ripples between the centres, wider ones follow slowly]
+NARROW_WIDTH = 4.0
+
+# Least width where coordinates are rough or frames noisy.
+# [spacings of the centres; chosen: that of surfaces, so that it changes three dimensions and more alone]
+ROUGH_WIDTH = 5.0
+
+# Numbers of functions along a curve, of which cross-validation chooses.
+# [functions; chosen: each three or four times the one before, as cross-validation finds the best of them]
+FUNCTIONS_ALONG_CURVES = (25, 75, 300)
+
+# Functions of two coordinates.
+# [functions; chosen: deferred correction asks for more where they do not resolve the values]
+FUNCTIONS_OF_TWO = 300
+
+# Functions of three coordinates and more.
+# [functions; chosen: more resolve more, and the cost of a fit grows with their square]
+FUNCTIONS_OF_MORE = 500
+
+# Samples that a fit uses, about; of more, every so many.
+# [samples; chosen: some forty for each function, beyond which noise alone averages on]
+SAMPLES_OF_A_FIT = 20_000
+
+# The ridges tried are 1, 1/10, 1/100 and so on: so many of them.
+# [ridges; derived: down to 1e-12 of the largest singular value, above which float64 still tells directions apart]
+RIDGES = 13
+
+# Likewise where coordinates are rough or frames noisy.
+# [ridges; chosen: a smaller ridge than 1e-9 fits nothing but noise]
+ROUGH_RIDGES = 10
 
 
 def farthest_points(points: Tensor, count: int) -> Tensor:
@@ -36,50 +70,6 @@ def farthest_points(points: Tensor, count: int) -> Tensor:
         chosen.append(int(nearest.argmax()))
 
     return torch.tensor(chosen)
-
-
-def _cross_validated(design: Tensor, target: Tensor, ridges: list[float]) -> tuple[Tensor, float]:
-    r"""Ridge regression with the ridge that generalised cross-validation prefers: `(b, d)`, and its score.
-
-    .. math:: W = V \operatorname{diag}\frac{s}{s^2 + (\lambda s_1)^2} U^\top Y, \qquad
-        \operatorname{GCV}(\lambda) = \frac{|Y - Z W|^2}{(n - \sum s^2 / (s^2 + (\lambda s_1)^2))^2}.
-
-    References:
-        | Generalized cross-validation as a method for choosing a good ridge parameter
-        | (Golub, Heath and Wahba, 1979)
-    """
-    orthogonal, triangular = torch.linalg.qr(design)
-    left, singular, right = torch.linalg.svd(triangular, full_matrices=False)
-    seen = orthogonal.mT @ target
-    unseen = float((target - orthogonal @ seen).square().sum())
-    seen = left.mT @ seen  # (b, d)
-    share, score = ridge_shares(singular, seen, unseen, len(design), ridges)
-
-    return right.mT @ ((share / singular.clamp_min(1e-300))[:, None] * seen), score
-
-
-def ridge_shares(
-    singular: Tensor, seen: Tensor, unseen: float, rows: int, ridges: list[float]
-) -> tuple[Tensor, float]:
-    r"""The shares :math:`s^2 / (s^2 + (\lambda s_1)^2)` with the best cross-validated ridge, and its score.
-
-    Arguments:
-        singular: s, descending, `(b,)`.
-        seen: :math:`U^\top Y`, `(b, d)`.
-        unseen: :math:`|Y - U U^\top Y|^2`.
-        rows: Number of equations.
-        ridges: The choices of :math:`\lambda`.
-    """
-    best, chosen = torch.inf, singular
-
-    for ridge in ridges:
-        share = singular.square() / (singular.square() + (ridge * singular[0]).square())
-        misfit = float(unseen + ((1 - share)[:, None] * seen).square().sum())
-        score = misfit / (rows - float(share.sum())) ** 2
-        if score < best:
-            best, chosen = score, share
-
-    return chosen, best
 
 
 class SmoothBasis:
@@ -107,8 +97,8 @@ class SmoothBasis:
         cls,
         coordinates: Tensor,
         count: int,
-        periods: Tensor | None = None,
-        scale: float = 5.0,
+        periods: Tensor | None,
+        scale: float,
         *,
         densest: int = 3,
     ) -> "SmoothBasis":
@@ -221,20 +211,18 @@ def fit_smooth(
             choose narrow ones, too.
     """
     n, m = coordinates.shape
-    counts = [count] if count else [25, 75, 300] if m == 1 else [300] if m == 2 else [500]
-    # The fit needs no more samples than some tens for each function.
-    used = torch.arange(0, n, max(1, n // 20_000))
-    usual = WIDTHS.get(m, NARROW)
-    scales = [
-        max(scale, 5.0 if wide else 0.0) for scale in ((usual, NARROW) if noisy and m == 1 else (usual,))
-    ]
-    ridges = [10.0**-power for power in range(10 if wide else 13)]
+    usual = FUNCTIONS_ALONG_CURVES if m == 1 else (FUNCTIONS_OF_TWO,) if m == 2 else (FUNCTIONS_OF_MORE,)
+    width = WIDTHS.get(m, NARROW_WIDTH)
+    widths = (width, NARROW_WIDTH) if noisy and m == 1 else (width,)
+    least = ROUGH_WIDTH if wide else 0.0
+    ridges = [10.0**-power for power in range(ROUGH_RIDGES if wide else RIDGES)]
+    used = torch.arange(0, n, max(1, n // SAMPLES_OF_A_FIT))
     fits = []
 
-    for size, scale in itertools.product(counts, scales):
-        basis = SmoothBasis.at_farthest_points(coordinates[used], size, periods, scale)
-        coefficients, score = _cross_validated(basis.evaluate(coordinates[used]), values[used], ridges)
-        fits.append((score, SmoothFit(basis, coefficients)))
+    for size, scale in itertools.product((count,) if count else usual, widths):
+        basis = SmoothBasis.at_farthest_points(coordinates[used], size, periods, max(scale, least))
+        found = fit_ridge(basis.evaluate(coordinates[used]), values[used], ridges)
+        fits.append((found.score, SmoothFit(basis, found.coefficients)))
 
     return min(fits, key=lambda scored: scored[0])[1]
 

@@ -1,16 +1,14 @@
 r"""Pictures of a comparison, as pure functions from arrays to `matplotlib.figure.Figure`.
 
 Doors: `drawing.Array`, `drawing.BLUE`, `drawing.GREY`, `drawing.ORANGE`, `drawing.as_array`,
-`drawing.chart_colours`, `drawing.chart_positions`, `drawing.common_periods`, `drawing.wrap`, `panels.ROWS`,
-`panels.blank_figure`, `panels.draw_angle_errors`, `panels.draw_angles`, `panels.draw_cross_view`,
-`panels.draw_spectrum`, `panels.pictures`, `panels.style`, `captions.said_of_angles`,
-`captions.said_of_pictures`, `captions.said_of_spectra`, `charts`.
+`drawing.chart_colours`, `drawing.chart_positions`, `drawing.common_periods`, `drawing.into_drawn_cell`,
+`panels.blank_figure`, `panels.draw_spectrum`, `panels.pictures`, `panels.said_of_spectra`, `panels.style`,
+`charts.charts_figure`, `charts.registration_figure`, `charts.spectrum_figure`.
 
-    drawing   Where the points of a chart are drawn, and in which colours: shared by the figures and the
-              report
-    panels    The panels that figures are composed of, each drawn into the axes or sub-figure that it is
-              given
-    captions  Figures in words and numbers
-    charts    Figures: pure functions from tensors or arrays to `matplotlib.figure.Figure`
-    classes   Figure of many networks: their equivalence classes, and which class determines which
+    drawing  Where the points of a chart are drawn, and in which colours: shared by the figures and the
+             report
+    panels   The panels that figures are composed of, each drawn into the axes that it is given, and what
+             they show
+    charts   Figures: pure functions from tensors or arrays to `matplotlib.figure.Figure`
+    classes  Figure of many networks: their equivalence classes, and which class determines which
 """

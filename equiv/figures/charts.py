@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from equiv.figures.captions import said_of_spectra
 from equiv.figures.drawing import (
     BLUE,
     GREY,
@@ -23,15 +22,15 @@ from equiv.figures.drawing import (
     chart_positions,
     common_periods,
 )
-from equiv.figures.panels import blank_figure, chart_axes, draw_spectrum, scatter, style
+from equiv.figures.panels import blank_figure, chart_axes, draw_spectrum, said_of_spectra, scatter, style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["charts", "error_map", "registration", "spectrum"]
+__all__ = ["charts_figure", "error_map_figure", "registration_figure", "spectrum_figure"]
 
 
-def spectrum(eigenvalues_a: object, eigenvalues_b: object, exact: object = None) -> Figure:
+def spectrum_figure(eigenvalues_a: object, eigenvalues_b: object, exact: object = None) -> Figure:
     r"""Eigenvalues of minus the Laplacian of both input spaces, against the exact ones where they are known.
 
     Arguments:
@@ -47,7 +46,7 @@ def spectrum(eigenvalues_a: object, eigenvalues_b: object, exact: object = None)
     return figure
 
 
-def charts(
+def charts_figure(
     coordinates_a: object,
     coordinates_b: object,
     colour: object = None,
@@ -108,7 +107,7 @@ def charts(
     return figure
 
 
-def error_map(
+def error_map_figure(
     coordinates: object,
     errors: object,
     *,
@@ -159,7 +158,7 @@ def error_map(
     return figure
 
 
-def registration(
+def registration_figure(
     coordinates_a: object,
     coordinates_b: object,
     anchors: object = None,
@@ -181,7 +180,7 @@ def registration(
     if a.shape[1] != b.shape[1]:
         raise ValueError(
             "'coordinates_b' should have as many columns as 'coordinates_a' to be laid over it, "
-            f"got {b.shape[1]} and {a.shape[1]}; draw charts of different dimension with charts()."
+            f"got {b.shape[1]} and {a.shape[1]}; draw charts of different dimension with charts_figure()."
         )
 
     common = common_periods(_periods(periods_a, "periods_a"), _periods(periods_b, "periods_b"))

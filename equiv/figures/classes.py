@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["class_graph"]
 
-MOST_NAMES = 4  # written in one class
+# [names; chosen: so many fit the width of a class, the others are counted]
+NAMES_IN_A_CLASS = 4
 
 
 def class_graph(labels: object, determines: object, names: Sequence[str] | None = None) -> Figure:
@@ -80,9 +81,11 @@ def _heights(below: list[set[int]]) -> list[int]:
 
 
 def _written(members: list[int], names: list[str]) -> str:
-    shown = ", ".join(names[i] for i in members[:MOST_NAMES])
+    shown = ", ".join(names[i] for i in members[:NAMES_IN_A_CLASS])
 
-    return shown if len(members) <= MOST_NAMES else f"{shown}\nand {len(members) - MOST_NAMES} more"
+    return (
+        shown if len(members) <= NAMES_IN_A_CLASS else f"{shown}\nand {len(members) - NAMES_IN_A_CLASS} more"
+    )
 
 
 def _said(members: list[list[int]], below: list[set[int]], names: list[str]) -> str:

@@ -9,10 +9,26 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BLUE", "GREY", "ORANGE", "as_array", "chart_colours", "chart_positions", "common_periods", "wrap"]
+__all__ = [
+    "BLUE",
+    "GREY",
+    "ORANGE",
+    "as_array",
+    "chart_colours",
+    "chart_positions",
+    "common_periods",
+    "into_drawn_cell",
+]
 
 Array = NDArray[np.float64]
-BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#6e6e6e"  # A, B, and what they are compared with (Okabe and Ito)
+
+# A, B, and what they are compared with (Okabe and Ito).
+BLUE = "#0072b2"
+ORANGE = "#d55e00"
+GREY = "#6e6e6e"
+
+# Oklab to the cube roots of the cones' responses.
+# [dimensionless; derived: the inverse of the second matrix of Ottosson (2020), bottosson.github.io/posts/oklab]
 _FROM_OKLAB = np.array(
     [
         [1.0, 0.3963377774, 0.2158037573],
@@ -20,6 +36,9 @@ _FROM_OKLAB = np.array(
         [1.0, -0.0894841775, -1.2914855480],
     ]
 )
+
+# The cones' responses to linear sRGB.
+# [dimensionless; derived: the inverse of the first matrix of Ottosson (2020)]
 _FROM_LMS = np.array(
     [
         [4.0767416621, -3.3077115913, 0.2309699292],
@@ -44,7 +63,7 @@ def as_array(value: object, name: str, ndim: int) -> Array:
     return array
 
 
-def wrap(coordinates: Array, periods: Array | None) -> Array:
+def into_drawn_cell(coordinates: Array, periods: Array | None) -> Array:
     r"""Coordinates `(n, m)` brought into the cell that the `periods` `(p, m)` span."""
     if periods is None or len(periods) == 0:
         return coordinates
@@ -85,7 +104,7 @@ def chart_positions(coordinates: Array, periods: Array | None = None) -> Array:
         band = (np.arange(n) * 0.6180339887498949) % 1.0 - 0.5
         return np.stack([coordinates[:, 0], 0.12 * spread * band], axis=1)
 
-    return wrap(coordinates, periods)[:, :3]
+    return into_drawn_cell(coordinates, periods)[:, :3]
 
 
 def chart_colours(coordinates: Array, periods: Array | None = None, like: Array | None = None) -> Array:

@@ -10,17 +10,20 @@ Doors: `cloud.Cloud`, `curve_ends.NEAR_ENDS`, `deferred_correction.fit_error`, `
                          others look like ends
     block_system         Symmetric systems of small blocks: one block alone, or sparse with one for each
                          sample and each edge
+    pair_equations       Pair equations: what the frames of two neighbours say of the way from one to the
+                         other
     synchronization      Synchronisation of frames: coordinates and rotations that make every pair of
                          neighbours fit
     development          Development of a manifold onto its universal cover: coordinates grown outward from
                          a disc
-    closed               Periods of closed manifolds: sums of the synchronised displacements around loops
-    flat                 Samples that came to lie in a wrong place among neighbours that lie right, set down
-                         anew
-    solve                From pairs of neighbours to coordinates: start, solve, reject the pairs that do not
-                         fit, find periods
-    jumps                Pairs of neighbours across kinks: displacements that the jumps of piecewise linear
-                         networks do not spoil
+    flat                 Flat charts: solved for, without the pairs that do not fit, and samples that lie in
+                         a wrong place set down anew
+    closed               Closed manifolds: periods from the sums of displacements around loops, and
+                         coordinates modulo these
+    solve                From pairs of neighbours to coordinates: the starts that there are, tried in turn
+                         until one fits
+    jumps                Pairs of neighbours across jumps: displacements that piecewise linear networks do
+                         not spoil
     deferred_correction  Deferred correction: coordinates corrected for what the trapezoid rule misses, as a
                          fit y = F(u) shows it
     integrate            The frames of a cloud integrated to coordinates, and corrected by a fit y = F(u)

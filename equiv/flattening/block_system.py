@@ -9,19 +9,46 @@ from torch import Tensor
 __all__ = ["BlockPattern", "BlockSystem", "Factorisation", "solve_positive"]
 
 
-# A factorisation fills in: little for a curve, n log n for a surface, too much beyond.
+# Samples up to which a system is factorised, by dimension: a factorisation fills in little for a curve, n log n for a
+# surface, too much beyond.
+# [samples; chosen: it trades time and memory alone, as either way leads to the same solution]
 LARGEST_FACTORISED = {1: 1_000_000, 2: 12_000, 3: 1_000}
 
-# Shares of the diagonal that are added: before a factorisation, as the rigid motions are no unknowns; to blocks alone,
-# before they are inverted.
-SHIFT = 1e-7
-SINGULAR = 1e-12
+# Likewise in more dimensions.
+# [samples; chosen: nearly every sample is then within a few pairs of every other, and the factor is full]
+LARGEST_FACTORISED_BEYOND = 500
 
-# Iterations after which an earlier factorisation is given up for a new one, which takes as long.
+# Added to the diagonal before a factorisation, as the rigid motions are no unknowns.
+# [share of the diagonal; chosen: above the rounding of the factor, and iterations correct for it]
+SHIFT = 1e-7
+
+# Added to the diagonal besides, for samples none of whose pairs count.
+# [one over squared input units; chosen: below any diagonal entry of a sample that has pairs]
+SMALLEST_SHIFT = 1e-14
+
+# Added to blocks before they are inverted one by one.
+# [share of their mean diagonal; derived: some thousand times the rounding of float64]
+BLOCK_SHIFT = 1e-12
+
+# Pivots of systems solved by `solve_positive` that are below this vanish.
+# [share of the largest diagonal entry; derived: some fifty times the rounding of float64]
+SMALLEST_PIVOT = 1e-14
+
+# Iterations after which an earlier factorisation is given up for a new one.
+# [iterations; chosen: a factorisation takes as long]
 PATIENCE = 10
 
-# With a factorisation a solution good to this costs one iteration more.
-CHEAP = 1e-4
+# Iterations with a factorisation of the system itself.
+# [iterations; chosen: a few are enough, but for rounding]
+FACTORISED_ITERATIONS = 100
+
+# Iterations with the inverses of the diagonal blocks alone.
+# [iterations; chosen: each reaches one pair farther, and graphs of many thousand samples are some tens wide]
+BLOCK_ITERATIONS = 2000
+
+# With a factorisation systems are solved at least as accurately as this.
+# [share in the norm of the energy; chosen: it costs one iteration more]
+FACTORISED_TOLERANCE = 1e-4
 
 
 class BlockPattern:
@@ -65,14 +92,14 @@ class BlockSystem:
         self.shape = (pattern.n * diagonal.shape[1],) * 2
         self.pattern, self.diagonal, self.cross, self.known = pattern, diagonal, cross, known
         self.matrix = self._assembled(diagonal)
-        self.direct = pattern.n <= LARGEST_FACTORISED.get(dimension, 500)
+        self.direct = pattern.n <= LARGEST_FACTORISED.get(dimension, LARGEST_FACTORISED_BEYOND)
 
     def solve(self, right: Tensor, tolerance: float) -> Tensor:
         r"""Solutions for right-hand sides `(n b, r)`, up to `tolerance` of them in the norm of the energy."""
         if not self.direct:
-            return self._conjugate_gradients(right, tolerance, self._by_blocks(), 2000)[0]
+            return self._conjugate_gradients(right, tolerance, self._by_blocks(), BLOCK_ITERATIONS)[0]
 
-        tolerance = min(tolerance, CHEAP)
+        tolerance = min(tolerance, FACTORISED_TOLERANCE)
 
         if self.known.solve is not None:
             solution, settled = self._conjugate_gradients(right, tolerance, self._by_factor, PATIENCE)
@@ -81,7 +108,7 @@ class BlockSystem:
 
         self._factorise()
 
-        return self._conjugate_gradients(right, tolerance, self._by_factor, 100)[0]
+        return self._conjugate_gradients(right, tolerance, self._by_factor, FACTORISED_ITERATIONS)[0]
 
     def _assembled(self, diagonal: Tensor):  # type: ignore[no-untyped-def]
         from scipy.sparse import bsr_matrix
@@ -93,7 +120,7 @@ class BlockSystem:
     def _factorise(self) -> None:
         from scipy.sparse.linalg import splu
 
-        shift = SHIFT * self.diagonal.diagonal(dim1=1, dim2=2) + 1e-14
+        shift = SHIFT * self.diagonal.diagonal(dim1=1, dim2=2) + SMALLEST_SHIFT
         factor = splu(
             self._assembled(self.diagonal + torch.diag_embed(shift)).tocsc(),
             permc_spec="MMD_AT_PLUS_A",
@@ -110,7 +137,7 @@ class BlockSystem:
     def _by_blocks(self) -> Callable[[Tensor], Tensor]:
         # A sample none of whose pairs count has a block of zeros: a little of its trace more, or 1.
         size = self.diagonal.diagonal(dim1=1, dim2=2).mean(dim=1)
-        shift = torch.where(size > 0, SINGULAR * size, 1.0)[:, None, None]
+        shift = torch.where(size > 0, BLOCK_SHIFT * size, 1.0)[:, None, None]
         inverse = torch.linalg.inv(
             self.diagonal + shift * torch.eye(self.diagonal.shape[1], dtype=self.diagonal.dtype)
         )
@@ -147,7 +174,7 @@ def solve_positive(matrices: Tensor, right: Tensor) -> Tensor:
     r"""Solves positive definite systems `(E, m, m)` for `(E, m, r)`: Cholesky factorisation unrolled over m."""
     m = matrices.shape[-1]
     # A vanishing pivot means that both frames are singular along one direction: leave it undetermined.
-    floor = 1e-14 * matrices.diagonal(dim1=1, dim2=2).amax(dim=1).clamp_min(1e-300)
+    floor = SMALLEST_PIVOT * matrices.diagonal(dim1=1, dim2=2).amax(dim=1).clamp_min(1e-300)
     factor: list[list[Tensor]] = []
 
     for row in range(m):

@@ -7,24 +7,40 @@ from torch import Tensor
 
 from equiv.metric.neighbors import NeighborGraph
 
-__all__ = ["MET", "NEAR_ENDS", "Ends", "along_both", "join_corners", "loose_ends", "nearest_ends"]
+__all__ = ["MEETING_MISS", "NEAR_ENDS", "Ends", "along_both", "join_corners", "loose_ends", "nearest_ends"]
 
 
-# Longest way to a corner on either side, over the usual length of edges there.
-FARTHEST = 10.0
+# Longest way to a corner on either side.
+# [usual lengths of edges there; chosen: random samples leave no gaps as wide, and other pieces should not be reached]
+LONGEST_WAY = 10.0
 
-# Most of a difference that is on no way around one corner: more than one in so short a gap leave some.
-MOST_MISSED = 0.5
+# Most of a difference that may be on no way around one corner: more than one corner in so short a gap leave some.
+# [share of the difference; chosen: two ends that go past each other miss more]
+LARGEST_MISS = 0.5
 
 # Largest cosine of the angle at which two ends go on: a hairpin might as well be two ends side by side.
-MOST_COSINE = 0.5
+# [dimensionless; chosen: corners of 60 degrees and more between their sides are joined]
+LARGEST_COSINE = 0.5
 
-# Beyond it, in three dimensions and more, lines of which next to nothing is missed within so many usual lengths of
-# edges do not meet by chance.
-MET, SHORT = 0.03, 2.0
+# Lines that miss each other by less than this meet: at one corner, whatever its angle.
+# [share of the difference; chosen: frames are exact there, and lines in three dimensions and more seldom pass so near]
+MEETING_MISS = 0.03
+
+# Longest way to a corner on either side where such lines meet at any angle.
+# [usual lengths of edges there; chosen: a gap of usual length, so that lines do not meet by chance]
+SHORT_WAY = 2.0
+
+# Values of fewer dimensions than three lie on a plane, where all lines meet: smaller singular values count as none.
+# [share of the largest singular value; chosen: rounding in float32 is a tenth of it]
+PLANE_TOLERANCE = 1e-6
 
 # Ends nearer to each other than this may be none.
+# [usual lengths of edges there; chosen: a bend too sharp for the samples leaves a gap of one or two]
 NEAR_ENDS = 4.0
+
+# Vectors whose squared sine is below this are parallel, and which of them goes how far is open.
+# [dimensionless; derived: angles of a millionth, where float64 leaves four digits of their products]
+SMALLEST_SQUARED_SINE = 1e-12
 
 
 class Ends(NamedTuple):
@@ -101,10 +117,10 @@ def join_corners(values: Tensor, tangents: Tensor, graph: NeighborGraph) -> Neig
         return (s >= 0) & (r >= 0) & (s <= times * usual[:, None]) & (r <= times * usual)
 
     # Seen from either end the other is ahead.
-    fits = within(FARTHEST) & (first > 0) & (second < 0) & (missed <= MOST_MISSED * whole)
-    fits &= product <= MOST_COSINE * speed[:, None] * speed
-    if torch.linalg.matrix_rank(values - values.mean(dim=0), rtol=1e-6) > 2:
-        fits |= within(SHORT) & (missed <= MET * whole)
+    fits = within(LONGEST_WAY) & (first > 0) & (second < 0) & (missed <= LARGEST_MISS * whole)
+    fits &= product <= LARGEST_COSINE * speed[:, None] * speed
+    if torch.linalg.matrix_rank(values - values.mean(dim=0), rtol=PLANE_TOLERANCE) > 2:
+        fits |= within(SHORT_WAY) & (missed <= MEETING_MISS * whole)
     fits &= ends.at[:, None] != ends.at
     away = torch.where(fits, s + r, torch.inf)
     nearest = away.min(dim=1)
@@ -136,7 +152,7 @@ def along_both(aa: Tensor, bb: Tensor, ab: Tensor, first: Tensor, second: Tensor
         first: :math:`a^\top y`.
         second: :math:`b^\top y`.
     """
-    size = (aa * bb - ab.square()).clamp_min(1e-12 * aa * bb)
+    size = (aa * bb - ab.square()).clamp_min(SMALLEST_SQUARED_SINE * aa * bb)
 
     return (first * bb - second * ab) / size, (second * aa - first * ab) / size
 

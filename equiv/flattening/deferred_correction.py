@@ -1,57 +1,103 @@
 r"""Deferred correction: coordinates corrected for what the trapezoid rule misses, as a fit y = F(u) shows it.
 
 Where networks are smooth and the samples resolve them, F is a smooth fit of the values. With few samples the frames,
-too, are needed to fit F. Across kinks F says nothing, and the jump of the frames takes its place
+too, are needed to fit F. Across jumps F says nothing, and the jump of the frames takes its place
 (`equiv.flattening.jumps`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from equiv.coordinates.hermite_fit import fit_hermite
+from equiv.coordinates.hermite_fit import HermiteFit, fit_hermite
 from equiv.coordinates.smooth_fit import SmoothFit, fit_smooth, in_blocks
-from equiv.flattening.jumps import kinked_displacements
-from equiv.flattening.solve import Flattening, misfit
-from equiv.flattening.synchronization import PairEquations, Solution
+from equiv.flattening.jumps import displacements_across_jumps
+from equiv.flattening.synchronization import Flattening, PairSolution, synchronise
 
-__all__ = ["Corrected", "Kinks", "correct", "fit_error"]
+__all__ = ["Corrected", "Jumps", "correct", "fit_error"]
 
 
-# Deferred corrections: at most so many, until the coordinates move by less than this share of their spread.
-# Those of curves, and of all else.
-ROUNDS = (8, 4)
-SETTLED = (1e-8, 1e-5)
+# Corrections of a curve, at most.
+# [corrections; chosen: each leaves a small part of what the one before left, and it ends earlier where that settles]
+ROUNDS_OF_CURVES = 8
 
-# The fit gets twice as many functions while it misses the values by more than this share of their spread.
-RESOLVED = 1e-5
-MOST_FUNCTIONS = 1000
+# Corrections of all else, at most.
+# [corrections; chosen: as above, and each costs more]
+ROUNDS = 4
 
-# Corrections across kinks: at most so many, until the coordinates move by less than this share of their spread; and the
-# largest of a displacement, of which around a corner the trapezoid rule may give a small part.
-KINKED_ROUNDS = 8
-KINKED_SETTLED = 5e-4
-REACH = 5.0
+# Move of a curve's coordinates below which they have settled.
+# [share of their spread; chosen: curves are found to nearly all digits, at little cost]
+SETTLED_CURVES = 1e-8
 
-# Above this misfit of the pairs, over their lengths, frames are fitted as well.
-COARSE = 1e-3
-COARSE_ROUNDS = 8
+# Likewise of all else.
+# [share of their spread; chosen: about the error that good charts are left with]
+SETTLED = 1e-5
 
-# Widths of the Gaussians for values and frames, over their spacing.
-NARROW, WIDE = 2.0, 4.0
+# Steps of Gauss-Newton after each correction.
+# [steps; chosen: corrections are small, and the next one starts where these end]
+STEPS_A_ROUND = 2
 
-# A smooth F takes more than this share off the misfit of most pairs; one that kinks spoil adds to it.
-EXPLAINED = 0.7
+# Functions of a fit where noise rules the error.
+# [functions; chosen: more would follow what noise makes the coordinates off by]
+FUNCTIONS_ON_NOISE = 40
+
+# Functions of a first fit, to coordinates of the trapezoid rule alone, in up to two dimensions.
+# [functions; chosen: half of what the next fits have, so that it does not follow what the coordinates are off by]
+FIRST_FUNCTIONS = 150
+
+# Likewise in three dimensions and more.
+# [functions; chosen: somewhat more than half of what the next fits have]
+FIRST_FUNCTIONS_OF_MORE = 300
+
+# Error of a fit above which the next has twice as many functions.
+# [share of the values' spread; chosen: the accuracy at which coordinates have settled]
+RESOLVED_ERROR = 1e-5
+
+# Functions of a fit, at most.
+# [functions; chosen: more resolve more, and the cost of a fit grows with their square]
+MAX_FUNCTIONS = 1000
+
+# Corrections across jumps, at most.
+# [corrections; chosen: it ends earlier where coordinates settle]
+ROUNDS_ACROSS_JUMPS = 8
+
+# Move of coordinates across jumps below which they have settled.
+# [share of their spread; chosen: well below the error that where jumps lie leaves open]
+SETTLED_ACROSS_JUMPS = 5e-4
+
+# Largest correction of a displacement across jumps: around a corner the trapezoid rule may give a small part of it.
+# [share of the displacement; chosen: it follows from jumps, not from a fit, and cancelling frames alone say more]
+LARGEST_CORRECTION_ACROSS_JUMPS = 5.0
+
+# Misfit of the pairs above which frames are fitted as well.
+# [share of the lengths of pairs; chosen: smooth fits that resolve the manifold leave less]
+COARSE_MISFIT = 1e-3
+
+# Corrections by fits to values and frames, at most.
+# [corrections; chosen: it ends earlier where coordinates settle]
+ROUNDS_WITH_FRAMES = 8
+
+# Narrower width of the Gaussians for values and frames; cross-validation chooses.
+# [spacings of the centres; chosen: for what jumps and bends sharply]
+NARROW_WIDTH = 2.0
+
+# Wider one.
+# [spacings of the centres; chosen: twice the other, for what is smooth]
+WIDE_WIDTH = 4.0
+
+# A smooth F leaves less than this of the misfit of most pairs; one that jumps spoil adds to it.
+# [share of the median misfit; chosen: between a small part and more than the whole]
+LEFT_BY_A_FIT = 0.7
 
 
 @dataclass(frozen=True)
-class Kinks:
-    r"""What is known of coordinates where networks have kinks.
+class Jumps:
+    r"""What is known of coordinates where derivatives of networks jump.
 
     Attributes:
         missed: What the fit misses of each value left out, `(n, d)`.
-        excess: RMS residual of the pairs over what kinks explain. Dimensionless.
+        excess: RMS residual of the pairs over what jumps explain. Dimensionless.
     """
 
     missed: Tensor
@@ -67,14 +113,14 @@ class Corrected:
         fit: F.
         residual: Root mean square misfit of the pairs over their lengths.
         refinement: Root mean square move of the last correction over the spread of the coordinates.
-        kinks: Of networks with kinks; None elsewhere.
+        jumps: Of networks whose derivatives jump; None elsewhere.
     """
 
-    solution: Solution
+    solution: PairSolution
     fit: SmoothFit
     residual: float
     refinement: float
-    kinks: Kinks | None = None
+    jumps: Jumps | None = None
 
 
 def correct(values: Tensor, found: Flattening, *, rough: bool, exact: bool, jumping: bool) -> Corrected:
@@ -90,11 +136,11 @@ def correct(values: Tensor, found: Flattening, *, rough: bool, exact: bool, jump
     coarse = _with_frames(values, found) if jumping else None
 
     if jumping and coarse is None:
-        return _across_kinks(values, found)
+        return _across_jumps(values, found)
 
     smooth = _without_frames(values, found, rough, exact)
 
-    if not exact or smooth.residual <= COARSE:
+    if not exact or smooth.residual <= COARSE_MISFIT:
         return smooth
 
     coarse = coarse or _with_frames(values, found)
@@ -103,103 +149,90 @@ def correct(values: Tensor, found: Flattening, *, rough: bool, exact: bool, jump
 
 
 def _without_frames(values: Tensor, found: Flattening, rough: bool, exact: bool) -> Corrected:
-    solution, equations = found.solution, found.equations
-    count = 40 if rough else 150 if equations.m < 3 else 300
-    fit = fit_smooth(solution.coordinates, values, solution.periods, count, wide=True)
+    m, periods = found.equations.m, found.solution.periods
+    count = FUNCTIONS_ON_NOISE if rough else FIRST_FUNCTIONS if m < 3 else FIRST_FUNCTIONS_OF_MORE
+    fit = fit_smooth(found.solution.coordinates, values, periods, count, wide=True)
     finer = None
     refinement = torch.inf
-    beyond = int(equations.m > 1)
 
-    for _ in range(1 if rough else ROUNDS[beyond]):
-        last = solution.coordinates
-        solution = _solved(found, solution, _trapezoid_defect(fit, equations, solution, found.windings))
+    for _ in range(1 if rough else ROUNDS_OF_CURVES if m == 1 else ROUNDS):
+        found, refinement = _solved(found, _trapezoid_defect(fit, found))
+        u, periods = found.solution.coordinates, found.solution.periods
         if rough:
-            fit = fit_smooth(solution.coordinates, values, solution.periods, count, wide=True)
+            fit = fit_smooth(u, values, periods, count, wide=True)
         else:
-            fit = fit_smooth(solution.coordinates, values, solution.periods, finer, noisy=not exact)
-            if beyond and fit_error(fit, solution.coordinates, values) > RESOLVED:
-                finer = min(2 * len(fit.basis.centers), MOST_FUNCTIONS)
-        refinement = _moved(solution, last)
-        if refinement < SETTLED[beyond]:
+            fit = fit_smooth(u, values, periods, finer, noisy=not exact)
+            if m > 1 and fit_error(fit, u, values) > RESOLVED_ERROR:
+                finer = min(2 * len(fit.basis.centers), MAX_FUNCTIONS)
+        if refinement < (SETTLED_CURVES if m == 1 else SETTLED):
             break
 
-    return Corrected(solution, fit, _root_mean_square(solution, equations), refinement)
+    return Corrected(found.solution, fit, found.root_mean_square, refinement)
 
 
 def _with_frames(values: Tensor, found: Flattening) -> Corrected | None:
     r"""None where such a fit explains little of the misfits."""
-    solution, equations = found.solution, found.equations
-    least = EXPLAINED * float(misfit(solution, equations).median())
+    most = LEFT_BY_A_FIT * float(found.misfit.median())
     refinement = torch.inf
-    width = WIDE
+    width = WIDE_WIDTH
 
-    for turn in range(COARSE_ROUNDS):
-        last = solution.coordinates
-        fits = [
-            fit_hermite(last, values, equations.frames @ solution.rotations, solution.periods, scale)
-            for scale in ((NARROW, WIDE) if turn == 0 else (width,))
-        ]
+    for turn in range(ROUNDS_WITH_FRAMES):
+        tried = (NARROW_WIDTH, WIDE_WIDTH) if turn == 0 else (width,)
+        fits = [_fit_hermite(values, found, each) for each in tried]
         best = min(fits, key=lambda fitted: fitted.score)
-        width = WIDE if best is fits[-1] else NARROW
-        solution = _solved(found, solution, _trapezoid_defect(best.fit, equations, solution, found.windings))
-        refinement = _moved(solution, last)
-        if turn == 0 and not float(misfit(solution, equations).median()) <= least:
+        width = WIDE_WIDTH if best is fits[-1] else NARROW_WIDTH
+        found, refinement = _solved(found, _trapezoid_defect(best.fit, found))
+        if turn == 0 and not float(found.misfit.median()) <= most:
             return None
-        if refinement < SETTLED[1]:
+        if refinement < SETTLED:
             break
 
-    frames = equations.frames @ solution.rotations
-    fit = fit_hermite(solution.coordinates, values, frames, solution.periods, width).fit
+    fit = _fit_hermite(values, found, width).fit
 
-    return Corrected(solution, fit, _root_mean_square(solution, equations), refinement)
+    return Corrected(found.solution, fit, found.root_mean_square, refinement)
 
 
-def _across_kinks(values: Tensor, found: Flattening) -> Corrected:
-    solution, equations = found.solution, found.equations
-    equations.reach = REACH
+def _across_jumps(values: Tensor, found: Flattening) -> Corrected:
+    equations = replace(found.equations, largest_correction=LARGEST_CORRECTION_ACROSS_JUMPS)
     refinement = torch.inf
 
-    for _ in range(KINKED_ROUNDS):
-        last = solution.coordinates
-        steps = _steps(equations, solution, found.windings)
-        defect, variance = kinked_displacements(values, equations, solution.rotations, steps)
-        equations.weights = 1 / variance
-        solution = _solved(found, solution, defect)
-        refinement = _moved(solution, last)
-        if refinement < KINKED_SETTLED:
+    for _ in range(ROUNDS_ACROSS_JUMPS):
+        defect, variance = displacements_across_jumps(values, found)
+        equations = replace(equations, weights=1 / variance)
+        found, refinement = _solved(replace(found, equations=equations), defect)
+        if refinement < SETTLED_ACROSS_JUMPS:
             break
 
-    frames = equations.frames @ solution.rotations
-    best = fit_hermite(solution.coordinates, values, frames, solution.periods, NARROW)
-    excess = float((solution.residual.square().mean(dim=1) * equations.weights).mean().sqrt())
+    best = _fit_hermite(values, found, NARROW_WIDTH)
+    excess = float((found.solution.residual.square().mean(dim=1) * equations.weights).mean().sqrt())
+    jumps = Jumps(best.missed, excess)
 
-    return Corrected(
-        solution,
-        best.fit,
-        _root_mean_square(solution, equations),
-        refinement,
-        Kinks(best.missed, excess),
-    )
+    return Corrected(found.solution, best.fit, found.root_mean_square, refinement, jumps)
 
 
-def _solved(found: Flattening, solution: Solution, defect: Tensor) -> Solution:
-    return found.equations.solve(
-        solution.coordinates,
-        solution.rotations,
+def _fit_hermite(values: Tensor, found: Flattening, width: float) -> HermiteFit:
+    r"""F fitted to values and to frames turned as the coordinates have them."""
+    solution = found.solution
+    frames = found.equations.frames @ solution.rotations
+
+    return fit_hermite(solution.coordinates, values, frames, solution.periods, width)
+
+
+def _solved(found: Flattening, defect: Tensor) -> tuple[Flattening, float]:
+    r"""Coordinates that solve the equations less `defect`, `(E, d)`, and how far they moved, over their spread."""
+    last = found.solution
+    solution = synchronise(
+        found.equations,
+        last.coordinates,
+        last.rotations,
         correction=found.equations.project(defect),
         windings=found.windings,
-        periods=solution.periods,
-        steps=2,
-        tolerance=1e-4,
+        periods=last.periods,
+        max_steps=STEPS_A_ROUND,
     )
+    moved = float((solution.coordinates - last.coordinates).norm() / solution.coordinates.norm())
 
-
-def _moved(solution: Solution, last: Tensor) -> float:
-    return float((solution.coordinates - last).norm() / solution.coordinates.norm())
-
-
-def _root_mean_square(solution: Solution, equations: PairEquations) -> float:
-    return float(misfit(solution, equations).square().mean().sqrt())
+    return replace(found, solution=solution), moved
 
 
 def fit_error(fit: SmoothFit, coordinates: Tensor, values: Tensor) -> float:
@@ -207,19 +240,9 @@ def fit_error(fit: SmoothFit, coordinates: Tensor, values: Tensor) -> float:
     return float((in_blocks(fit, coordinates)[0] - values).norm() / (values - values.mean(dim=0)).norm())
 
 
-def _trapezoid_defect(
-    fit: SmoothFit, equations: PairEquations, solution: Solution, windings: Tensor | None
-) -> Tensor:
-    r""":math:`F(u_j) - F(u_i) - (DF_i + DF_j)(u_j - u_i) / 2` along each edge, `(E, d)`."""
-    i, j = equations.i, equations.j
-    step = _steps(equations, solution, windings)
-    values, slope = in_blocks(fit, solution.coordinates)
+def _trapezoid_defect(fit: SmoothFit, found: Flattening) -> Tensor:
+    r""":math:`F(u_j) - F(u_i) - (DF_i + DF_j)(u_j - u_i) / 2` along each pair, `(E, d)`."""
+    i, j = found.equations.i, found.equations.j
+    values, slope = in_blocks(fit, found.solution.coordinates)
 
-    return values[j] - values[i] - 0.5 * torch.einsum("edm,em->ed", slope[i] + slope[j], step)
-
-
-def _steps(equations: PairEquations, solution: Solution, windings: Tensor | None) -> Tensor:
-    r""":math:`u_j - u_i` along each edge, `(E, m)`."""
-    step = solution.coordinates[equations.j] - solution.coordinates[equations.i]
-
-    return step if windings is None or solution.periods is None else step + windings @ solution.periods
+    return values[j] - values[i] - 0.5 * torch.einsum("edm,em->ed", slope[i] + slope[j], found.steps)

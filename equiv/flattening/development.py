@@ -9,65 +9,92 @@ import torch
 from torch import Tensor
 
 from equiv.flattening.geodesics import landmark_scaling, shortest_paths
-from equiv.flattening.synchronization import PairEquations, Solution
-from equiv.metric.neighbors import NeighborGraph
+from equiv.flattening.pair_equations import PairEquations
+from equiv.flattening.synchronization import LARGEST_MISFIT, PairSolution, misfit, synchronise
 
 __all__ = ["develop"]
 
 
-def develop(equations: PairEquations, graph: NeighborGraph, root: int) -> Solution | None:
+# Sizes of the disc to start from, tried in turn until one is flat.
+# [shares of the samples; chosen: the largest that may be flat first, as it fixes most; each half of the one before]
+DISCS = (0.25, 0.12, 0.06, 0.03)
+
+# Fewest samples of a disc.
+# [samples; chosen: some three neighbourhoods; fewer hold each other too loosely to be told from bent ones]
+SMALLEST_DISC = 40
+
+# Coordinates have settled when a step moves them by less than this.
+# [share of their spread; chosen: each stage moves them again, and the last is solved for to the end later]
+SETTLED_ON_THE_WAY = 1e-3
+
+# Steps of Gauss-Newton at each stage.
+# [steps; chosen: the samples of earlier stages are nearly right, and later stages move them again]
+STEPS_PER_STAGE = 3
+
+# Misfit above which a pair closes a loop around a period, or ends on another sheet of the cover.
+# [lengths of the pair; chosen: errors of the trapezoid rule are parts of a length, periods many lengths]
+LOOP_MISFIT = 3.0
+
+# A disc is flat where this share of its pairs fits.
+# [share of the pairs; chosen: false neighbours are fewer, while a disc that overlaps itself has many]
+FITTING_SHARE = 0.99
+
+
+def develop(equations: PairEquations, root: int) -> PairSolution | None:
     r"""Coordinates and rotations grown from a disc around `root`, or None where no disc there is flat.
 
-    The disc holds the samples nearest to the root along the graph: a quarter of all, or fewer until it fits.
-        Its
+    The disc holds the samples nearest to the root along the graph: a quarter of all, or fewer until it fits. Its
     coordinates are continued in stages, each half as large again; after each stage all samples reached are
-    solved for together, without the edges that close a loop around a period.
+    solved for together, without the pairs that close a loop around a period.
     """
-    order = shortest_paths(graph, root)[0].argsort()
+    n = equations.n
+    order = shortest_paths(equations.graph, root)[0].argsort()
 
-    for share in (0.25, 0.12, 0.06, 0.03):
-        size = max(int(share * graph.n), min(graph.n, 40))
+    for share in DISCS:
+        size = max(int(share * n), min(n, SMALLEST_DISC))
         solution = _solve_disc(equations, order[:size])
         if solution is not None:
             break
     else:
         return None
 
-    coordinates = torch.zeros(graph.n, equations.m, dtype=torch.float64)
-    rotations = torch.zeros(graph.n, equations.m, equations.m, dtype=torch.float64)
+    coordinates = torch.zeros(n, equations.m, dtype=torch.float64)
+    rotations = torch.zeros(n, equations.m, equations.m, dtype=torch.float64)
     coordinates[order[:size]], rotations[order[:size]] = solution.coordinates, solution.rotations
     neighbours = _Neighbours(equations)
 
-    while size < graph.n:
-        grown = min(graph.n, max(size + 1, size * 3 // 2))
+    while size < n:
+        grown = min(n, max(size + 1, size * 3 // 2))
         neighbours.continue_to(order[:size], order[size:grown], coordinates, rotations)
         size = grown
         nodes = order[:size]
         part = equations.induced(nodes)
         mismatch = part.mismatch(coordinates[nodes], rotations[nodes]).norm(dim=1)
-        solution = part.subset(mismatch < 3 * part.lengths).solve(
-            coordinates[nodes], rotations[nodes], steps=3, tolerance=1e-3
+        solution = synchronise(
+            part.subset(mismatch < LOOP_MISFIT * part.lengths),
+            coordinates[nodes],
+            rotations[nodes],
+            max_steps=STEPS_PER_STAGE,
+            tolerance=SETTLED_ON_THE_WAY,
         )
         coordinates[nodes], rotations[nodes] = solution.coordinates, solution.rotations
 
-    return Solution(coordinates, rotations, None, equations.mismatch(coordinates, rotations), True)
+    return PairSolution(coordinates, rotations, None, equations.mismatch(coordinates, rotations), True)
 
 
-def _solve_disc(equations: PairEquations, nodes: Tensor) -> Solution | None:
-    r"""The flat chart of some samples alone, or None where an edge does not fit it."""
+def _solve_disc(equations: PairEquations, nodes: Tensor) -> PairSolution | None:
+    r"""The flat chart of some samples alone, or None where a pair does not fit it."""
     part = equations.induced(nodes)
-    graph = NeighborGraph(part.i, part.j, part.squared, len(nodes))
-    if graph.components()[0] > 1:
+    if part.graph.components()[0] > 1:
         return None
 
-    solution = part.solve(landmark_scaling(graph, part.m, 50), tolerance=1e-3)
-    share = solution.residual.norm(dim=1) / part.lengths
+    solution = synchronise(part, landmark_scaling(part.graph, part.m), tolerance=SETTLED_ON_THE_WAY)
 
-    return solution if float(share.quantile(0.99)) < 0.3 else None
+    return solution if float(misfit(solution, part).quantile(FITTING_SHARE)) < LARGEST_MISFIT else None
 
 
 class _Neighbours:
-    r"""The displacements of each edge as either end sees them, listed by sample."""
+    r"""The displacements of each pair as either end sees them, listed by sample."""
 
     def __init__(self, equations: PairEquations) -> None:
         seen_i, seen_j = equations.views()
@@ -79,7 +106,7 @@ class _Neighbours:
         # From the other end to this one, in this sample's frame and in the other's.
         self.own = torch.cat([-seen_i, seen_j])[order].numpy()
         self.others = torch.cat([-seen_j, seen_i])[order].numpy()
-        self.length = torch.cat([equations.squared, equations.squared])[order].sqrt().numpy()
+        self.length = equations.graph.squared.repeat(2)[order].sqrt().numpy()
 
     def continue_to(self, placed: Tensor, fresh: Tensor, coordinates: Tensor, rotations: Tensor) -> None:
         r"""Places `fresh` samples one by one, by neighbours that have been placed; changes the tensors."""
@@ -98,7 +125,7 @@ class _Neighbours:
             guess = u[near] + step
             first = int(self.length[entries].argmin())
             # Neighbours on another sheet of the cover would place it elsewhere.
-            same = np.linalg.norm(guess - guess[first], axis=1) < 3 * self.length[entries].max()
+            same = np.linalg.norm(guess - guess[first], axis=1) < LOOP_MISFIT * self.length[entries].max()
             weight = same / (self.length[entries] + 1e-12) ** 2
             moment = np.einsum("p,pa,pb->ab", weight, self.own[entries], step)
             left, _, right = np.linalg.svd(moment)

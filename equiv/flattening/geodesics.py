@@ -10,6 +10,11 @@ from equiv.metric.neighbors import NeighborGraph
 __all__ = ["landmark_scaling", "shortest_paths", "tree_potential"]
 
 
+# Samples whose geodesics to all others are found.
+# [samples; chosen: m + 1 span the coordinates, and more average out how much longer than geodesics paths are]
+LANDMARKS = 50
+
+
 def _lengths(graph: NeighborGraph) -> Any:
     from scipy.sparse import coo_matrix
 
@@ -44,7 +49,7 @@ def tree_potential(graph: NeighborGraph, displacements: Tensor) -> Tensor:
     return coordinates
 
 
-def landmark_scaling(graph: NeighborGraph, m: int, landmarks: int = 50) -> Tensor:
+def landmark_scaling(graph: NeighborGraph, m: int) -> Tensor:
     r"""Coordinates `(n, m)` from shortest paths to farthest-point landmarks.
 
     Distances along paths of edges are embedded by classical scaling of the landmarks; every other sample
@@ -61,7 +66,7 @@ def landmark_scaling(graph: NeighborGraph, m: int, landmarks: int = 50) -> Tenso
     rows = [torch.from_numpy(dijkstra(matrix, indices=0))]
     nearest = rows[0]
 
-    for _ in range(min(landmarks, graph.n) - 1):
+    for _ in range(min(LANDMARKS, graph.n) - 1):
         chosen.append(int(nearest.argmax()))
         rows.append(torch.from_numpy(dijkstra(matrix, indices=chosen[-1])))
         nearest = torch.minimum(nearest, rows[-1])

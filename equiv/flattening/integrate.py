@@ -1,6 +1,8 @@
 r"""The frames of a cloud integrated to coordinates, and corrected by a fit y = F(u)."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -8,27 +10,68 @@ from torch import Tensor
 from equiv.coordinates.smooth_fit import SmoothFit
 from equiv.flattening.cloud import Cloud
 from equiv.flattening.curve_ends import NEAR_ENDS, join_corners, nearest_ends
-from equiv.flattening.deferred_correction import Kinks, correct
-from equiv.flattening.jumps import KINKED, unexplained_share
+from equiv.flattening.deferred_correction import Jumps, correct
+from equiv.flattening.jumps import JUMPING_SHARE, unexplained_share
 from equiv.flattening.orientation import orient
-from equiv.flattening.solve import Flattening, flatten, torn
-from equiv.flattening.synchronization import PairEquations, Solution
-from equiv.metric.neighbors import NeighborGraph, neighbor_graph
+from equiv.flattening.pair_equations import PairEquations
+from equiv.flattening.solve import flatten
+from equiv.flattening.synchronization import LARGEST_MISFIT, Flattening, PairSolution, synchronise, torn_pairs
+from equiv.metric.neighbors import MAX_DIFFERENCE_SINE, MAX_TANGENT_SINE, NeighborGraph, neighbor_graph
 
 __all__ = ["Integration", "integrate", "integrate_from"]
 
 
+class _Strictness(NamedTuple):
+    r"""What is asked of neighbours.
+
+    Attributes:
+        multiple: Of the usual number of neighbours of a sample.
+        max_tangent_sine: As of `neighbor_graph`.
+        max_difference_sine: Likewise.
+    """
+
+    multiple: int
+    max_tangent_sine: float
+    max_difference_sine: float
+
+
+# What is asked of neighbours, strictest first, until the graph hangs together: rough or thinly sampled clouds need more
+# neighbours, and less strictly tangent ones.
+# [multiples and sines; chosen: the first is what good charts were measured with, each other gives way in one thing]
+SMOOTH = (
+    _Strictness(1, MAX_TANGENT_SINE, MAX_DIFFERENCE_SINE),
+    _Strictness(2, MAX_TANGENT_SINE, MAX_DIFFERENCE_SINE),
+    _Strictness(1, 0.9, 0.75),
+    _Strictness(2, 0.9, 0.75),
+)
+
+# Likewise where frames jump: a jump turns all tangent spaces by as much as it likes, those of neighbours too.
+# [multiples and sines; chosen: tangent spaces on both sides of one jump share all directions but one, and their sine
+# is at most 1; the last allows nearly any pair]
+JUMPING = (_Strictness(1, 1.05, 0.7), _Strictness(2, 1.05, 0.7), _Strictness(2, 1.5, 0.9))
+
 # Root mean square misfit of the pairs up to which coordinates fit where frames jump between neighbours.
-KINKED_LEVEL = 0.25
+# [share of the lengths of pairs; chosen: jumps leave 0.29 of what they change, which is mostly less than a length]
+JUMPING_LEVEL = 0.25
 
 # Unexplained share of the changes of frames above which they jump where the tangent neighbours fall into pieces.
-KINKED_APART = 0.1
+# [dimensionless; chosen: below the share elsewhere, as few jumps lie between the neighbours that are left]
+JUMPING_SHARE_APART = 0.1
 
-# Cosine of the largest angle of tangent spaces with no crease in between.
-PARALLEL = 0.9
+# Cosine of the largest angle of tangent spaces with no jump in between.
+# [dimensionless; chosen: 26 degrees, more than smooth networks turn between neighbours that resolve them]
+PARALLEL_COSINE = 0.9
+
+# Frustrated pairs are left out where they are fewer than this.
+# [share of the pairs; chosen: single false neighbours; more show that there is no orientation]
+FRUSTRATED_SHARE = 0.01
+
+# Steps of Gauss-Newton from coordinates that are nearly right.
+# [steps; chosen: the start is nearly right, and corrections go on from there]
+STEPS_FROM_A_CHART = 3
 
 
-@dataclass
+@dataclass(frozen=True)
 class Integration:
     r"""Coordinates of a cloud.
 
@@ -39,15 +82,15 @@ class Integration:
         edges: Number of edges of the graph.
         frustrated: Number of edges whose ends disagree in orientation.
         rejected: Number of other edges that do not fit.
-        mirrored: How many of the frustrated edges no kink explains: nearly parallel tangent spaces.
-        torn: How many of the rejected ones no kink explains: edges that have become much longer.
+        mirrored: How many of the frustrated edges no jump explains: nearly parallel tangent spaces.
+        torn: How many of the rejected ones no jump explains: edges that have become much longer.
         residual: Root mean square misfit of the edges kept. Dimensionless.
         refinement: Root mean square move of the last correction over the spread. Dimensionless.
         ends: How near ends of a curve come to each other, by `equiv.flattening.curve_ends`; infinite elsewhere.
-        kinks: What piecewise linear networks leave, by `equiv.flattening.deferred_correction`; None elsewhere.
+        jumps: What piecewise linear networks leave, by `equiv.flattening.deferred_correction`; None elsewhere.
     """
 
-    solution: Solution
+    solution: PairSolution
     frames: Tensor
     fit: SmoothFit
     edges: int
@@ -58,7 +101,7 @@ class Integration:
     residual: float
     refinement: float
     ends: float
-    kinks: Kinks | None
+    jumps: Jumps | None
 
 
 @dataclass(frozen=True)
@@ -70,7 +113,8 @@ class _Oriented:
         frustrated: How many edges are frustrated.
         mirrored: As in `Integration`.
         ends: As in `Integration`.
-        jumping: Whether frames jump between neighbours: kinks, or too few samples to resolve what bends.
+        jumping: Whether frames jump between neighbours: those of piecewise linear networks do, and those of samples
+            too few to resolve what bends.
     """
 
     graph: NeighborGraph
@@ -85,19 +129,16 @@ class _Oriented:
 def integrate(cloud: Cloud) -> Integration:
     r"""Coordinates from scratch."""
     oriented = _orient(cloud)
-    graph = oriented.graph
-    equations = PairEquations(cloud.values, oriented.frames, graph.i, graph.j, graph.squared)
+    equations = PairEquations.of_graph(cloud.values, oriented.frames, oriented.graph)
+    level = JUMPING_LEVEL if oriented.jumping else cloud.level
 
-    level = KINKED_LEVEL if oriented.jumping else cloud.level
-
-    return _corrected(cloud, oriented, equations, flatten(equations, graph, level))
+    return _corrected(cloud, oriented, equations, flatten(equations, level))
 
 
 def integrate_from(cloud: Cloud, start: Tensor, periods: Tensor | None) -> Integration:
     r"""Coordinates from nearly right ones, `(n, m)`, such as a chart of a part of the samples gives."""
     oriented = _orient(cloud)
-    graph = oriented.graph
-    equations = PairEquations(cloud.values, oriented.frames, graph.i, graph.j, graph.squared)
+    equations = PairEquations.of_graph(cloud.values, oriented.frames, oriented.graph)
     rotations = equations.rotations(start, periods)
     mismatch = equations.mismatch(start, rotations)
     windings = None
@@ -106,47 +147,28 @@ def integrate_from(cloud: Cloud, start: Tensor, periods: Tensor | None) -> Integ
         windings = -(mismatch @ torch.linalg.pinv(periods)).round()
         mismatch = mismatch + windings @ periods
 
-    good = mismatch.norm(dim=1) <= 0.3 * equations.lengths
-    if graph.subset(good).components()[0] > 1:
+    good = mismatch.norm(dim=1) <= LARGEST_MISFIT * equations.lengths
+    if oriented.graph.subset(good).components()[0] > 1:
         good = torch.ones_like(good)
     windings = None if windings is None else windings[good]
     kept = equations.subset(good)
-    solution = kept.solve(start, rotations, windings=windings, periods=periods, steps=3, tolerance=1e-4)
-    found = Flattening(solution, kept, windings, int((~good).sum()), torn(solution, equations))
+    solution = synchronise(
+        kept, start, rotations, windings=windings, periods=periods, max_steps=STEPS_FROM_A_CHART
+    )
+    found = Flattening(solution, kept, windings, int((~good).sum()), torn_pairs(solution, equations))
 
     return _corrected(cloud, oriented, equations, found)
 
 
 def _neighbours(cloud: Cloud) -> tuple[NeighborGraph, float, bool]:
-    r"""A graph that hangs together, how near ends of a curve come to each other in it, and whether frames jump."""
-    first, jumping = None, False
-    # Rough or thinly sampled clouds need more neighbours, and less strictly tangent ones, to hang together.
-    tries = [(1, 0.75, 0.5), (2, 0.75, 0.5), (1, 0.9, 0.75), (2, 0.9, 0.75)]
+    r"""A graph that hangs together, how near ends of a curve come to each other in it, and whether frames jump.
 
-    for more, max_sine, max_normal in tries:
-        k = min(more * cloud.neighbors, len(cloud) - 1)
-        # Around kinks hardly any pair may be tangent, and a sample with few neighbours would come to lie anywhere.
-        graph = neighbor_graph(
-            cloud.values,
-            cloud.basis,
-            cloud.scale,
-            k,
-            max_sine=max_sine,
-            max_normal=max_normal,
-            creased=jumping and cloud.dimension > 1,
-        )
-        if cloud.noise == 0 and cloud.dimension == 1:
-            joined = join_corners(cloud.values, (cloud.basis * cloud.scale[:, None])[:, :, 0], graph)
-            graph, jumping = joined, joined is not graph
-        elif (more, max_sine) == tries[0][:2] and cloud.noise == 0:
-            frames = cloud.basis * cloud.scale[:, None]
-            # Few neurons leave large cells without any kink, in pieces where they are all that is tangent.
-            least = KINKED if graph.components()[0] == 1 else KINKED_APART
-            jumping = unexplained_share(cloud.values, frames, graph) > least
-            if jumping:
-                # A kink turns all tangent planes by as much as it likes, those of neighbours too.
-                tries[1:] = [(1, 1.05, 0.7), (2, 1.05, 0.7), (2, 1.5, 0.9)]
-                continue
+    Raises:
+        ValueError: If no graph that is tried hangs together.
+    """
+    first = None
+
+    for graph, jumping in _graphs(cloud):
         count, labels = graph.components()
         if count > 1:
             continue
@@ -165,16 +187,56 @@ def _neighbours(cloud: Cloud) -> tuple[NeighborGraph, float, bool]:
     )
 
 
+def _graphs(cloud: Cloud) -> Iterator[tuple[NeighborGraph, bool]]:
+    r"""Graphs of neighbours, the strictest first, and whether frames jump between them."""
+    frames = cloud.basis * cloud.scale[:, None]
+
+    if cloud.noise == 0 and cloud.dimension == 1:
+        for strictness in SMOOTH:
+            graph = _graph(cloud, strictness)
+            joined = join_corners(cloud.values, frames[:, :, 0], graph)
+            yield joined, joined is not graph
+        return
+
+    strictest = _graph(cloud, SMOOTH[0])
+
+    if cloud.noise == 0:
+        # Few neurons leave large cells without any jump, in pieces where they are all that is tangent.
+        least = JUMPING_SHARE if strictest.components()[0] == 1 else JUMPING_SHARE_APART
+        if unexplained_share(cloud.values, frames, strictest) > least:
+            for strictness in JUMPING:
+                yield _graph(cloud, strictness, jumping=True), True
+            return
+
+    yield strictest, False
+
+    for strictness in SMOOTH[1:]:
+        yield _graph(cloud, strictness), False
+
+
+def _graph(cloud: Cloud, strictness: _Strictness, *, jumping: bool = False) -> NeighborGraph:
+    return neighbor_graph(
+        cloud.values,
+        cloud.basis,
+        cloud.scale,
+        min(strictness.multiple * cloud.neighbors, len(cloud) - 1),
+        max_tangent_sine=strictness.max_tangent_sine,
+        max_difference_sine=strictness.max_difference_sine,
+        # Around jumps hardly any pair may be tangent, and a sample with few neighbours would come to lie anywhere.
+        jumping=jumping,
+    )
+
+
 def _orient(cloud: Cloud) -> _Oriented:
     graph, ends, jumping = _neighbours(cloud)
     edges = len(graph.i)
-    signs, agree = orient(cloud.values, cloud.basis, graph, creased=jumping)
+    signs, agree = orient(cloud.values, cloud.basis, graph, jumping=jumping)
     frustrated = int((~agree).sum())
     mirrored = frustrated
     if jumping and cloud.dimension > 1:
         cosines = torch.linalg.svdvals(cloud.basis[graph.i[~agree]].mT @ cloud.basis[graph.j[~agree]])
-        mirrored = int((cosines[:, -1] > PARALLEL).sum())
-    if frustrated < 0.01 * edges and graph.subset(agree).components()[0] == 1:
+        mirrored = int((cosines[:, -1] > PARALLEL_COSINE).sum())
+    if frustrated < FRUSTRATED_SHARE * edges and graph.subset(agree).components()[0] == 1:
         graph = graph.subset(agree)
 
     frames = cloud.basis * cloud.scale[:, None]
@@ -200,9 +262,9 @@ def _corrected(cloud: Cloud, oriented: _Oriented, equations: PairEquations, foun
         frustrated=oriented.frustrated,
         rejected=found.rejected,
         mirrored=oriented.mirrored,
-        torn=found.rejected if best.kinks is None else torn(best.solution, equations),
+        torn=found.rejected if best.jumps is None else torn_pairs(best.solution, equations),
         residual=best.residual,
         refinement=best.refinement,
         ends=oriented.ends,
-        kinks=best.kinks,
+        jumps=best.jumps,
     )

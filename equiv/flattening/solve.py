@@ -1,71 +1,41 @@
-r"""From pairs of neighbours to coordinates: start, solve, reject the pairs that do not fit, find periods."""
+r"""From pairs of neighbours to coordinates: the starts that there are, tried in turn until one fits."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import torch
-from torch import Tensor
 
-from equiv.flattening.closed import closing, find_lattice
+from equiv.flattening.closed import closing, find_lattice, solve_closed
 from equiv.flattening.development import develop
-from equiv.flattening.flat import resettled
+from equiv.flattening.flat import solve_flat
 from equiv.flattening.geodesics import landmark_scaling, shortest_paths, tree_potential
-from equiv.flattening.synchronization import PairEquations, Solution
-from equiv.metric.neighbors import NeighborGraph
+from equiv.flattening.pair_equations import PairEquations
+from equiv.flattening.synchronization import Flattening, PairSolution, misfit, synchronise
 
-__all__ = ["Flattening", "flatten", "misfit", "torn"]
-
-
-# Share of the samples that may be set down in a wrong place.
-FEW = 0.01
-
-# A start is folded if after a few steps half of the pairs miss by more than so many times what fits.
-FOLDED = 2.0
-
-# Coordinates are torn where edges are so many times as long as their metric says; one in so many may be.
-TORN = 2.0
-FEW_TORN = 500
+__all__ = ["flatten"]
 
 
-@dataclass
-class Flattening:
-    r"""Coordinates, with the equations that they solve.
+# Steps after which a start is judged.
+# [steps; chosen: flipped sheets stay after any number, and all else has come near by then]
+STEPS_OF_A_START = 4
 
-    Attributes:
-        solution: Coordinates, rotations and periods.
-        equations: The pair equations that were kept.
-        windings: How often each edge kept crosses each period, `(E, p)`, or None without periods.
-        rejected: Number of edges that fit no flat coordinates.
-        torn: Number of edges, of all, that have become much longer than their metric says.
-    """
+# A start is folded if then half of the pairs miss by more than this.
+# [level of misfits that fits; chosen: it decides the order of the starts alone, all are tried before none fits]
+FOLDED_MISFIT = 2.0
 
-    solution: Solution
-    equations: PairEquations
-    windings: Tensor | None
-    rejected: int
-    torn: int
+# Coordinates do not fit where more than this share of the pairs is rejected, whatever the noise.
+# [share of the pairs; chosen: false neighbours of good charts are fewer, a cut through a surface rejects more]
+REJECTED_SHARE = 0.01
 
-    @property
-    def edges(self) -> int:
-        return self.rejected + len(self.equations.i)
+# The level of misfits that fits is divided by this for the share where frames are noisy or jump.
+# [dimensionless; chosen: the noisier the frames, the more pairs miss by chance; exact ones have a level of 0.05]
+LEVEL_OVER_REJECTED_SHARE = 5.0
 
-    @property
-    def rejected_share(self) -> float:
-        return self.rejected / self.edges
+# One pair in so many may be torn.
+# [pairs; chosen: single samples set down in a wrong place; the shortest tear takes more]
+PAIRS_FOR_ONE_TORN = 500
 
 
-def misfit(solution: Solution, equations: PairEquations) -> Tensor:
-    r"""Residual of each edge over its length, `(E,)`."""
-    return solution.residual.norm(dim=1) / equations.lengths
-
-
-def torn(solution: Solution, equations: PairEquations) -> int:
-    r"""Number of edges whose ends lie much farther from each other than their metric says."""
-    step = equations.steps(solution.coordinates, solution.periods)
-
-    return int((step.norm(dim=1) > TORN * equations.lengths).sum())
-
-
-def flatten(equations: PairEquations, graph: NeighborGraph, level: float) -> Flattening:
+def flatten(equations: PairEquations, level: float) -> Flattening:
     r"""Solves the pair equations from the starts that there are, and keeps the best.
 
     A flat chart is tried first, from scaled geodesics. Only where it does not fit are the coordinates
@@ -73,155 +43,65 @@ def flatten(equations: PairEquations, graph: NeighborGraph, level: float) -> Fla
     on a torus, which scaling folds, the rest of these steps comes last.
 
     Arguments:
-        equations: Of all edges.
-        graph: The same edges.
+        equations: Of all pairs.
         level: Root mean square misfit up to which a solution fits, dimensionless: noise of the frames.
     """
-    flat: list[Flattening] = []
-    folded: Solution | None = None
+    found: list[Flattening] = []
+    folded: PairSolution | None = None
 
     if equations.m > 1:
-        begun = equations.solve(landmark_scaling(graph, equations.m), tolerance=1e-4, steps=4)
+        begun = synchronise(
+            equations,
+            landmark_scaling(equations.graph, equations.m),
+            max_steps=STEPS_OF_A_START,
+        )
 
-        if float(misfit(begun, equations).median()) > FOLDED * level:
+        if float(misfit(begun, equations).median()) > FOLDED_MISFIT * level:
             folded = begun
         else:
-            flat.append(_solve_flat(equations, graph, begun.coordinates, begun.rotations))
-            if _fits(flat[0], level):
-                return flat[0]
+            found.append(solve_flat(equations, begun.coordinates, begun.rotations))
+            if _fits(found[-1], level):
+                return found[-1]
 
-    for developed in _developments(equations, graph):
+    for developed in _developments(equations):
         mismatch = -developed.residual
-        lattice = find_lattice(mismatch, equations.squared)
+        lattice = find_lattice(mismatch, equations.graph.squared)
         if lattice is None and equations.m == 1:
             lattice = closing(mismatch, developed.coordinates)
 
-        if lattice is None:
-            flat.append(_solve_flat(equations, graph, developed.coordinates, developed.rotations))
-        else:
-            closed = _solve_closed(equations, graph, developed, *lattice)
-            if _fits(closed, level):
-                return closed
-            flat.append(closed)
-
-        if _fits(flat[-1], level):
-            return flat[-1]
+        found.append(
+            solve_flat(equations, developed.coordinates, developed.rotations)
+            if lattice is None
+            else solve_closed(equations, developed, *lattice)
+        )
+        if _fits(found[-1], level):
+            return found[-1]
 
     if folded is not None:
-        flat.append(_solve_flat(equations, graph, folded.coordinates, folded.rotations))
+        found.append(solve_flat(equations, folded.coordinates, folded.rotations))
 
-    return min(
-        flat,
-        key=lambda found: (
-            (found.rejected + found.torn) / found.edges
-            + float(misfit(found.solution, found.equations).mean())
-        ),
-    )
+    return min(found, key=lambda one: (one.rejected + one.torn) / one.pairs + float(one.misfit.mean()))
 
 
 def _fits(found: Flattening, level: float) -> bool:
-    rms = misfit(found.solution, found.equations).square().mean().sqrt()
-
     return (
-        found.rejected_share < max(0.01, level / 5)
-        and found.torn <= max(1, found.edges // FEW_TORN)
-        and bool(rms < level)
+        found.rejected / found.pairs < max(REJECTED_SHARE, level / LEVEL_OVER_REJECTED_SHARE)
+        and found.torn <= max(1, found.pairs // PAIRS_FOR_ONE_TORN)
+        and found.root_mean_square < level
     )
 
 
-def _developments(equations: PairEquations, graph: NeighborGraph):  # type: ignore[no-untyped-def]
-    r"""Coordinates developed from two roots at most."""
+def _developments(equations: PairEquations) -> Iterator[PairSolution]:
+    r"""Coordinates developed along a curve, or else from two roots at most, the second far from the first."""
     if equations.m == 1:
-        identity = torch.ones(graph.n, 1, 1, dtype=torch.float64)
-        displacements = equations.displacements(identity)[0]
-        start = tree_potential(graph, displacements)
-        yield Solution(start, identity, None, equations.mismatch(start, identity), True)
+        identity = torch.ones(equations.n, 1, 1, dtype=torch.float64)
+        start = tree_potential(equations.graph, equations.displacements(identity)[0])
+        yield PairSolution(start, identity, None, equations.mismatch(start, identity), True)
         return
 
     root = 0
     for _ in range(2):
-        developed = develop(equations, graph, root)
+        developed = develop(equations, root)
         if developed is not None:
             yield developed
-        root = int(shortest_paths(graph, root)[0].argmax())
-
-
-def _largest(share: Tensor) -> float:
-    r"""The largest misfit of an edge that still counts as a neighbour's."""
-    return max(0.3, 8 * float(share.median()))
-
-
-def _solve_flat(
-    equations: PairEquations, graph: NeighborGraph, start: Tensor, rotations: Tensor
-) -> Flattening:
-    r"""Solves; where edges do not fit, solves so that they count little, rejects them and solves again."""
-    kept = torch.ones(len(graph.i), dtype=torch.bool)
-    solution = equations.solve(start, rotations, tolerance=1e-4)
-
-    for _ in range(2):
-        share = misfit(solution, equations.subset(kept))
-        if solution.converged and float(share.max()) <= _largest(share):
-            break
-        robust = equations.solve(
-            solution.coordinates, solution.rotations, tolerance=1e-4, steps=20, robust=True
-        )
-        moved = resettled(equations, robust)
-        if moved is not robust:
-            robust = equations.solve(
-                moved.coordinates, moved.rotations, tolerance=1e-4, steps=20, robust=True
-            )
-        share = misfit(robust, equations)
-        good = share <= _largest(share)
-        if graph.subset(good).components()[0] > 1:
-            break
-        kept = good
-        solution = equations.subset(kept).solve(robust.coordinates, robust.rotations, tolerance=1e-4)
-
-    part = equations if bool(kept.all()) else equations.subset(kept)
-    solution.residual = part.mismatch(solution.coordinates, solution.rotations)
-
-    return Flattening(solution, part, None, int((~kept).sum()), torn(solution, equations))
-
-
-def _joined(graph: NeighborGraph, good: Tensor) -> Tensor:
-    r"""The good edges, and all those of few samples that good ones do not join to the rest: set down in a wrong place,
-    they are moved as one by a solution that keeps these.
-    """
-    labels = graph.subset(good).components()[1]
-    apart = labels != labels.bincount().argmax()
-
-    return good | apart[graph.i] | apart[graph.j] if float(apart.double().mean()) < FEW else good
-
-
-def _solve_closed(
-    equations: PairEquations, graph: NeighborGraph, start: Solution, periods: Tensor, windings: Tensor
-) -> Flattening:
-    r"""Solves for coordinates, rotations and periods together, without the edges that fit no winding."""
-    solution = start
-    kept = torch.ones(len(graph.i), dtype=torch.bool)
-    mismatch = equations.mismatch(start.coordinates, start.rotations) + windings @ periods
-    good = _joined(graph, mismatch.norm(dim=1) < 0.3 * periods.norm(dim=1).min())
-
-    for _ in range(3):
-        if graph.subset(good).components()[0] > 1:
-            break
-        kept = good
-        solution = equations.subset(kept).solve(
-            solution.coordinates,
-            solution.rotations,
-            windings=windings[kept],
-            periods=periods,
-            tolerance=1e-5,
-        )
-        assert solution.periods is not None
-        periods = solution.periods
-        bare = equations.mismatch(solution.coordinates, solution.rotations)
-        windings = -(bare @ torch.linalg.pinv(periods)).round()
-        residual = (bare + windings @ periods).norm(dim=1) / equations.lengths
-        good = _joined(graph, residual <= _largest(residual[kept]))
-        if bool((good == kept).all()):
-            break
-
-    part = equations.subset(kept)
-
-    return Flattening(solution, part, windings[kept], int((~kept).sum()), torn(solution, equations))
+        root = int(shortest_paths(equations.graph, root)[0].argmax())

@@ -1,15 +1,17 @@
 r"""Distances of the inputs, read from activations and frames.
 
-Doors: `neuron_scale.FLAT`, `neuron_scale.slope_weights`, `neuron_scale.spread_weights`,
-`points.MetricPoints`, `points.metric_points`, `mahalanobis.MAX_NORMAL`, `mahalanobis.all_distances`,
-`mahalanobis.mahalanobis`, `mahalanobis.pair_distances`, `mahalanobis.tiles`, `neighbors.NeighborGraph`,
-`neighbors.neighbor_graph`.
+Doors: `neuron_scale.CONSTANT_DEVIATION`, `neuron_scale.slope_weights`, `neuron_scale.spread_weights`,
+`points.MetricPoints`, `points.metric_points`, `mahalanobis.MAX_NORMAL_SHARE`,
+`mahalanobis.all_distances`, `mahalanobis.mahalanobis`, `mahalanobis.pair_distances`,
+`mahalanobis.tiles`, `neighbors.MAX_DIFFERENCE_SINE`, `neighbors.MAX_TANGENT_SINE`,
+`neighbors.NeighborGraph`, `neighbors.neighbor_graph`.
 
     neuron_scale  Two rules that make neurons comparable whatever their scale: by their spread, and by their
                   steepest slope
-    points        Samples made ready for the Mahalanobis-like metric: weights of neurons, centred values,
-                  whitened frames
+    points        Samples made ready for the Mahalanobis-like metric: centred values, whitened frames
     mahalanobis   The Mahalanobis-like metric: squared distances of the inputs, read from activations and
                   frames
+    pair_scores   Pairs of samples: how near they are in the Mahalanobis-like metric, and whether they are
+                  tangent at both ends
     neighbors     Nearest neighbours in the Mahalanobis-like metric, tangent at both ends
 """

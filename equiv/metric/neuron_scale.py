@@ -5,17 +5,27 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from equiv.metric.points import COPY
+__all__ = ["CONSTANT_DEVIATION", "centred", "slope_weights", "spread_weights"]
 
-__all__ = ["centred", "slope_weights", "spread_weights"]
 
-FLAT = 1e-12  # deviations below this share of a neuron's largest value are rounding
+# Neurons that deviate from their mean by less than this share of their largest value are constant.
+# [share of the largest value; derived: some thousand times the rounding of a mean in float64; sums of many samples
+# leave less]
+CONSTANT_DEVIATION = 1e-12
+
+# Neurons nearer to each other than this, each of unit spread, up to sign, are copies.
+# [spreads; chosen: rounding in float32 leaves a few 1e-7 between copies, and independent neurons differ by about 1]
+COPY_DISTANCE = 3e-5
+
+# Random projections of each neuron by which copies are told.
+# [dimensionless; derived: of unrelated pairs of neurons a share of about 5e-20 then comes as near by chance]
+PROJECTIONS = 4
 
 
 def centred(values: Tensor) -> Tensor:
     r"""Values less the mean of each neuron, `(n, d)`, exactly 0 for neurons that do not change, however large."""
     deviation = values - values.mean(dim=0)
-    alive = deviation.abs().amax(dim=0) > FLAT * values.abs().amax(dim=0)
+    alive = deviation.abs().amax(dim=0) > CONSTANT_DEVIATION * values.abs().amax(dim=0)
 
     return torch.where(alive, deviation, 0.0)
 
@@ -24,7 +34,7 @@ def spread_weights(values: Tensor) -> Tensor:
     r"""One over the spread of each neuron and the root of its number of copies, `(d,)`; 0 where constant.
 
     With them, rescaled, repeated and dead neurons change nothing. Copies may be rescaled, mirrored and shifted.
-    They are told by four random projections of each neuron: linear in the neurons, where all pairs are not.
+    They are told by a few random projections of each neuron: linear in the neurons, where all pairs are not.
 
     Arguments:
         values: Activations, shape `(n, d)`, float64.
@@ -36,16 +46,16 @@ def spread_weights(values: Tensor) -> Tensor:
 
     deviation = values - values.mean(dim=0)
     spread = deviation.square().mean(dim=0).sqrt()
-    alive = spread > 1e-12 * values.abs().amax(dim=0).clamp_min(1e-300)
+    alive = spread > CONSTANT_DEVIATION * values.abs().amax(dim=0).clamp_min(1e-300)
 
     if not bool(alive.any()):
         raise ValueError("'obs' should hold neurons that vary, got constant values; probe other neurons.")
 
     generator = torch.Generator().manual_seed(0)
-    random = torch.randn(4, len(values), generator=generator, dtype=values.dtype).to(values.device)
+    random = torch.randn(PROJECTIONS, len(values), generator=generator, dtype=values.dtype).to(values.device)
     marks = (random @ deviation[:, alive] / spread[alive]).T.cpu().numpy() / len(values) ** 0.5
     tree = KDTree(marks)
-    copies = sum(tree.query_ball_point(side, COPY, return_length=True) for side in (marks, -marks))
+    copies = sum(tree.query_ball_point(side, COPY_DISTANCE, return_length=True) for side in (marks, -marks))
     weights = torch.zeros_like(spread)
     weights[alive] = 1 / (spread[alive] * torch.from_numpy(copies).to(spread).sqrt())
 

@@ -1,4 +1,4 @@
-r"""Samples made ready for the Mahalanobis-like metric: weights of neurons, centred values, whitened frames."""
+r"""Samples made ready for the Mahalanobis-like metric: centred values, whitened frames."""
 
 from dataclasses import dataclass
 
@@ -8,10 +8,6 @@ from torch import Tensor
 from equiv.observe.frames import split_frames
 
 __all__ = ["MetricFrames", "MetricPoints", "metric_points"]
-
-
-# Neurons nearer to each other than this, each of unit spread, up to sign, are copies.
-COPY = 3e-5
 
 
 @dataclass(frozen=True)

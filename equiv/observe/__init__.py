@@ -1,9 +1,11 @@
 r"""From a network and its inputs to activations and frames.
 
-Doors: `observations.Observations`, `frames.invert_frames`, `frames.sensitivity_cut`, `frames.split_frames`,
-`pushforward.derivatives_along`, `probe.probe`, `sides.Probing`, `sides.observe_alone`,
-`sides.observe_pairs`, `processes.gathered`, `processes.part`, `processes.rank_and_count`,
-`neuron_ranking.rank_neurons`, `neuron_ranking.standardised`.
+Doors: `observations.Observations`, `frames.invert_frames`, `frames.sensitivity_cut`,
+`frames.split_frames`, `pushforward.derivatives_along`, `probe.probe`, `sides.Probing`,
+`sides.observe_alone`, `sides.observe_pairs`, `compared.check_frames`, `compared.check_method`,
+`compared.check_paired`, `compared.check_sides`, `compared.checked_anchors`, `compared.checked_pairing`,
+`processes.gathered`, `processes.part`, `processes.rank_and_count`, `neuron_ranking.rank_neurons`,
+`neuron_ranking.standardised`.
 
     observations    What is observed of a network: activations, and the frames that carry the metric of its
                     inputs
@@ -18,9 +20,10 @@ Doors: `observations.Observations`, `frames.invert_frames`, `frames.sensitivity_
     arguments       What `probe` accepts: inputs, bursts and tangents of one structure
     probe           Probing: running a network on inputs, reading activations, and pushing a frame of the
                     inputs forward
-    sides           Observing networks for a paired comparison: frames of all samples, or of few where there
-                    are too many numbers
-    processes       Several processes, each with a part of the samples: observations gathered, Galerkin sums
-                    added up
+    sides           The sides of a comparison, observed: frames of all samples, or of few where there would
+                    be too many numbers
+    compared        What `compare` accepts: two sides, how they are probed, which samples are paired, and
+                    anchors
+    processes       Several processes, each with a part of the samples: observations gathered
     neuron_ranking  Orders of neurons, each next one that which tells most that the earlier ones do not
 """

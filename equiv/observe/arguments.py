@@ -13,7 +13,12 @@ __all__ = ["checked_bursts", "checked_inputs", "checked_kind", "checked_tangents
 
 
 def checked_inputs(inputs: Any) -> Inputs:
-    r"""The inputs as tensors, all with the same number of samples."""
+    r"""The inputs as tensors without a gradient, in the structure given, all with the same number of samples.
+
+    Raises:
+        TypeError: If one is neither a tensor nor an array.
+        ValueError: If there are none, they are empty, not finite, or differ in their numbers of samples.
+    """
     if isinstance(inputs, dict):
         given: Inputs = {name: _as_tensor(value, f"inputs[{name!r}]") for name, value in inputs.items()}
     elif isinstance(inputs, tuple | list):
@@ -31,7 +36,7 @@ def checked_inputs(inputs: Any) -> Inputs:
     if len({len(t) for t in tensors}) > 1:
         raise ValueError(
             "'inputs' should hold tensors with the same number of samples first, "
-            f"got {[len(t) for t in tensors]}."
+            f"got {[len(t) for t in tensors]}; pass as many of each."
         )
 
     return given
@@ -59,7 +64,12 @@ def _as_tensor(value: Any, name: str) -> Tensor:
 
 
 def checked_kind(frames: Any, dimension: int | None, burst_std: float | None) -> str:
-    r"""Which of the five ways to make frames is meant."""
+    r"""Which of the five ways to make frames is meant: "none", "jacobian", "neighbors", "tangents" or "bursts".
+
+    Raises:
+        TypeError: If `dimension` is no integer.
+        ValueError: If `frames` is none of them, or `dimension` or `burst_std` is missing or in vain.
+    """
     if frames is None:
         kind = "none"
     elif isinstance(frames, str):
@@ -74,7 +84,7 @@ def checked_kind(frames: Any, dimension: int | None, burst_std: float | None) ->
     if kind not in ("none", "jacobian", "neighbors", "tangents", "bursts"):
         raise ValueError(
             '\'frames\' should be "jacobian", "neighbors", a tensor of tangents, a callable or None, '
-            f"got {frames!r}."
+            f"got {frames!r}; leave it out for the exact ones."
         )
 
     if kind == "bursts" and burst_std is None:
@@ -101,57 +111,45 @@ def checked_kind(frames: Any, dimension: int | None, burst_std: float | None) ->
 
 
 def checked_bursts(bursts: Any, given: Inputs) -> tuple[Inputs, int]:
-    r"""The bursts as one long batch, and how many belong to each input."""
-    if isinstance(given, dict):
-        parts = (
-            [bursts[name] for name in given] if isinstance(bursts, dict) and set(bursts) == set(given) else []
-        )
-    elif isinstance(given, tuple):
-        parts = list(bursts) if isinstance(bursts, tuple | list) and len(bursts) == len(given) else []
-    else:
-        parts = [bursts]
+    r"""The bursts as one long batch, `(n b, *input_shape)`, and how many belong to each input, b.
 
+    Arguments:
+        bursts: What the callable gave, built as the inputs, `(n, b, *input_shape)`.
+        given: The inputs.
+
+    Raises:
+        TypeError: If they are built otherwise.
+        ValueError: If shapes disagree, they are not finite, or there are fewer than 2 for each input.
+    """
     tensors = input_tensors(given)
-
-    if not parts:
-        raise TypeError(
-            f"'frames(inputs)' should be built as 'inputs', a {type(given).__name__}, got {bursts!r}."
-        )
-
-    parts = [_as_tensor(part, "frames(inputs)") for part in parts]
+    parts = [_as_tensor(part, "frames(inputs)") for part in _parts(bursts, given, "frames(inputs)")]
     sizes = {part.shape[1] if part.ndim > 1 else 0 for part in parts}
 
     for part, x in zip(parts, tensors, strict=True):
         if part.ndim != x.ndim + 1 or len(part) != len(x) or part.shape[2:] != x.shape[1:] or len(sizes) > 1:
             raise ValueError(
                 f"'frames(inputs)' should have shape (n, b, *input_shape) = ({len(x)}, b, "
-                f"{', '.join(map(str, x.shape[1:]))}), got {tuple(part.shape)}."
+                f"{', '.join(map(str, x.shape[1:]))}), got {tuple(part.shape)}; put the neighbours second."
             )
 
     b = sizes.pop()
 
     if b < 2:
-        raise ValueError(f"'frames(inputs)' should hold at least 2 neighbours of each input, got {b}.")
+        raise ValueError(
+            f"'frames(inputs)' should hold at least 2 neighbours of each input, got {b}; draw more of them."
+        )
 
     return with_tensors(given, [part.reshape(-1, *part.shape[2:]) for part in parts]), b
 
 
 def checked_tangents(frames: Any, given: Inputs) -> list[Tensor]:
-    r"""Tangent vectors for each floating input."""
-    if isinstance(given, dict):
-        parts = (
-            [frames[name] for name in given] if isinstance(frames, dict) and set(frames) == set(given) else []
-        )
-    elif isinstance(given, tuple):
-        parts = list(frames) if isinstance(frames, tuple | list) and len(frames) == len(given) else []
-    else:
-        parts = [frames]
+    r"""Tangent vectors for each floating input, `(n, *input_shape, m)`, m the same for all.
 
-    if not parts:
-        raise TypeError(
-            f"'frames' should be built as 'inputs', a {type(given).__name__}, got {type(frames).__name__}."
-        )
-
+    Raises:
+        TypeError: If they are built otherwise than the inputs, or no floating tensors.
+        ValueError: If shapes disagree, or they are not finite.
+    """
+    parts = _parts(frames, given, "frames")
     pairs = [(p, x) for p, x in zip(parts, input_tensors(given), strict=True) if x.is_floating_point()]
     tangents = [_as_tensor(part, "frames") for part, _ in pairs]
 
@@ -159,7 +157,7 @@ def checked_tangents(frames: Any, given: Inputs) -> list[Tensor]:
         if t.ndim != x.ndim + 1 or t.shape[:-1] != x.shape or t.shape[-1] != tangents[0].shape[-1]:
             raise ValueError(
                 f"'frames' should have shape (n, *input_shape, m) = ({', '.join(map(str, x.shape))}, m), "
-                f"got {tuple(t.shape)}."
+                f"got {tuple(t.shape)}; put the directions last."
             )
 
         if not t.is_floating_point():
@@ -168,3 +166,21 @@ def checked_tangents(frames: Any, given: Inputs) -> list[Tensor]:
             )
 
     return tangents
+
+
+def _parts(value: Any, given: Inputs, name: str) -> list[Any]:
+    r"""What belongs to each of the inputs, in their order, of a tensor, tuple or dictionary built as these."""
+    if isinstance(given, Tensor):
+        return [value]
+
+    if isinstance(given, dict) and isinstance(value, dict) and set(value) == set(given):
+        return [value[key] for key in given]
+
+    if isinstance(given, tuple) and isinstance(value, tuple | list) and len(value) == len(given):
+        return list(value)
+
+    names = f"with the names {list(given)}" if isinstance(given, dict) else f"of {len(given)}"
+    raise TypeError(
+        f"'{name}' should be built as 'inputs', a {type(given).__name__} {names}, got {type(value).__name__}; "
+        "give one entry for each of them."
+    )

@@ -6,8 +6,17 @@ from torch import Tensor
 __all__ = ["burst_frames", "gap_dimension"]
 
 
-# A smaller ratio of consecutive eigenvalues is no gap: ten is a factor of three in length.
+# A smaller ratio of consecutive eigenvalues is no gap between dimensions of the inputs and noise.
+# [ratio of variances; chosen: a factor of three in length, tangents are rarely stretched so unevenly]
 SMALLEST_GAP = 10.0
+
+# Eigenvalues below this power of the rounding unit, over the largest, count as zero.
+# [dimensionless; chosen: a margin above rounding, for the differences that variances are made of]
+ROUNDING_POWER = 0.75
+
+# A logarithm nearer to that of the floor than this stands at the floor.
+# [dimensionless; chosen: rounding of logarithms]
+FLOOR_MARGIN = 1e-6
 
 
 def gap_dimension(spectra: Tensor) -> int:
@@ -20,10 +29,10 @@ def gap_dimension(spectra: Tensor) -> int:
     Arguments:
         spectra: Eigenvalues of local covariances, descending, shape `(n, r)`, any units.
     """
-    floor = torch.finfo(spectra.dtype).eps ** 0.75
+    floor = torch.finfo(spectra.dtype).eps ** ROUNDING_POWER
     typical = (spectra / spectra[:, :1].clamp(min=torch.finfo(spectra.dtype).tiny)).clamp(min=floor).log()
     levels = typical.median(dim=0).values
-    alive = int((levels > levels.new_tensor(floor).log() + 1e-6).sum())
+    alive = int((levels > levels.new_tensor(floor).log() + FLOOR_MARGIN).sum())
 
     if alive < len(levels):
         levels = levels[: alive + 1]

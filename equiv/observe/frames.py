@@ -5,15 +5,23 @@ from torch import Tensor
 
 __all__ = ["invert_frames", "rank_tolerance", "sensitivity_cut", "split_frames", "whitening"]
 
-RANK_TOLERANCE = 1e-6  # singular values below this share of the RMS frame count as zero
+
+# Singular values below this share of a frame's largest count as zero, in float64.
+# [share of the frame's largest; chosen: half of the digits, Jacobians in float64 are right to far more]
+RANK_TOLERANCE_FLOAT64 = 1e-8
+
+# Singular values below this share of a frame's largest count as zero, in float32.
+# [share of the frame's largest; chosen: Jacobians of ordinary networks carry a relative error of about 1e-6]
+RANK_TOLERANCE_FLOAT32 = 1e-5
+
+# To a direction in which a frame stretches by less than this, a network counts as blind.
+# [share of the RMS frame; chosen: rounding in float32, and below it neurons change by nothing one could learn from]
+BLIND_SHARE = 1e-6
 
 
 def rank_tolerance(dtype: torch.dtype) -> float:
-    r"""Singular values below this share of a frame's largest count as zero: 1e-8 in float64, 1e-5 in float32.
-
-    Float32 Jacobians of ordinary networks carry a relative error of about 1e-6.
-    """
-    return 1e-8 if dtype == torch.float64 else 1e-5
+    r"""Singular values below this share of a frame's largest count as zero."""
+    return RANK_TOLERANCE_FLOAT64 if dtype == torch.float64 else RANK_TOLERANCE_FLOAT32
 
 
 def split_frames(frames: Tensor, rtol: float | None = None) -> tuple[Tensor, Tensor, Tensor]:
@@ -56,7 +64,7 @@ def whitening(frames: Tensor, rtol: float | None = None) -> Tensor:
 
 def sensitivity_cut(frames: Tensor) -> float:
     r"""The singular value below which a frame of these `(n, d, m)` counts as blind, in their units."""
-    return RANK_TOLERANCE * (frames.double().square().sum() / len(frames)).sqrt().item()
+    return BLIND_SHARE * (frames.double().square().sum() / len(frames)).sqrt().item()
 
 
 def invert_frames(frames: Tensor, cut: float) -> Tensor:

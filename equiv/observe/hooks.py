@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from equiv.checks import nearest_name
 
-__all__ = ["Inputs", "Reader", "batch_of", "input_tensors", "quiet"]
+__all__ = ["Inputs", "Reader", "batch_of", "input_tensors", "quiet", "with_tensors"]
 
 
 # One tensor, or several that the network takes by position or by name.
@@ -42,9 +42,8 @@ def quiet(network: nn.Module) -> Iterator[None]:
     r"""Puts a network into eval mode, and everything back as it was at the end, also after an exception.
 
     Restored: each submodule's own train/eval flag, its buffers, and the random state of the CPU and of the
-        network's
-    devices. While it lasts, attention runs as plain matrix products: the fused kernels skip submodules (and
-    hooks on them), and have no forward-mode derivative.
+    network's devices. While it lasts, attention runs as plain matrix products: the fused kernels skip submodules
+    (and hooks on them), and have no forward-mode derivative.
     """
     tensors = [*network.parameters(), *network.buffers()]
     devices = sorted({t.device.index for t in tensors if t.is_cuda})
@@ -146,7 +145,8 @@ class Reader:
         if index.ndim != 1 or index.is_floating_point() or index.is_complex() or len(index) == 0:
             raise TypeError(
                 "'neurons' should hold integer (or boolean) tensors of shape (k,), "
-                f"got {str(index.dtype).removeprefix('torch.')} of shape {tuple(index.shape)}."
+                f"got {str(index.dtype).removeprefix('torch.')} of shape {tuple(index.shape)}; give a list of "
+                "indices for each layer."
             )
 
         return index.nonzero().flatten() if index.dtype == torch.bool else index.long()
@@ -187,7 +187,8 @@ class Reader:
 
         if not outputs:
             raise ValueError(
-                f"'layers' should name layers that the network calls, got {name!r}, which it never calls."
+                f"'layers' should name layers that the network calls, got {name!r}, which it never calls; "
+                "observe a layer in it, or one that it is in."
             )
 
         for output in outputs:
@@ -211,7 +212,8 @@ class Reader:
 
         if int(index.max()) >= part.shape[1] or int(index.min()) < -part.shape[1]:
             raise ValueError(
-                f"'neurons' should be below {part.shape[1]}, the neurons of {layer}, got {int(index.max())}."
+                f"'neurons' should hold indices below {part.shape[1]}, the neurons of {layer}, got "
+                f"{int(index.min())} to {int(index.max())}; count from 0."
             )
 
         return part[:, index.to(part.device)]

@@ -12,9 +12,21 @@ from equiv.observe.observations import Observations
 __all__ = ["rank_neurons", "standardised"]
 
 
-# Neurons among which the order by nearest neighbours chooses, and samples that it looks at.
-POOL = 48
-SAMPLES = 500
+# Neurons among which the order by nearest neighbours chooses.
+# [neurons; chosen: its time grows with them, and those that condition the frames worst are never first]
+CANDIDATE_NEURONS = 48
+
+# Samples that the order by nearest neighbours looks at.
+# [samples; chosen: its time grows with their square, and folds of the inputs show at a few hundred]
+RANKING_SAMPLES = 500
+
+# A neuron whose deviation is no more than this is dead.
+# [share of the largest deviation; chosen: rounding of neurons that vary, in float64]
+DEAD_DEVIATION = 1e-12
+
+# What each direction is taken to be seen by before any neuron is chosen, eta.
+# [share of the frames' mean square; chosen: small, so that directions not seen at all come first]
+UNSEEN_ENERGY = 1e-6
 
 
 def rank_neurons(obs: Observations, count: int) -> Tensor:
@@ -27,7 +39,8 @@ def rank_neurons(obs: Observations, count: int) -> Tensor:
         \nu(i) = \arg\min_{j \ne i} \sum_{l \in S \cup \{k\}} (y_{il} - y_{jl})^2,
 
     with neurons over their standard deviations. It falls with the conditioning of S, and where S folds the inputs
-    over each other it stays large. With more than `POOL` neurons those are considered that condition the frames best.
+    over each other it stays large. With more than `CANDIDATE_NEURONS` neurons those are considered that condition
+    the frames best.
 
     Arguments:
         obs: Observations; frames are made use of.
@@ -40,11 +53,11 @@ def rank_neurons(obs: Observations, count: int) -> Tensor:
     d = values.shape[1]
     pool = torch.arange(d, device=values.device)
 
-    if d > POOL:
-        most = max(POOL, count)
+    if d > CANDIDATE_NEURONS:
+        most = max(CANDIDATE_NEURONS, count)
         pool = _pivoted(values, most) if frames is None else _by_conditioning(frames, most)
 
-    values = values[:: math.ceil(len(values) / SAMPLES)]
+    values = values[:: math.ceil(len(values) / RANKING_SAMPLES)]
     everything = torch.cdist(values, values).square()
     distances = torch.zeros_like(everything).fill_diagonal_(math.inf)
     rest, chosen = pool.tolist(), []
@@ -73,7 +86,7 @@ def standardised(obs: Observations) -> tuple[Tensor, Tensor | None]:
     values = obs.values.double()
     values = values - values.mean(dim=0)
     deviation = values.square().mean(dim=0).sqrt()
-    alive = deviation > 1e-12 * deviation.max()
+    alive = deviation > DEAD_DEVIATION * deviation.max()
     weight = torch.where(alive, 1 / torch.where(alive, deviation, 1.0), 0.0)
 
     return values * weight, None if obs.frames is None else obs.frames.double() * weight[:, None]
@@ -89,7 +102,7 @@ def _by_conditioning(frames: Tensor, count: int) -> Tensor:
     n, _, m = frames.shape
     scale = frames.square().sum(dim=2).mean().clamp_min(1e-300)
     # The small eta ranks directions not seen at all first, in any order of magnitude.
-    inverse = torch.eye(m, dtype=frames.dtype, device=frames.device).repeat(n, 1, 1) / (1e-6 * scale)
+    inverse = torch.eye(m, dtype=frames.dtype, device=frames.device).repeat(n, 1, 1) / (UNSEEN_ENERGY * scale)
     chosen: list[int] = []
 
     for _ in range(count):

@@ -18,8 +18,17 @@ from equiv.observe.tangents import neighbour_frames
 __all__ = ["probe"]
 
 
-# Batches are chosen so that the activations of one take about this many bytes.
-MEMORY = 256 * 2**20
+# What the activations of one batch may take, tangents and graph included.
+# [bytes; chosen: 256 MiB, larger batches are hardly faster]
+BATCH_MEMORY = 256 * 2**20
+
+# Samples with which it is tried whether those of a batch influence each other.
+# [samples; chosen: statistics over so few still differ much from those over two]
+INDEPENDENCE_SAMPLES = 64
+
+# Activations of a sample, alone and among others, may differ by this power of the rounding unit.
+# [dimensionless; chosen: kernels round by batch size, to 1e-3 in reduced precision, influence is of order one]
+INDEPENDENCE_POWER = 0.4
 
 
 def probe(
@@ -72,7 +81,10 @@ def probe(
         (torch.Size([5, 3]), torch.Size([5, 3, 2]))
     """
     if not isinstance(network, nn.Module):
-        raise TypeError(f"'network' should be a torch.nn.Module, got {type(network).__name__}.")
+        raise TypeError(
+            f"'network' should be a torch.nn.Module, got {type(network).__name__}; wrap recorded activations "
+            "in equiv.Observations."
+        )
 
     given = checked_inputs(inputs)
     device = input_tensors(given)[0].device
@@ -150,7 +162,7 @@ def _batches(given: Inputs, width: int) -> Iterator[slice]:
 
 
 def _affordable(read: Reader, given: Inputs) -> int:
-    r"""How many samples fill `MEMORY` with the outputs of all modules, four times (tangents, graph)."""
+    r"""How many samples fill `BATCH_MEMORY` with the outputs of all modules, four times (tangents, graph)."""
     taken = 0
 
     def count(_module: nn.Module, _inputs: Any, output: Any) -> None:
@@ -181,13 +193,13 @@ def _affordable(read: Reader, given: Inputs) -> int:
 
     size = taken + sum(t.numel() * t.element_size() for t in input_tensors(few))
 
-    return max(MEMORY * len(input_tensors(few)[0]) // (4 * size), 2)
+    return max(BATCH_MEMORY * len(input_tensors(few)[0]) // (4 * size), 2)
 
 
 def _check_independent(read: Reader, given: Inputs, width: int) -> None:
     r"""Refuses networks whose samples influence each other, or whose activations are random."""
     n = len(input_tensors(given)[0])
-    b = min(width, n, 64)
+    b = min(width, n, INDEPENDENCE_SAMPLES)
 
     if b < 3:
         return
@@ -197,11 +209,9 @@ def _check_independent(read: Reader, given: Inputs, width: int) -> None:
         alone = read(_as_network(read, batch_of(given, slice(b - 2, b))))
         eps = torch.finfo(alone.dtype).eps
 
-    # Kernels round differently for other batch sizes, to 1e-3 in reduced precision; influence is of the order
-    # of the activations themselves.
     gap = (together - alone.double()).abs().amax().item()
 
-    if gap > eps**0.4 * max(together.abs().amax().item(), 1e-30):
+    if gap > eps**INDEPENDENCE_POWER * max(together.abs().amax().item(), 1e-30):
         raise ValueError(
             "'network' should give each sample the same activations whatever else is in the batch, "
             f"got a difference of {gap:.1e} in eval mode; give batch-norm running statistics, "

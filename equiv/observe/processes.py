@@ -1,13 +1,7 @@
-r"""Several processes, each with a part of the samples: observations gathered, Galerkin sums added up.
+r"""Several processes, each with a part of the samples: observations gathered.
 
 All here works on the default group of `torch.distributed`, whoever set it up (Lightning's strategies, torchrun),
 and for a single process where nobody did. Every process has to call the same functions in the same order.
-
-    maps = equiv.GalerkinMaps()
-    share_functions(maps, batches[0])     # process 0 chooses the functions, by its own samples
-    for batch in batches:                 # each process its own, as many as it has
-        maps.partial_fit(batch)
-    add_up(maps)                          # every process ends with the same maps
 """
 
 from __future__ import annotations
@@ -22,6 +16,7 @@ __all__ = ["gathered", "part", "rank_and_count"]
 
 
 def rank_and_count() -> tuple[int, int]:
+    r"""Number of this process, from 0, and how many there are; 0 and 1 where nobody set up a group."""
     if dist.is_available() and dist.is_initialized():
         return dist.get_rank(), dist.get_world_size()
 

@@ -1,4 +1,4 @@
-r"""Observing networks for a paired comparison: frames of all samples, or of few where there are too many numbers.
+r"""The sides of a comparison, observed: frames of all samples, or of few where there would be too many numbers.
 
 Full Jacobians of wide layers by many inputs do not fit into memory, 2,000 samples of 512 neurons by 784 pixels take
 6 GB, and at so many directions derivatives add little to a regression on values. What only frames can tell, whether B
@@ -23,19 +23,37 @@ from equiv.observe.probe import probe
 __all__ = ["Probing", "observe_alone", "observe_pairs"]
 
 
-# Numbers in the frames of one network, and the least and the largest number of samples where not all have frames.
-MOST_NUMBERS = 2**22
-FEWEST, MOST = 4, 64
+# Numbers that the frames of one network may hold in a paired comparison; with more, few samples have frames.
+# [numbers; chosen: 32 MiB in float64, and with more derivatives for each sample a regression gains little by them]
+FRAME_NUMBERS_PAIRED = 2**22
 
-# Numbers in the frames of an unpaired comparison, which cannot do without: 1 GiB.
-MOST_UNPAIRED = 2**27
+# Samples with frames, where not all have them, below which none has.
+# [samples; chosen: fewer would say nothing of the others]
+FEWEST_WITH_FRAMES = 4
+
+# Samples with frames, where not all have them.
+# [samples; chosen: enough to see directions that a network is blind to, and so little to hold]
+LARGEST_WITH_FRAMES = 64
+
+# Numbers that the frames may hold in an unpaired comparison, which cannot do without.
+# [numbers; chosen: 1 GiB in float64]
+FRAME_NUMBERS_UNPAIRED = 2**27
 
 
 @dataclass(frozen=True)
 class Probing:
-    r"""A side of a paired comparison: a network with the arguments of `equiv.probe`, or observations of one."""
+    r"""A side of a comparison: a network with arguments of `equiv.probe`, or observations of one.
 
-    side: nn.Module | Observations
+    Nothing is checked before it is observed.
+
+    Attributes:
+        network: The network, or observations of it: then the others are None, and `frames` its default.
+        inputs: Its inputs, as in `equiv.probe`; likewise `layers` and `neurons`.
+        frames: The argument `frames` of `equiv.probe`, or a dict of its arguments `frames`, `dimension`,
+            `burst_std`, `batch_size`.
+    """
+
+    network: nn.Module | Observations
     inputs: Any = None
     layers: Sequence[str] | None = None
     neurons: Sequence[Any] | None = None
@@ -51,7 +69,7 @@ class Probing:
         r"""Whether frames along all input entries are asked for."""
         frames = self.options.get("frames", "jacobian")
 
-        return not isinstance(self.side, Observations) and isinstance(frames, str) and frames == "jacobian"
+        return not isinstance(self.network, Observations) and isinstance(frames, str) and frames == "jacobian"
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -71,11 +89,11 @@ class Probing:
 
     def observed(self, **options: Any) -> Observations:
         r"""Observations, of a network with the frames that are asked for unless `options` say otherwise."""
-        if isinstance(self.side, Observations):
-            return self.side
+        if isinstance(self.network, Observations):
+            return self.network
 
         return probe(
-            self.side, self.inputs, layers=self.layers, neurons=self.neurons, **self.options | options
+            self.network, self.inputs, layers=self.layers, neurons=self.neurons, **self.options | options
         )
 
 
@@ -93,14 +111,14 @@ def observe_pairs(sides: Sequence[Probing]) -> tuple[list[Observations], list[Ob
     sizes = [math.prod(side.shape) for side in sides]
     n = max((_samples(side) for side in sides if side.jacobian), default=0)
 
-    if n * max(sizes) <= MOST_NUMBERS:
+    if n * max(sizes) <= FRAME_NUMBERS_PAIRED:
         return [side.observed() for side in sides], None
 
     seen = [side.observed(frames=None) if side.jacobian else side.observed() for side in sides]
     values = [Observations(obs.values) for obs in seen]
-    count = min(MOST, n, MOST_NUMBERS // max(sizes))
+    count = min(LARGEST_WITH_FRAMES, n, FRAME_NUMBERS_PAIRED // max(sizes))
 
-    if count < FEWEST or len({len(obs) for obs in seen}) > 1:
+    if count < FEWEST_WITH_FRAMES or len({len(obs) for obs in seen}) > 1:
         return values, None
 
     some = slice(None, None, -(-n // count))
@@ -127,7 +145,7 @@ def observe_alone(side: Probing, name: str) -> Observations:
     neurons, entries = side.shape
     n = _samples(side) if side.jacobian else 0
 
-    if n * neurons * entries > MOST_UNPAIRED:
+    if n * neurons * entries > FRAME_NUMBERS_UNPAIRED:
         raise ValueError(
             f"'{name}' should span the space that the inputs fill, got 'jacobian' of {entries} input entries "
             f"for {n} samples of {neurons} neurons; give tangents or bursts of that "

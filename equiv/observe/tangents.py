@@ -10,7 +10,16 @@ __all__ = ["neighbour_frames"]
 
 
 # Neighbours for each unknown of a local quadratic fit.
-PER_UNKNOWN = 2.0
+# [samples; chosen: fewer fit noise, more reach farther and are curved]
+NEIGHBOURS_PER_UNKNOWN = 2.0
+
+# Neighbours whose differences show the dimension of the inputs.
+# [samples; chosen: above twice the dimension of ordinary inputs, and still local]
+NEIGHBOURS_FOR_DIMENSION = 16
+
+# Samples at a time whose distances to all others are formed.
+# [samples; chosen: bounds the memory]
+BLOCK_SAMPLES = 1024
 
 
 def neighbour_frames(inputs: Inputs, values: Tensor, dimension: int | None) -> Tensor:
@@ -47,9 +56,9 @@ def neighbour_frames(inputs: Inputs, values: Tensor, dimension: int | None) -> T
             f"'dimension' should be at most the inputs' number of entries, {x.shape[1]}, got {dimension}; lower it."
         )
 
-    m = dimension or gap_dimension(_local_directions(x, _neighbours(x, 16))[1].square())
+    m = dimension or gap_dimension(_local_directions(x, _neighbours(x, NEIGHBOURS_FOR_DIMENSION))[1].square())
     quadratic = m * (m + 1) // 2
-    k = int(PER_UNKNOWN * (m + quadratic)) + 2
+    k = int(NEIGHBOURS_PER_UNKNOWN * (m + quadratic)) + 2
 
     if k >= len(x):
         k, quadratic = len(x) - 1, 0
@@ -82,8 +91,8 @@ def _neighbours(x: Tensor, k: int) -> Tensor:
     r"""Indices of the k nearest other samples, shape `(n, k)`."""
     near = []
 
-    for start in range(0, len(x), 1024):
-        distance = torch.cdist(x[start : start + 1024], x)
+    for start in range(0, len(x), BLOCK_SAMPLES):
+        distance = torch.cdist(x[start : start + BLOCK_SAMPLES], x)
         index = torch.arange(start, start + len(distance), device=x.device)
         distance[index - start, index] = torch.inf
         near.append(distance.topk(min(k, len(x) - 1), dim=1, largest=False).indices)

@@ -1,6 +1,7 @@
 r"""Which local isometry carries one coordinate domain into another: by periods, anchors and supports.
 
-Doors: `result.Registration`, `result.Relation`, `register.register`, `project.register_projection`.
+Doors: `anchors.exchanged`, `result.Registration`, `result.Relation`, `register.register`,
+`project.register_projection`.
 
     result         What a registration of two coordinate domains consists of
     anchors        Motions that carry anchors to anchors, some of which may be wrong
@@ -8,6 +9,8 @@ Doors: `result.Registration`, `result.Relation`, `register.register`, `project.r
                    fixed by its ends
     winding        Open regions of the plane wound round a cylinder: local isometries that no isometry goes
                    back on
+    contrast       Whether two supports laid over each other are the same: their outlines, and samples where
+                   the other has none
     register       Registration: the local isometry between two coordinate domains
     project        Registration of a domain with one of fewer dimensions: the projection that frames of
                    lower rank leave

@@ -13,17 +13,51 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from equiv.coordinates.lattice import wrap
+from equiv.coordinates.domain import Domain
+from equiv.coordinates.lattice import minimum_image
 from equiv.coordinates.motion import Motion, rigid_fit
+from equiv.registration.result import joint_accuracy
 
-__all__ = ["AnchorFit", "anchor_rank", "fit_projection", "fit_rigid", "fit_shift"]
+__all__ = [
+    "OUTLIER_SHARE",
+    "AnchorFit",
+    "anchor_rank",
+    "as_good",
+    "exchanged",
+    "explained_misfit",
+    "fit_projection",
+    "fit_rigid",
+    "fit_shift",
+]
 
 
 # More subsets of anchors than this are never tried.
+# [subsets; chosen: a trade of time, with a third of the anchors wrong one in eight subsets of five has none]
 SUBSETS = 500
 
 # An anchor is wrong when it is off by more than this many typical residuals, and by more than `floor`.
+# [standard deviations; chosen: no Gaussian error is as large, a wrong anchor is off by about the spread]
 OUTLIER_RESIDUALS = 8.0
+
+# No anchor that is off by less is called wrong.
+# [share of the spread; chosen: charts are more accurate, and a wrong anchor is off by about the spread]
+OUTLIER_SHARE = 0.01
+
+# Anchors contradict an isometry when they are off by so many times what the charts' errors explain.
+# [standard errors; chosen: estimates of the charts' errors may be too small by a factor]
+CONTRADICTING_ERRORS = 6.0
+
+# Anchors span a direction when their extent along it is above this share of the largest.
+# [dimensionless; chosen: a motion fixed by less is off by fifty times the anchors' errors]
+SPANNED_SHARE = 0.02
+
+# Standard deviation over the median of absolute values.
+# [dimensionless; derived: one over the third quartile of a Gaussian]
+DEVIATION_PER_MEDIAN = 1.4826
+
+# How often anchors are fitted, and it is asked anew which of them are wrong.
+# [rounds; chosen: ends fits that do not settle]
+SETTLING_ROUNDS = 5
 
 
 @dataclass(frozen=True)
@@ -47,12 +81,40 @@ class AnchorFit:
 
         return torch.cat([kept, kept.max().expand(int(self.wrong.sum()))]).square().mean().sqrt().item()
 
+    @property
+    def rejected(self) -> tuple[int, ...]:
+        r"""Rows of the anchors that contradict the others."""
+        return tuple(self.wrong.nonzero().flatten().tolist())
 
-def anchor_rank(points: Tensor, share: float = 0.02) -> int:
-    r"""How many directions anchors span beyond `share` of their largest extent; all m take m + 1 anchors."""
+
+def exchanged(anchors: Tensor | None) -> Tensor | None:
+    r"""Pairs of sample indices `(k, 2)` of B and A from those of A and B; None for none."""
+    return None if anchors is None else anchors.flip(1)
+
+
+def anchor_rank(points: Tensor) -> int:
+    r"""How many directions anchors `(k, m)` span; all m take m + 1 anchors."""
     singular = torch.linalg.svdvals(points - points.mean(dim=0))
 
-    return int((singular > share * singular[0]).sum()) if len(points) > 1 and singular[0] > 0 else 0
+    return int((singular > SPANNED_SHARE * singular[0]).sum()) if len(points) > 1 and singular[0] > 0 else 0
+
+
+def explained_misfit(source: Domain, target: Domain, tolerance: float) -> float:
+    r"""Largest misfit of anchors that the charts' errors explain, or that is within a tolerance, in input units.
+
+    Arguments:
+        source: Domain mapped from.
+        target: Domain mapped to.
+        tolerance: A share of the target's spread.
+    """
+    return max(CONTRADICTING_ERRORS * joint_accuracy(source, target), tolerance * target.spread)
+
+
+def as_good(fits: list[AnchorFit], accuracy: float) -> list[AnchorFit]:
+    r"""The fits, best first, that coordinates of such an accuracy do not tell from the best."""
+    fits = sorted(fits, key=lambda fit: fit.cost)
+
+    return [fit for fit in fits if fit.cost <= 3 * max(fits[0].cost, accuracy)]
 
 
 def fit_shift(
@@ -68,13 +130,13 @@ def fit_shift(
         floor: No anchor that is off by less is called wrong, in input units.
     """
     shifts = target - source @ matrix.T
-    distances = wrap(shifts[:, None] - shifts[None], periods).norm(dim=2)
+    distances = minimum_image(shifts[:, None] - shifts[None], periods).norm(dim=2)
     pivot = shifts[distances.median(dim=1).values.argmin()]
 
     def fit(kept: Tensor) -> Motion:
-        return Motion(matrix, pivot + wrap(shifts[kept] - pivot, periods).mean(dim=0))
+        return Motion(matrix, pivot + minimum_image(shifts[kept] - pivot, periods).mean(dim=0))
 
-    start = wrap(shifts - pivot, periods).norm(dim=1)
+    start = minimum_image(shifts - pivot, periods).norm(dim=1)
 
     return _settled(fit, source, target, periods, _outliers(start, floor), floor)
 
@@ -147,9 +209,9 @@ def _settled(
     floor: float,
 ) -> AnchorFit:
     r"""Least squares over the anchors kept, and once more who agrees with it, until that settles."""
-    for _ in range(5):
+    for _ in range(SETTLING_ROUNDS):
         motion = fit(~wrong)
-        residuals = wrap(motion(source) - target, periods).norm(dim=1)
+        residuals = minimum_image(motion(source) - target, periods).norm(dim=1)
         before, wrong = wrong, _outliers(residuals, floor)
 
         if torch.equal(before, wrong):
@@ -160,7 +222,7 @@ def _settled(
 
 def _outliers(residuals: Tensor, floor: float) -> Tensor:
     r"""Anchors far off the others' fit; none where they would be a third or more."""
-    scale = 1.4826 * residuals.median().item()
+    scale = DEVIATION_PER_MEDIAN * residuals.median().item()
     wrong = residuals > max(OUTLIER_RESIDUALS * scale, floor)
 
     return wrong if 3 * int(wrong.sum()) < len(residuals) else torch.zeros_like(wrong)

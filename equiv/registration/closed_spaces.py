@@ -10,16 +10,18 @@ from torch import Tensor
 
 from equiv.coordinates.domain import Domain
 from equiv.coordinates.motion import Motion
-from equiv.registration.result import Registration, Relation, overlaps
+from equiv.registration.result import OVERLAP_MARGIN, Registration, Relation, registration_by
 
 __all__ = ["register_closed"]
 
 
 # Samples by which the distance between samples at an end is told.
-AT_THE_END = 10
+# [samples; chosen: of fewer it scatters more than by a third, more lie too far inside]
+END_SAMPLES = 10
 
 # Lengths differ when they do by this many standard errors more than the tolerance.
-CERTAIN = 6.0
+# [standard errors; chosen: distances at an end are exponentially distributed, with long tails]
+DIFFERING_ERRORS = 6.0
 
 
 class _Ends(NamedTuple):
@@ -53,7 +55,7 @@ def register_closed(source: Domain, target: Domain, matrices: list[Tensor], tole
         if ends.lengths is not None:
             one, other = ends.lengths
 
-            if abs(one - other) > tolerance * max(one, other) + CERTAIN * 2 * ends.error:
+            if abs(one - other) > tolerance * max(one, other) + DIFFERING_ERRORS * 2 * ends.error:
                 reason = (
                     f"across the periods one space is {max(one, other) / min(one, other):.3g} times as long"
                 )
@@ -61,18 +63,9 @@ def register_closed(source: Domain, target: Domain, matrices: list[Tensor], tole
                 return Registration(Relation.NONE, reason)
 
         motion = Motion(matrix, ends.offset)
-        overlap_a, overlap_b = overlaps(source, target, motion)
-        found = Registration(
-            Relation.ISOMETRIC,
-            "",
-            motion,
-            symmetries=math.inf,
-            overlap_a=overlap_a,
-            overlap_b=overlap_b,
-            slack=ends.error,
-        )
+        found = registration_by(motion, source, target, symmetries=math.inf, slack=ends.error)
 
-        if best is None or min(overlap_a, overlap_b) > min(best.overlap_a, best.overlap_b) + 0.02:
+        if best is None or found.overlap > best.overlap + OVERLAP_MARGIN:
             best = found
 
     assert best is not None
@@ -94,7 +87,7 @@ def _between_ends(moved: Tensor, target: Domain) -> _Ends:
 
     for coordinates in (moved, target.coordinates):
         along = (coordinates @ axis).sort().values
-        last = min(AT_THE_END, len(along) - 1)
+        last = min(END_SAMPLES, len(along) - 1)
         middles.append((along[0] + along[-1]) / 2)
         lengths.append(float(along[-1] - along[0]))
 

@@ -1,7 +1,7 @@
 r"""Registration of a domain with one of fewer dimensions: the projection that frames of lower rank leave.
 
 A projection is :math:`g(u) = Q u + t` with orthonormal rows of Q. Periods leave finitely many Q, anchors fix the
-rest, and what they leave open the extents of the supports decide.
+rest, and what they leave open the support functions decide.
 """
 
 from __future__ import annotations
@@ -14,10 +14,18 @@ from torch import Tensor
 
 from equiv.coordinates.domain import Domain
 from equiv.coordinates.motion import Motion
-from equiv.registration.anchors import AnchorFit, anchor_rank, fit_projection, fit_shift
-from equiv.registration.register import CONTRADICTION, OUTLIER_SHARE
-from equiv.registration.result import Registration, Relation, overlaps
-from equiv.supports.projections import MAX_DIMENSION, project
+from equiv.registration.anchors import (
+    OUTLIER_SHARE,
+    AnchorFit,
+    anchor_rank,
+    as_good,
+    explained_misfit,
+    fit_projection,
+    fit_shift,
+)
+from equiv.registration.result import Registration, Relation, joint_accuracy, registration_by
+from equiv.supports.limits import MAX_DIMENSION
+from equiv.supports.projections import find_projections
 
 __all__ = ["register_projection"]
 
@@ -49,28 +57,23 @@ def register_projection(
 
         return _by_anchors(source, target, [fit], tolerance)
 
-    return _by_extents(source, target, ends, tolerance)
+    return _by_support_functions(source, target, ends, tolerance)
 
 
 def _by_anchors(source: Domain, target: Domain, fits: list[AnchorFit], tolerance: float) -> Registration:
     r"""The best of the projections that anchors fix."""
-    explained = max(CONTRADICTION * _accuracy(source, target), tolerance * target.spread)
-    fits = sorted(fits, key=lambda fit: fit.cost)
+    good = as_good(fits, joint_accuracy(source, target))
 
-    if fits[0].cost > explained:
+    if good[0].cost > explained_misfit(source, target, tolerance):
         return Registration(Relation.NONE, "no projection of the one space fits the anchors in the other")
 
-    slack = max(3 * fits[0].cost, 3 * _accuracy(source, target))
-    good = [fit for fit in fits if fit.cost <= slack]
-    wrong = tuple(good[0].wrong.nonzero().flatten().tolist())
-
-    return _found(source, target, good[0].motion, len(good), good[0].residuals, wrong)
+    return _found(source, target, good[0].motion, len(good), good[0].residuals, good[0].rejected)
 
 
-def _by_extents(
+def _by_support_functions(
     source: Domain, target: Domain, ends: tuple[Tensor, Tensor] | None, tolerance: float
 ) -> Registration:
-    r"""The projection under which the supports have the same extents, beside anchors too few to fix it."""
+    r"""The projection under which the support functions are the same, beside anchors too few to fix it."""
     if source.dimension > MAX_DIMENSION:
         needed = source.dimension + 1
 
@@ -78,7 +81,9 @@ def _by_extents(
             Relation.UNDECIDED, f"a projection of {source.dimension} dimensions takes {needed} anchors"
         )
 
-    good, count = project(source.coordinates, target.coordinates, ends, _accuracy(source, target))
+    good, count = find_projections(
+        source.coordinates, target.coordinates, ends, joint_accuracy(source, target)
+    )
     best = good[0]
 
     if not best.agrees:
@@ -88,9 +93,8 @@ def _by_extents(
         return Registration(Relation.NONE if share > tolerance else Relation.UNDECIDED, reason)
 
     residuals = None if ends is None else (best.motion(ends[0]) - ends[1]).norm(dim=1)
-    explained = max(CONTRADICTION * _accuracy(source, target), tolerance * target.spread)
 
-    if residuals is not None and residuals.max() > explained:
+    if residuals is not None and residuals.max() > explained_misfit(source, target, tolerance):
         reason = f"the {len(residuals)} anchors contradict every projection, too few to tell which are wrong"
 
         return Registration(Relation.UNDECIDED, reason)
@@ -130,11 +134,11 @@ def _round_periods(
     if target.periods is not None:
         return _found(source, target, motions[0], math.inf)
 
-    extent = target.coordinates.amax(dim=0) - target.coordinates.amin(dim=0)
-    shadow = (source.coordinates @ matrices[0].T).amax(dim=0) - (source.coordinates @ matrices[0].T).amin(
-        dim=0
-    )
-    share = (shadow - extent).abs().max().item() / target.spread
+    lengths = [
+        cloud.amax(dim=0) - cloud.amin(dim=0)
+        for cloud in (source.coordinates @ matrices[0].T, target.coordinates)
+    ]
+    share = (lengths[0] - lengths[1]).abs().max().item() / target.spread
 
     if share > tolerance:
         return Registration(Relation.NONE, f"the extents of the spaces differ by {share:.1%}")
@@ -167,21 +171,23 @@ def _lattice_projections(source: Domain, target: Domain, tolerance: float) -> li
     return [row[None] for row in found]
 
 
-def _accuracy(source: Domain, target: Domain) -> float:
-    return math.hypot(source.accuracy, target.accuracy)
-
-
 def _found(
     source: Domain,
     target: Domain,
     motion: Motion,
     count: float,
     residuals: Tensor | None = None,
-    wrong: tuple[int, ...] = (),
+    rejected: tuple[int, ...] = (),
     slack: float = 0.0,
 ) -> Registration:
-    overlap_a, overlap_b = overlaps(source, target, motion)
-
-    return Registration(
-        Relation.A_ONTO_B, REASON, motion, residuals, wrong, count, overlap_a, overlap_b, slack=slack
+    return registration_by(
+        motion,
+        source,
+        target,
+        Relation.A_ONTO_B,
+        REASON,
+        residuals=residuals,
+        rejected=rejected,
+        symmetries=count,
+        slack=slack,
     )

@@ -7,7 +7,6 @@ the outlines of the supports decide.
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import torch
@@ -16,30 +15,32 @@ from torch import Tensor
 from equiv.coordinates.domain import Domain
 from equiv.coordinates.lattice import lattice_embeddings
 from equiv.coordinates.motion import Motion
-from equiv.registration.anchors import AnchorFit, anchor_rank, fit_rigid, fit_shift
+from equiv.registration.anchors import (
+    OUTLIER_SHARE,
+    AnchorFit,
+    anchor_rank,
+    as_good,
+    exchanged,
+    explained_misfit,
+    fit_rigid,
+    fit_shift,
+)
 from equiv.registration.closed_spaces import register_closed
-from equiv.registration.result import Registration, Relation, overlaps
+from equiv.registration.contrast import tell_apart
+from equiv.registration.result import (
+    OVERLAP_MARGIN,
+    Registration,
+    Relation,
+    joint_accuracy,
+    overlaps,
+    registration_by,
+)
 from equiv.registration.winding import wind
 from equiv.supports.alignments import align, equally_good
-from equiv.supports.occupancy import Voids
-from equiv.supports.outline_fit import Alignment
+from equiv.supports.limits import MAX_DIMENSION
+from equiv.verdict import NAME_A, NAME_B
 
-__all__ = ["CONTRADICTION", "OUTLIER_SHARE", "register"]
-
-
-# Share of samples of the same support that lie in voids of the other's, in up to two dimensions and in three, and how
-# many beside it; so many times as many are no chance.
-STRANDED, STRANDED_SOLID, FEW = 0.004, 0.01, 2.0
-CERTAIN = 3.0
-
-# Largest void that chance makes, in the plane, and what it may be larger by for each sample; holes grow with these.
-VOID, VOID_EACH = 30.0, 0.05
-
-# No anchor that is off by less than this share of the spread is called wrong.
-OUTLIER_SHARE = 0.01
-
-# Anchors contradict an isometry when they are off by this many times what the charts' errors explain.
-CONTRADICTION = 6.0
+__all__ = ["register"]
 
 
 def register(a: Domain, b: Domain, anchors: Tensor | None, tolerance: float) -> Registration:
@@ -59,28 +60,12 @@ def register(a: Domain, b: Domain, anchors: Tensor | None, tolerance: float) -> 
     if relation in (Relation.NONE, Relation.UNDECIDED):
         return Registration(relation, reason)
 
-    if a.dimension == 2 and (a.n_periods, b.n_periods) in ((0, 1), (1, 0)):
-        if anchors is not None:
-            return Registration(Relation.UNDECIDED, f"{reason}, where anchors are not made use of")
-
-        found = wind(*((a, b) if relation is Relation.A_ONTO_B else (b, a)), tolerance)
-
-        if found.motion is None or relation is Relation.A_ONTO_B:
-            return found
-
-        return replace(found, relation=relation, overlap_a=found.overlap_b, overlap_b=found.overlap_a)
-
     if relation is Relation.B_ONTO_A:
-        exchanged = None if anchors is None else anchors.flip(1)
-        found = _register(b, a, exchanged, matrices, tolerance)
-        found = replace(found, overlap_a=found.overlap_b, overlap_b=found.overlap_a)
-    else:
-        found = _register(a, b, anchors, matrices, tolerance)
+        found = _register(b, a, exchanged(anchors), matrices, tolerance, Relation.A_ONTO_B, reason)
 
-    if found.motion is None:
-        return found
+        return found.mirrored
 
-    return replace(found, relation=relation, reason=reason)
+    return _register(a, b, anchors, matrices, tolerance, relation, reason)
 
 
 def _linear_parts(a: Domain, b: Domain, tolerance: float) -> tuple[Relation, list[Tensor] | None, str]:
@@ -94,7 +79,7 @@ def _linear_parts(a: Domain, b: Domain, tolerance: float) -> tuple[Relation, lis
 
     if len(closed) == 1:
         relation = Relation.A_ONTO_B if a.periods is None else Relation.B_ONTO_A
-        names = ("A", "B") if a.periods is None else ("B", "A")
+        names = (NAME_A, NAME_B) if a.periods is None else (NAME_B, NAME_A)
 
         if m == 2 and closed[0].shape[0] == 1:
             return relation, None, f"{names[0]} is open and {names[1]} is closed"
@@ -111,7 +96,10 @@ def _linear_parts(a: Domain, b: Domain, tolerance: float) -> tuple[Relation, lis
     if m - min(a.n_periods, b.n_periods) > 1:
         return Relation.UNDECIDED, None, "spaces with a period and several open directions are not registered"
 
-    directions = [(Relation.A_ONTO_B, a, b, "A", "B"), (Relation.B_ONTO_A, b, a, "B", "A")]
+    directions = [
+        (Relation.A_ONTO_B, a, b, NAME_A, NAME_B),
+        (Relation.B_ONTO_A, b, a, NAME_B, NAME_A),
+    ]
 
     for relation, source, target, first, second in directions:
         if source.periods is None or target.periods is None or source.n_periods > target.n_periods:
@@ -129,21 +117,44 @@ def _linear_parts(a: Domain, b: Domain, tolerance: float) -> tuple[Relation, lis
 
             return relation, matrices, f"{first} covers {second}, as the periods show"
 
-    return Relation.NONE, None, "no isometry carries the periods of A into those of B or the reverse"
+    return (
+        Relation.NONE,
+        None,
+        f"no isometry carries the periods of {NAME_A} into those of {NAME_B} or the reverse",
+    )
 
 
 def _register(
-    source: Domain, target: Domain, anchors: Tensor | None, matrices: list[Tensor] | None, tolerance: float
+    source: Domain,
+    target: Domain,
+    anchors: Tensor | None,
+    matrices: list[Tensor] | None,
+    tolerance: float,
+    relation: Relation,
+    reason: str,
 ) -> Registration:
-    r"""The registration from source to target, under the names A and B."""
+    r"""The registration from source to target, under the names A and B, where the periods leave their relation."""
+    if source.dimension == 2 and (source.n_periods, target.n_periods) == (0, 1):
+        if anchors is not None:
+            return Registration(Relation.UNDECIDED, f"{reason}, where anchors are not made use of")
+
+        return wind(source, target, tolerance)
+
+    if anchors is not None:
+        found = _by_anchors(source, target, anchors, matrices, tolerance)
+    elif source.periods is None and target.periods is None:
+        found = _by_outlines(source, target, None, tolerance)
+    else:
+        found = register_closed(source, target, matrices or [], tolerance)
+
+    return found if found.motion is None else replace(found, relation=relation, reason=reason)
+
+
+def _by_anchors(
+    source: Domain, target: Domain, anchors: Tensor, matrices: list[Tensor] | None, tolerance: float
+) -> Registration:
+    r"""The motion that most anchors agree on, with the supports where they leave several."""
     open_ended = source.periods is None and target.periods is None
-
-    if anchors is None:
-        if open_ended:
-            return _by_outlines(source, target, None, tolerance)
-
-        return register_closed(source, target, matrices or [], tolerance)
-
     ends = source.coordinates[anchors[:, 0]], target.coordinates[anchors[:, 1]]
     floor = OUTLIER_SHARE * target.spread
 
@@ -155,18 +166,22 @@ def _register(
     else:
         fits = [fit_shift(*ends, matrix, target.periods, floor) for matrix in matrices]
 
-    explained = max(CONTRADICTION * math.hypot(source.accuracy, target.accuracy), tolerance * target.spread)
-    best = min(fit.cost for fit in fits)
+    # Accurate charts tell the fits apart; where the anchors leave several, the supports decide.
+    fits = as_good(fits, joint_accuracy(source, target))
 
-    if best > explained:
+    if fits[0].cost > explained_misfit(source, target, tolerance):
         return _contradicted(source, target, len(ends[0]), open_ended, tolerance)
 
-    # Accurate charts tell the fits apart; where the anchors leave several, the supports decide.
-    slack = max(3 * best, 3 * math.hypot(source.accuracy, target.accuracy))
-    fits = [fit for fit in fits if fit.cost <= slack]
-    fits, count = _supported(source, target, fits, open_ended)
+    fits = _supported(source, target, fits, open_ended)
 
-    return _found(source, target, fits[0], count)
+    return registration_by(
+        fits[0].motion,
+        source,
+        target,
+        residuals=fits[0].residuals,
+        rejected=fits[0].rejected,
+        symmetries=len(fits),
+    )
 
 
 def _contradicted(source: Domain, target: Domain, k: int, open_ended: bool, tolerance: float) -> Registration:
@@ -184,44 +199,25 @@ def _contradicted(source: Domain, target: Domain, k: int, open_ended: bool, tole
     return Registration(Relation.NONE, "neither the anchors nor the outlines of the spaces fit an isometry")
 
 
-def _supported(
-    source: Domain, target: Domain, fits: list[AnchorFit], open_ended: bool
-) -> tuple[list[AnchorFit], int]:
-    r"""The fits under which the supports agree best, and how many they are."""
+def _supported(source: Domain, target: Domain, fits: list[AnchorFit], open_ended: bool) -> list[AnchorFit]:
+    r"""The fits, best first, under which the supports agree as well as under any."""
     if len(fits) == 1:
-        return fits, 1
+        return fits
 
-    if open_ended and source.dimension <= 3:
+    if open_ended and source.dimension <= MAX_DIMENSION:
         order = equally_good(source.coordinates, target.coordinates, [fit.motion for fit in fits])
     else:
         shares = [min(overlaps(source, target, fit.motion)) for fit in fits]
-        order = [index for index, share in enumerate(shares) if share >= max(shares) - 0.02]
+        order = [index for index, share in enumerate(shares) if share >= max(shares) - OVERLAP_MARGIN]
 
-    good = sorted((fits[index] for index in order), key=lambda fit: fit.cost)
-
-    return good, len(good)
-
-
-def _found(source: Domain, target: Domain, fit: AnchorFit, count: float) -> Registration:
-    overlap_a, overlap_b = overlaps(source, target, fit.motion)
-
-    return Registration(
-        Relation.ISOMETRIC,
-        "",
-        fit.motion,
-        fit.residuals,
-        tuple(fit.wrong.nonzero().flatten().tolist()),
-        symmetries=count,
-        overlap_a=overlap_a,
-        overlap_b=overlap_b,
-    )
+    return sorted((fits[index] for index in order), key=lambda fit: fit.cost)
 
 
 def _by_outlines(
     source: Domain, target: Domain, anchors: tuple[Tensor, Tensor] | None, tolerance: float
 ) -> Registration:
     r"""Flat domains laid over each other by their outlines, and by anchors too few for the whole motion."""
-    if source.dimension > 3:
+    if source.dimension > MAX_DIMENSION:
         reason = f"in {source.dimension} dimensions {source.dimension} generic anchors are needed"
 
         return Registration(Relation.UNDECIDED, reason)
@@ -231,43 +227,11 @@ def _by_outlines(
     motion = Motion(best.matrix, best.offset)
 
     if anchors is None:
-        doubt = _contrast(source, target, best, tolerance)
+        difference = tell_apart(source, target, best, tolerance)
 
-        if doubt is not None:
-            return doubt
+        if difference is not None:
+            return difference
 
     residuals = None if anchors is None else (motion(anchors[0]) - anchors[1]).norm(dim=1)
 
-    overlap_a, overlap_b = overlaps(source, target, motion)
-
-    return Registration(
-        Relation.ISOMETRIC, "", motion, residuals, (), count, overlap_a, overlap_b, alignment=best
-    )
-
-
-def _contrast(source: Domain, target: Domain, best: Alignment, tolerance: float) -> Registration | None:
-    r"""Why supports are not the same, from their outlines and from samples where the other side has none."""
-    moved = Motion(best.matrix, best.offset)(source.coordinates)
-    voids = Voids(moved, target.coordinates), Voids(target.coordinates, moved)
-    count = sum(each.stranded for each in voids)
-    usual = (STRANDED_SOLID if source.dimension > 2 else STRANDED) * (
-        len(moved) + len(target.coordinates)
-    ) + FEW
-    # Over the largest that chance makes; in solids samples next to faces look as if they lay in voids.
-    void = 0.0
-    if source.dimension == 2:
-        sizes = len(target.coordinates), len(moved)
-        void = max(each.largest / (VOID + VOID_EACH * n) for each, n in zip(voids, sizes, strict=True))
-
-    if best.agrees and count <= usual and void <= 1.0:
-        return None
-
-    share = best.distance / target.spread
-    reason = (
-        f"the outlines of the spaces differ by {share:.1%} of their spread, and {count} samples of one lie where "
-        "the other should have samples and has none"
-    )
-    # Outlines alone may show holes that there are not: what is no part of the other support has samples of the one.
-    differs = void > CERTAIN or (count > usual and (best.differs or count > CERTAIN * usual))
-
-    return Registration(Relation.NONE if differs and share > tolerance else Relation.UNDECIDED, reason)
+    return registration_by(motion, source, target, residuals=residuals, symmetries=count, alignment=best)

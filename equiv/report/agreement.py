@@ -7,41 +7,53 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from equiv.figures.drawing import Array, as_array
-from equiv.report.correspondence import Pair, Side, evenly
-from equiv.report.linked_charts import chart_frame, chart_frames
+from equiv.report.correspondence import DrawnChart, DrawnPair, evenly
+from equiv.report.linked_charts import chart_window, chart_windows
 from equiv.report.markup import in_words, number, percent, table
-from equiv.report.svg import chart_figure, gradient, overlay_figure, ramp
+from equiv.report.svg import chart_svg, gradient, overlay_svg, ramp
 
 if TYPE_CHECKING:
     from equiv.comparison import Comparison
 
-__all__ = ["error_map", "registration"]
-
-MOST_OVERLAID = 400  # points of each side that are laid over each other
-MOST_SENT = 100  # points of each side that T carries there and back
+__all__ = ["error_map_html", "registration_html"]
 
 
-def error_map(result: Comparison, pair: Pair) -> str:
+# Points of each side that are laid over each other.
+# [points; chosen: with more, circles hide crosses]
+OVERLAID_POINTS = 400
+
+# Samples of each side that T carries there and back.
+# [samples; chosen: T takes them in a second]
+RETURNED_SAMPLES = 100
+
+
+def error_map_html(result: Comparison, pair: DrawnPair) -> str:
     r"""Where the charts or the transformation fail; empty where there is no evidence."""
     return _disagreement(pair) if pair.paired and pair.aligned else _round_trip(result, pair)
 
 
-def registration(pair: Pair, diagnostics: dict[str, Any]) -> str:
-    frame = chart_frames(pair)[0]
-    a, b = pair.a.thinned(MOST_OVERLAID), pair.b.thinned(MOST_OVERLAID)
+def registration_html(pair: DrawnPair, diagnostics: dict[str, Any]) -> str:
+    r"""The registered charts laid over each other, distances between them, and what holds them together.
+
+    Arguments:
+        pair: Charts that are aligned.
+        diagnostics: Of the comparison.
+    """
+    window = chart_windows(pair)[0]
+    a, b = pair.a.thinned(OVERLAID_POINTS), pair.b.thinned(OVERLAID_POINTS)
     first, second = a.positions, b.positions
     apart = ""
 
-    if frame.kind != "plane":  # two lanes, so that neither side hides the other
+    if window.kind != "plane":  # two lanes, so that neither side hides the other
         apart = ", set apart so that both can be seen"
-        lane = np.array([0.0, 0.045 * frame.span])
-        first = first if frame.kind == "ring" else first * [1.0, 0.4] + lane
-        second = 0.88 * second if frame.kind == "ring" else second * [1.0, 0.4] - lane
+        lane = np.array([0.0, 0.045 * window.span])
+        first = first if window.kind == "ring" else first * [1.0, 0.4] + lane
+        second = 0.88 * second if window.kind == "ring" else second * [1.0, 0.4] - lane
 
     label = (
         f"{len(first)} of A's points as circles and {len(second)} of B's as crosses, in common coordinates"
     )
-    drawn = overlay_figure(frame, first, second, label, a.names[:3])
+    drawn = overlay_svg(window, first, second, label, a.names[:3])
     spread = float(np.sqrt(pair.b.coordinates.var(axis=0).sum())) or 1.0
     rows = []
 
@@ -72,7 +84,7 @@ def registration(pair: Pair, diagnostics: dict[str, Any]) -> str:
     )
 
 
-def _disagreement(pair: Pair) -> str:
+def _disagreement(pair: DrawnPair) -> str:
     link = pair.links[0]
 
     if link is None or link.gap is None:
@@ -83,7 +95,7 @@ def _disagreement(pair: Pair) -> str:
     return _maps(text, [(pair.a, link.gap)])
 
 
-def _round_trip(result: Comparison, pair: Pair) -> str:
+def _round_trip(result: Comparison, pair: DrawnPair) -> str:
     r"""How far from its start T and its inverse return a sample; empty where there is no way back."""
     charts: tuple[Any, Any] = (result.chart_a, result.chart_b)
 
@@ -98,12 +110,12 @@ def _round_trip(result: Comparison, pair: Pair) -> str:
         ("B", charts[1], there.inverse, there),
     ):
         values, coordinates = chart.anchor_values, as_array(chart.anchor_coordinates, "coordinates", 2)
-        chosen = evenly(len(values), MOST_SENT)
+        chosen = evenly(len(values), RETURNED_SAMPLES)
         start = values[chosen]
         spread = (values - values.mean(dim=0)).square().sum(dim=1).mean().sqrt()
         error = as_array((home(out(start)) - start).norm(dim=1) / spread, "error", 1)
         lattice = as_array(chart.periods, "periods", 2) if len(chart.periods) else None
-        drawn.append((Side(name, chosen, coordinates[chosen], lattice), error))
+        drawn.append((DrawnChart(name, chosen, coordinates[chosen], lattice), error))
 
     text = (
         "How far from its start a sample returns that T carries to the other network and back, as a share of "
@@ -114,7 +126,7 @@ def _round_trip(result: Comparison, pair: Pair) -> str:
     return _maps(text, drawn)
 
 
-def _maps(text: str, sides: list[tuple[Side, Array]]) -> str:
+def _maps(text: str, sides: list[tuple[DrawnChart, Array]]) -> str:
     r"""The error at the points of each side's chart on one scale, and its distribution."""
     known = np.concatenate([error[np.isfinite(error)] for _, error in sides])
 
@@ -129,7 +141,7 @@ def _maps(text: str, sides: list[tuple[Side, Array]]) -> str:
         inside = np.clip(np.nan_to_num(error, nan=top), low, top)
         share = np.log(inside / low) / max(float(np.log(top / low)), 1e-12)
         label = f"Chart of network {side.name} coloured by the error"
-        drawn = chart_figure(chart_frame(side), side.positions, ramp(share), label, names=side.names[:3])
+        drawn = chart_svg(chart_window(side), side.positions, ramp(share), label, names=side.names[:3])
         heading = f'<figcaption class="name {side.name.lower()}">Network {side.name}</figcaption>'
         figures.append(f"<figure>{heading}{drawn}</figure>")
 

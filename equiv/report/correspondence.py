@@ -9,14 +9,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from equiv.figures.drawing import Array, as_array, chart_positions, common_periods, wrap
+from equiv.figures.drawing import Array, as_array, chart_positions, common_periods, into_drawn_cell
 
 if TYPE_CHECKING:
     from equiv.comparison import Comparison
 
-__all__ = ["Links", "Pair", "Side", "evenly", "linked_pair", "nearest_links", "paired_links"]
+__all__ = ["DrawnChart", "DrawnPair", "Links", "evenly", "linked_pair", "nearest_links", "paired_links"]
 
-MOST_POINTS = 2000  # drawn in each chart
+
+# Points drawn in each chart.
+# [points; chosen: a browser moves no more of them at once, and a file of more would be megabytes]
+DRAWN_POINTS = 2000
+
 _LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
@@ -35,7 +39,7 @@ class Links:
 
 
 @dataclass(frozen=True)
-class Side:
+class DrawnChart:
     r"""A chart as it is drawn: every finite point, or evenly many of them.
 
     Attributes:
@@ -66,15 +70,15 @@ class Side:
 
         return [f"u{str(k).translate(_LOWERED)}" for k in range(1, self.dimension + 1)]
 
-    def thinned(self, most: int) -> Side:
+    def thinned(self, most: int) -> DrawnChart:
         r"""At most so many of the points, evenly chosen."""
         chosen = evenly(len(self.index), most)
 
-        return Side(self.name, self.index[chosen], self.coordinates[chosen], self.periods)
+        return DrawnChart(self.name, self.index[chosen], self.coordinates[chosen], self.periods)
 
 
 @dataclass(frozen=True)
-class Pair:
+class DrawnPair:
     r"""Both charts and what links them.
 
     Attributes:
@@ -86,8 +90,8 @@ class Pair:
         links: For each point of A the point of B that answers to it, and the reverse; None where none does.
     """
 
-    a: Side
-    b: Side
+    a: DrawnChart
+    b: DrawnChart
     paired: bool
     aligned: bool
     charted: bool
@@ -99,7 +103,7 @@ class Pair:
         return ", in input units" if self.charted else ""
 
 
-def linked_pair(result: Comparison) -> Pair | None:
+def linked_pair(result: Comparison) -> DrawnPair | None:
     r"""Both charts of a comparison with the links between them; None where one has no points or coordinates."""
     a, b = _side(result, "A"), _side(result, "B")
 
@@ -121,12 +125,12 @@ def nearest_links(source: Array, target: Array, periods: Array | None) -> Links:
     """
     from scipy.spatial import cKDTree
 
-    inside = wrap(target, periods)
+    inside = into_drawn_cell(target, periods)
     p = 0 if periods is None else len(periods)
     steps = np.array(list(itertools.product((-1.0, 0.0, 1.0), repeat=p))).reshape(3**p, p)
     shifts = np.zeros((1, target.shape[1])) if periods is None else steps @ periods
     images = (inside[None] + shifts[:, None]).reshape(-1, target.shape[1])
-    gap, found = cKDTree(images).query(wrap(source, periods))
+    gap, found = cKDTree(images).query(into_drawn_cell(source, periods))
 
     return Links(found % len(target), gap)
 
@@ -153,22 +157,25 @@ def _is_paired(result: Comparison) -> bool:
     return bool(known) if known is not None else "anchors" not in result.diagnostics
 
 
-def _side(result: Comparison, name: str) -> Side:
+def _side(result: Comparison, name: str) -> DrawnChart:
     every = as_array(getattr(result, f"coordinates_{name.lower()}"), f"coordinates_{name.lower()}", 2)
     chart = getattr(result, f"chart_{name.lower()}")
     periods = None if chart is None else getattr(chart, "periods", None)
     lattice = None if periods is None or len(periods) == 0 else as_array(periods, "periods", 2)
     finite = np.flatnonzero(np.isfinite(every).all(axis=1))
 
-    return Side(name, finite, every[finite], lattice).thinned(MOST_POINTS)
+    return DrawnChart(name, finite, every[finite], lattice).thinned(DRAWN_POINTS)
 
 
-def _pair(a: Side, b: Side, paired: bool, registered: bool, charted: bool) -> Pair:
+def _pair(a: DrawnChart, b: DrawnChart, paired: bool, registered: bool, charted: bool) -> DrawnPair:
     aligned = registered and a.dimension == b.dimension
 
     if aligned:
         common = common_periods(a.periods, b.periods)
-        a, b = Side("A", a.index, a.coordinates, common), Side("B", b.index, b.coordinates, common)
+        a, b = (
+            DrawnChart("A", a.index, a.coordinates, common),
+            DrawnChart("B", b.index, b.coordinates, common),
+        )
 
     if paired:
         shared = np.intersect1d(a.index, b.index)
@@ -183,16 +190,16 @@ def _pair(a: Side, b: Side, paired: bool, registered: bool, charted: bool) -> Pa
     else:
         links = (None, None)
 
-    return Pair(a, b, paired, aligned, charted, links)
+    return DrawnPair(a, b, paired, aligned, charted, links)
 
 
-def _only(side: Side, index: NDArray[np.int64]) -> Side:
+def _only(side: DrawnChart, index: NDArray[np.int64]) -> DrawnChart:
     kept = np.isin(side.index, index)
 
-    return Side(side.name, side.index[kept], side.coordinates[kept], side.periods)
+    return DrawnChart(side.name, side.index[kept], side.coordinates[kept], side.periods)
 
 
-def _paired(source: Side, target: Side, aligned: bool) -> Links:
+def _paired(source: DrawnChart, target: DrawnChart, aligned: bool) -> Links:
     if not aligned:
         return Links(np.arange(len(source.index)), None)
 

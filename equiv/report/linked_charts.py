@@ -7,25 +7,28 @@ from typing import Any
 import numpy as np
 
 from equiv.figures.drawing import Array, chart_colours
-from equiv.report.correspondence import Links, Pair, Side, evenly
+from equiv.report.correspondence import DrawnChart, DrawnPair, Links, evenly
 from equiv.report.markup import json_script, number, table
-from equiv.report.svg import Frame, chart_figure
+from equiv.report.svg import Window, chart_svg
 
-__all__ = ["chart_frame", "chart_frames", "linked_charts"]
+__all__ = ["chart_window", "chart_windows", "linked_charts_html"]
 
+
+# Rows of the table behind the charts.
+# [points; chosen: a screen]
 TABLE_ROWS = 24
 
 
-def chart_frames(pair: Pair) -> tuple[Frame, Frame]:
+def chart_windows(pair: DrawnPair) -> tuple[Window, Window]:
     r"""The windows through which A's and B's charts are seen, one and the same where they are aligned."""
     if pair.aligned:
-        shared = chart_frame(pair.a, np.concatenate([pair.a.positions, pair.b.positions]))
+        shared = chart_window(pair.a, np.concatenate([pair.a.positions, pair.b.positions]))
         return shared, shared
 
-    return chart_frame(pair.a), chart_frame(pair.b)
+    return chart_window(pair.a), chart_window(pair.b)
 
 
-def linked_charts(pair: Pair) -> str:
+def linked_charts_html(pair: DrawnPair) -> str:
     r"""Both charts as HTML with the data that the report's script links them by."""
     a, b = pair.a, pair.b
     first = chart_colours(a.coordinates, a.periods)
@@ -36,24 +39,24 @@ def linked_charts(pair: Pair) -> str:
         second = first if pair.paired else chart_colours(b.coordinates, b.periods)
 
     figures: list[str] = []
-    frames = chart_frames(pair)
+    windows = chart_windows(pair)
     data: dict[str, Any] = {
         "paired": pair.paired,
-        "kind": frames[0].kind,
-        "middle": frames[0].top + frames[0].height / 2,
+        "kind": windows[0].kind,
+        "middle": windows[0].top + windows[0].height / 2,
     }
 
-    for side, frame, shade, link in zip((a, b), frames, (first, second), pair.links, strict=True):
+    for side, window, shade, link in zip((a, b), windows, (first, second), pair.links, strict=True):
         low = side.name.lower()
         label = (
             f"Chart of network {side.name}: {len(side.index)} points, dimension {side.dimension}. "
             "Arrow keys go from point to point."
         )
-        drawn = chart_figure(frame, side.positions, shade, label, side=low, names=side.names[:3])
+        drawn = chart_svg(window, side.positions, shade, label, side=low, names=side.names[:3])
         figures.append(
             f'<figure><figcaption class="name {low}">Network {side.name}</figcaption>{drawn}</figure>'
         )
-        data[low] = _data(side, frame, link, pair.aligned)
+        data[low] = _data(side, window, link, pair.aligned)
 
     embedded = f'<script type="application/json">{json_script(data)}</script>'
     advice = "Point at a chart, touch it, or go through it with the arrow keys; drag to mark a region."
@@ -67,15 +70,15 @@ def linked_charts(pair: Pair) -> str:
     )
 
 
-def _data(side: Side, frame: Frame, link: Links | None, aligned: bool) -> dict[str, Any]:
+def _data(side: DrawnChart, window: Window, link: Links | None, aligned: bool) -> dict[str, Any]:
     r"""What the script needs: each point is drawn at x = at[x axis], y = y - at[y axis]."""
     positions = side.positions
     k = positions.shape[1]
-    base = frame.top + frame.height / 2 + frame.left + frame.inner / 2
-    at = np.stack([frame.at(positions, (axis, k - 1))[:, 0] for axis in range(k)], axis=1)
+    base = window.top + window.height / 2 + window.left + window.inner / 2
+    at = np.stack([window.at(positions, (axis, k - 1))[:, 0] for axis in range(k)], axis=1)
 
     if k == 2:
-        at[:, 1] = base - frame.at(positions)[:, 1]
+        at[:, 1] = base - window.at(positions)[:, 1]
 
     return {
         "at": at.round(1).tolist(),
@@ -101,7 +104,7 @@ def _choice_of_axes(dimension: int) -> str:
     return f'<p class="controls"><label>Axes <select>{options}</select></label></p>'
 
 
-def _explanation(pair: Pair) -> str:
+def _explanation(pair: DrawnPair) -> str:
     m, closed = pair.a.dimension, 0 if pair.a.periods is None else len(pair.a.periods)
 
     if m != pair.b.dimension:
@@ -139,7 +142,7 @@ def _explanation(pair: Pair) -> str:
     return f"<p>{text}</p>"
 
 
-def _numbers(pair: Pair) -> str:
+def _numbers(pair: DrawnPair) -> str:
     a, b, link = pair.a, pair.b, pair.links[0]
     header = ["Point of A", *(f"A: {name}" for name in a.names)]
     rows: list[list[object]] = []
@@ -162,17 +165,17 @@ def _numbers(pair: Pair) -> str:
     return table(caption, header, rows)
 
 
-def chart_frame(side: Side, positions: Array | None = None) -> Frame:
+def chart_window(side: DrawnChart, positions: Array | None = None) -> Window:
     r"""The window through which a chart is seen: around its own positions, or around those given."""
     positions = side.positions if positions is None else positions
 
     if side.dimension > 1:
-        return Frame(positions, "plane")
+        return Window(positions, "plane")
 
     if side.periods is None:
-        return Frame(positions, "line")
+        return Window(positions, "line")
 
     period = float(np.abs(side.periods[0, 0]))
     corners = np.array([[-1.0, -1.0], [1.0, 1.0]])
 
-    return Frame(corners, "ring", [number(share * period, 3) for share in (0.0, 0.25, 0.5, 0.75)])
+    return Window(corners, "ring", [number(share * period, 3) for share in (0.0, 0.25, 0.5, 0.75)])

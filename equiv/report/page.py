@@ -9,10 +9,10 @@ from importlib import resources
 
 from equiv.report.markup import escape, table
 
-__all__ = ["page", "versions"]
+__all__ = ["page_html", "versions"]
 
 
-def page(name: str, title: str, head: str, parts: Sequence[tuple[str, str]]) -> str:
+def page_html(name: str, title: str, head: str, parts: Sequence[tuple[str, str]]) -> str:
     r"""A page.
 
     Arguments:

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from equiv.figures.drawing import as_array
-from equiv.report.agreement import error_map, registration
+from equiv.report.agreement import error_map_html, registration_html
 from equiv.report.correspondence import linked_pair
-from equiv.report.linked_charts import linked_charts
+from equiv.report.linked_charts import linked_charts_html
 from equiv.report.markup import escape, flattened, in_words, number, percent, table
-from equiv.report.page import page, versions
+from equiv.report.page import page_html, versions
 from equiv.report.sections import PictureStrip, Section, section_html, strip_html
-from equiv.report.svg import bounds_figure, spectrum_figure
+from equiv.report.svg import bounds_svg, spectrum_svg
 from equiv.verdict import Interval, determines
 
 if TYPE_CHECKING:
@@ -27,7 +27,11 @@ if TYPE_CHECKING:
 
 __all__ = ["write_report"]
 
-MOST_SETTINGS = 20  # shown without being asked for
+
+# Settings that are shown without being asked for.
+# [rows; chosen: half a screen]
+OPEN_SETTINGS = 20
+
 HEADLINES = {
     "equivalent": "A and B are equivalent: each determines the other.",
     "a_determines_b": "A determines B, but B does not determine A.",
@@ -82,7 +86,7 @@ def write_report(
     parts += [("Settings and versions", _settings(settings or {}))]
 
     verdict = str(result.verdict).replace("_", " ")
-    html = page(name, f"{name}: {verdict}", _verdict(result), parts)
+    html = page_html(name, f"{name}: {verdict}", _verdict(result), parts)
     Path(path).write_text(html, encoding="utf-8")
 
     return Path(path)
@@ -98,7 +102,7 @@ def _verdict(result: Comparison) -> str:
         f'<section class="card verdict {escape(result.verdict)}" aria-label="Verdict">'
         f"<h1>{escape(HEADLINES[str(result.verdict)])}</h1>"
         f'<p class="lead">{escape(result.sentence)}</p>'
-        f'<div class="evidence"><figure>{bounds_figure(errors, result.tolerance)}'
+        f'<div class="evidence"><figure>{bounds_svg(errors, result.tolerance)}'
         f"<figcaption>Error of the transformation on fresh inputs, as a share of the target's spread, with "
         f"{percent(result.confidence)} bounds.</figcaption></figure>"
         f'<dl class="facts">{facts}</dl></div></section>'
@@ -139,12 +143,12 @@ def _charts(result: Comparison) -> list[tuple[str, str]]:
     if pair is None:
         return [("The two charts", "<p>No chart could be computed, so there is nothing to draw.</p>")]
 
-    parts = [("The two charts", linked_charts(pair))]
+    parts = [("The two charts", linked_charts_html(pair))]
 
     if pair.aligned:
-        parts.append(("Registration", registration(pair, result.diagnostics)))
+        parts.append(("Registration", registration_html(pair, result.diagnostics)))
 
-    error = error_map(result, pair)
+    error = error_map_html(result, pair)
 
     return [*parts, ("Error map", error)] if error else parts
 
@@ -167,7 +171,7 @@ def _spectra(result: Comparison) -> list[tuple[str, str]]:
     return [
         (
             "Spectra",
-            f'<p>{text}</p><div class="two"><figure>{spectrum_figure(a, b)}<figcaption>Circles A, squares B.'
+            f'<p>{text}</p><div class="two"><figure>{spectrum_svg(a, b)}<figcaption>Circles A, squares B.'
             f"</figcaption></figure><div>{table('Eigenvalues', ['Number', 'A', 'B'], rows)}</div></div>",
         )
     ]
@@ -236,7 +240,7 @@ def _settings(settings: Mapping[str, Any]) -> str:
     told = [[name, "none" if value is None else value] for name, value in flattened(settings)]
     block = table("Settings", ["Name", "Value"], told) if told else ""
 
-    if len(told) > MOST_SETTINGS:
+    if len(told) > OPEN_SETTINGS:
         block = f"<details><summary>All {len(told)} settings</summary>{block}</details>"
 
     return block + versions()

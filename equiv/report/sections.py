@@ -15,7 +15,14 @@ from equiv.report.markup import data_uri, escape, figure_uri, json_script, parag
 
 __all__ = ["PictureStrip", "Section", "section_html", "strip_html"]
 
+
+# Moments of a picture strip that are printed on paper.
+# [pictures; chosen: the width of a page]
 PRINTED_MOMENTS = 8
+
+# Rows of a table that stand below a figure without being asked for.
+# [rows; chosen: a quarter of a screen]
+OPEN_ROWS = 8
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,11 @@ class PictureStrip:
 
 
 def section_html(section: Section) -> str:
+    r"""A section without its heading, as HTML.
+
+    Raises:
+        TypeError: If the figure is neither a matplotlib figure nor the bytes of a picture file.
+    """
     parts = [paragraphs(section.text)]
 
     if section.figure is not None:
@@ -72,15 +84,21 @@ def section_html(section: Section) -> str:
         header = list(section.table[0])
         rows = [[row.get(column) for column in header] for row in section.table]
         block = table(section.title, header, rows, named=False)
-        few = section.figure is None or len(rows) <= 8
-        parts.append(
-            block if few else f"<details><summary>The numbers behind the figure</summary>{block}</details>"
-        )
+
+        if section.figure is not None and len(rows) > OPEN_ROWS:
+            block = f"<details><summary>The numbers behind the figure</summary>{block}</details>"
+
+        parts.append(block)
 
     return "".join(parts)
 
 
 def strip_html(strip: PictureStrip) -> str:
+    r"""A picture strip without its heading, as HTML: each row is one picture of which CSS shows a part.
+
+    Raises:
+        ValueError: If rows, labels and angles do not fit together.
+    """
     rows = [pictures(row, "rows") for row in strip.rows]
     degrees = np.degrees(as_array(strip.angles, "angles", 1))
     k = len(degrees)

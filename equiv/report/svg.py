@@ -12,20 +12,23 @@ from equiv.report.markup import escape, number, percent
 from equiv.report.ticks import log_ticks, nice_ticks
 
 __all__ = [
-    "Frame",
-    "bounds_figure",
-    "chart_figure",
+    "Window",
+    "bounds_svg",
+    "chart_svg",
     "gradient",
     "hexadecimal",
-    "overlay_figure",
+    "overlay_svg",
     "ramp",
-    "spectrum_figure",
+    "spectrum_svg",
 ]
 
+
+# Width of a drawing.
+# [units of the SVG; chosen: two charts stand side by side on a laptop, at their own size]
 _WIDTH = 420.0
 
 
-class Frame:
+class Window:
     r"""The window through which drawn positions are seen, the same for charts that are to be compared.
 
     Arguments:
@@ -128,13 +131,13 @@ def hexadecimal(colours: Array) -> list[str]:
     return [f"#{bytes(row).hex()}" for row in np.round(255 * colours).astype(np.uint8)]
 
 
-def chart_figure(
-    frame: Frame, positions: Array, colours: Array, label: str, *, side: str = "", names: Sequence[str] = ()
+def chart_svg(
+    window: Window, positions: Array, colours: Array, label: str, *, side: str = "", names: Sequence[str] = ()
 ) -> str:
     r"""A chart's points, with marks that the report's script moves.
 
     Arguments:
-        frame: The window.
+        window: The window.
         positions: Drawn positions, shape `(n, k)`.
         colours: Shape `(n, 3)`, in `[0, 1]`.
         label: What a screen reader says.
@@ -144,7 +147,7 @@ def chart_figure(
     radius = _radius(len(positions))
     dots = "".join(
         f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="{radius:.2g}" fill="{colour}"/>'
-        for (x, y), colour in zip(frame.at(positions), hexadecimal(colours), strict=True)
+        for (x, y), colour in zip(window.at(positions), hexadecimal(colours), strict=True)
     )
     marks = (
         '<circle class="mark near" r="8"/><path class="mark image" d="M-11 0H-4M4 0H11M0-11V-4M0 4V11"/>'
@@ -152,30 +155,32 @@ def chart_figure(
     )
 
     if not side:
-        return _svg(frame, positions.shape[1], dots, label, names)
+        return _svg(window, positions.shape[1], dots, label, names)
 
     role = f'role="application" aria-roledescription="chart" data-side="{side}" tabindex="0"'
 
-    return _svg(frame, positions.shape[1], dots + marks, label, names, role)
+    return _svg(window, positions.shape[1], dots + marks, label, names, role)
 
 
-def overlay_figure(frame: Frame, first: Array, second: Array, label: str, names: Sequence[str] = ()) -> str:
+def overlay_svg(window: Window, first: Array, second: Array, label: str, names: Sequence[str] = ()) -> str:
     r"""A's points `(n, k)` as circles and B's `(l, k)` as crosses in one window."""
     r = _radius(max(len(first), len(second)))
     circle = f"a{r:.2g} {r:.2g} 0 1 0 {2 * r:.2g} 0a{r:.2g} {r:.2g} 0 1 0 {-2 * r:.2g} 0"
     cross = f"l{2 * r:.2g} {2 * r:.2g}m0 {-2 * r:.2g}l{-2 * r:.2g} {2 * r:.2g}"
-    circles = "".join(f"M{x - r:.1f} {y:.1f}{circle}" for x, y in frame.at(first))
-    crosses = "".join(f"M{x - r:.1f} {y - r:.1f}{cross}" for x, y in frame.at(second))
+    circles = "".join(f"M{x - r:.1f} {y:.1f}{circle}" for x, y in window.at(first))
+    crosses = "".join(f"M{x - r:.1f} {y - r:.1f}{cross}" for x, y in window.at(second))
     drawn = f'<path class="hollow a" d="{circles}"/><path class="cross b" d="{crosses}"/>'
 
-    return _svg(frame, first.shape[1], drawn, label, names)
+    return _svg(window, first.shape[1], drawn, label, names)
 
 
-def _svg(frame: Frame, k: int, drawn: str, label: str, names: Sequence[str], role: str = 'role="img"') -> str:
-    width, height = frame.size
+def _svg(
+    window: Window, k: int, drawn: str, label: str, names: Sequence[str], role: str = 'role="img"'
+) -> str:
+    width, height = window.size
     planes = [(x, y) for x in range(k) for y in range(x + 1, k)]
     grids = "".join(
-        f'<g data-axes="{x},{y}"{"" if (x, y) == (0, 1) else " hidden"}>{frame.grid((x, y), names)}</g>'
+        f'<g data-axes="{x},{y}"{"" if (x, y) == (0, 1) else " hidden"}>{window.grid((x, y), names)}</g>'
         for x, y in planes
     )
 
@@ -189,7 +194,7 @@ def _radius(n: int) -> float:
     return float(np.clip(75 / math.sqrt(max(n, 1)), 1.8, 4.5))
 
 
-def bounds_figure(rows: Sequence[tuple[str, str, tuple[float, float, float]]], tolerance: float) -> str:
+def bounds_svg(rows: Sequence[tuple[str, str, tuple[float, float, float]]], tolerance: float) -> str:
     r"""Errors with their bounds on a logarithmic scale, beside the tolerance.
 
     Arguments:
@@ -244,11 +249,10 @@ def _in_words(error: tuple[float, float, float]) -> str:
     return f"{estimate} ({low} to {high})"
 
 
-def spectrum_figure(eigenvalues_a: Array, eigenvalues_b: Array, exact: Array | None = None) -> str:
-    r"""Eigenvalues of both sides by number, beside the exact ones where they are known."""
-    shown = max(len(eigenvalues_a), len(eigenvalues_b)) if exact is None else len(exact)
-    every = [x[:shown] for x in (eigenvalues_a, eigenvalues_b, exact) if x is not None and len(x)]
-    high = 1.08 * max(float(np.nanmax(x)) for x in every)
+def spectrum_svg(eigenvalues_a: Array, eigenvalues_b: Array) -> str:
+    r"""Eigenvalues of both sides `(k,)` and `(l,)` by number."""
+    shown = max(len(eigenvalues_a), len(eigenvalues_b))
+    high = 1.08 * max(float(np.nanmax(x)) for x in (eigenvalues_a, eigenvalues_b) if len(x))
     left, top, width, height = 46.0, 10.0, _WIDTH, 250.0
     foot, step = top + height, (width - left - 12) / max(shown, 1)
     parts = [f'<path class="axis" d="M{left} {top}V{foot}H{width - 12}"/>']
@@ -261,10 +265,6 @@ def spectrum_figure(eigenvalues_a: Array, eigenvalues_b: Array, exact: Array | N
         x = left + (k + 0.5) * step
         parts.append(f'<text x="{x:.1f}" y="{foot + 17}" text-anchor="middle">{k + 1}</text>')
 
-        if exact is not None:
-            y = foot - exact[k] / high * height
-            parts.append(f'<path class="exact" d="M{x - 0.36 * step:.1f} {y:.1f}h{0.72 * step:.1f}"/>')
-
         for side, values, shift in (("a", eigenvalues_a, -0.14), ("b", eigenvalues_b, 0.14)):
             if k < len(values) and math.isfinite(values[k]):
                 at, y = x + shift * step, foot - values[k] / high * height
@@ -276,9 +276,7 @@ def spectrum_figure(eigenvalues_a: Array, eigenvalues_b: Array, exact: Array | N
 
     middle, below = (left + width - 12) / 2, foot + 36
     parts.append(f'<text class="name" x="{middle}" y="{below}" text-anchor="middle">number</text>')
-    label = (
-        f"Eigenvalues of A as circles and of B as squares{'' if exact is None else ', exact ones as bars'}"
-    )
+    label = "Eigenvalues of A as circles and of B as squares"
     view = f"0 0 {width:.0f} {foot + 42:.0f}"
 
     return f'<svg viewBox="{view}" role="img" aria-label="{label}">{"".join(parts)}</svg>'

@@ -1,7 +1,7 @@
 r"""Eigenfunctions of the Laplacian of the input space, whatever its shape: diffusion maps and Galerkin maps.
 
 Doors: `diffusion_maps.DiffusionMaps`, `galerkin.GalerkinMaps`, `density.density_weights`,
-`spectrum.spectral_distance`, `spectrum.spectrum`.
+`spectrum.lowest_eigenvalues`, `spectrum.spectral_distance`, `selection.select_coordinates`.
 
     kernel          The heat kernel on squared distances, and its normalisation
     epsilon         How wide the kernel should be, from the distances to the nearest neighbours
@@ -22,6 +22,5 @@ Doors: `diffusion_maps.DiffusionMaps`, `galerkin.GalerkinMaps`, `density.density
                     random samples
     spectrum        Eigenvalues of the two input spaces, side by side: evidence, no verdict (isospectral is
                     not isometric)
-    selection       Which coordinates are new and which repeat earlier ones, and how many dimensions the
-                    inputs have
+    selection       Which coordinates are new, and which repeat earlier ones
 """

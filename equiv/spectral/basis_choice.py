@@ -13,17 +13,25 @@ from equiv.spectral.rayleigh_ritz import held_out_score, orthonormal_span
 __all__ = ["choose_basis"]
 
 
-# Samples that fix the basis; more would not place 300 centres better.
-SETUP = 4096
+# Samples that fix the basis, evenly drawn from all.
+# [samples; chosen: a dozen for each of 300 centres, more would not place these better]
+BASIS_SAMPLES = 4096
 
-# Widths tried: 2^(s/2) times the largest distance of a sample from its nearest centre, s from first to last.
-WIDTHS = range(1, 10)
+# Widths tried, s: 2^(s/2) times the largest distance of a sample from its nearest centre.
+# [half octaves; chosen: from functions that hardly overlap to nearly dependent ones, the minimum lies between]
+WIDTH_STEPS = range(1, 10)
 
-# Mean squares below this share of the largest are rounding of the Gaussians' products.
-RESOLVED = 1e-10
+# Mean squares of functions at the samples below this share of the largest are rounding.
+# [share of the largest mean square; chosen: amplitudes 1e-5 apart lose a third of float64's digits]
+RESOLVED_BY_SAMPLES = 1e-10
 
-# Parts of the samples, each held out in turn.
-FOLDS = 5
+# Parts of the samples, each held out in turn when widths are scored.
+# [parts; chosen: the usual number, ten would double the time of the choice]
+HELD_OUT_PARTS = 5
+
+# Samples that differ, for each Gaussian.
+# [samples; chosen: with fewer the functions could reproduce chance in every one of them]
+SAMPLES_PER_FUNCTION = 3
 
 
 def choose_basis(
@@ -52,11 +60,11 @@ def choose_basis(
 
     mean, projection = half_whitening(values)
     z = (values.double() - mean) @ projection
-    rows, fold = scattered_folds(z, SETUP, FOLDS)
+    rows, fold = scattered_folds(z, BASIS_SAMPLES, HELD_OUT_PARTS)
     samples, directions = values[rows].double(), frames[rows].double()
     weight = torch.ones_like(z[rows, 0]) if weights is None else weights[rows].double()
     distinct = len(torch.unique(values[rows], dim=0))
-    index, radius = farthest_rows(z[rows], min(n_basis, distinct // 3))
+    index, radius = farthest_rows(z[rows], min(n_basis, distinct // SAMPLES_PER_FUNCTION))
     centers = z[rows][index]
 
     if len(centers) < n_coordinates:
@@ -77,15 +85,15 @@ def choose_basis(
         ]
         return held_out_score(torch.stack(parts), n_coordinates)
 
-    step, held_out = _descend(score, WIDTHS)
-    chosen = basis(max(step - 1, WIDTHS[0]))
+    step, held_out = _descend(score, WIDTH_STEPS)
+    chosen = basis(max(step - 1, WIDTH_STEPS[0]))
     numbers = {
         "n_basis": len(centers),
-        "width": radius.item() * 2.0 ** (0.5 * max(step - 1, WIDTHS[0])),
+        "width": radius.item() * 2.0 ** (0.5 * max(step - 1, WIDTH_STEPS[0])),
         "held_out": held_out,
     }
     # Sums over functions that are nearly orthonormal lose no digits to the Gaussians' overlap.
-    chosen.mixing = orthonormal_span(chosen.evaluate(samples), weight, RESOLVED)
+    chosen.mixing = orthonormal_span(chosen.evaluate(samples), weight, RESOLVED_BY_SAMPLES)
 
     return chosen, numbers
 

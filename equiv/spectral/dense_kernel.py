@@ -3,17 +3,26 @@ r"""The kernel of a few thousand samples, as a matrix."""
 import torch
 from torch import Tensor
 
-from equiv.metric.mahalanobis import MAX_NORMAL, all_distances
+from equiv.metric.mahalanobis import MAX_NORMAL_SHARE, all_distances
 from equiv.metric.points import MetricPoints
 from equiv.spectral.eigenpairs import Operator
-from equiv.spectral.epsilon import RANK, neighbour_epsilon
+from equiv.spectral.epsilon import DENSITY_NEIGHBOUR, neighbour_epsilon
 from equiv.spectral.kernel import heat_kernel_
 
 __all__ = ["DenseKernel", "nearest_others"]
 
 
-# Kernel entries below this join nothing: a random walk would cross them once in 10^10 steps.
-JOINED = 1e-10
+# Kernel entries up to this join nothing: a random walk would cross them once in 10^10 steps.
+# [dimensionless; chosen: within a cloud weights are near 1, and across a gap they fall by many powers of ten]
+JOINING_WEIGHT = 1e-10
+
+# Shift of the operator that makes its single-precision factorisation definite.
+# [dimensionless; chosen: some 500 times rounding in float32, small beside 1 minus the wanted eigenvalues]
+FACTOR_SHIFT = 3e-5
+
+# What the shift is multiplied by where rounding made the matrix indefinite all the same.
+# [dimensionless; chosen: a further try costs a factorisation, a larger shift a few steps of the iteration]
+SHIFT_GROWTH = 30
 
 
 class DenseKernel:
@@ -31,7 +40,7 @@ class DenseKernel:
     reach = torch.inf
 
     def __init__(self, points: MetricPoints, epsilon: float | None) -> None:
-        distances = all_distances(points, MAX_NORMAL)
+        distances = all_distances(points, MAX_NORMAL_SHARE)
         self.epsilon = (
             neighbour_epsilon(nearest_others(distances), points.rank) if epsilon is None else epsilon
         )
@@ -43,7 +52,7 @@ class DenseKernel:
 
     def components(self) -> Tensor:
         r"""Labels of the connected components, shape `(n,)`, int64."""
-        return components(self.matrix, JOINED)
+        return components(self.matrix, JOINING_WEIGHT)
 
     def preconditioner(self, conjugate: Tensor, trivial: Tensor) -> Operator:
         r"""Roughly the inverse of 1 - S, for :math:`S = \mathrm{diag}(w) K \mathrm{diag}(w)`."""
@@ -51,22 +60,22 @@ class DenseKernel:
 
 
 def nearest_others(distances: Tensor) -> Tensor:
-    r"""Squared distances to the `RANK` nearest others, `(q, RANK)`; among c copies of each, every c-th.
+    r"""Squared distances to the k = `DENSITY_NEIGHBOUR` nearest others, `(q, k)`; among c copies of each, every c-th.
 
     Arguments:
         distances: Squared distances of some samples to all, shape `(q, n)`, their own zeros included.
     """
     q, n = distances.shape
-    width = RANK + 1
+    width = DENSITY_NEIGHBOUR + 1
 
     while True:
         near = distances.topk(min(width, n), dim=1, largest=False).values
         copies = max(round((near == 0).sum().item() / q), 1)
 
-        if width >= min(copies * (RANK + 1), n):
-            near = near[:, copies::copies][:, :RANK]
+        if width >= min(copies * (DENSITY_NEIGHBOUR + 1), n):
+            near = near[:, copies::copies][:, :DENSITY_NEIGHBOUR]
 
-            return torch.nn.functional.pad(near, (0, RANK - near.shape[1]), value=torch.inf)
+            return torch.nn.functional.pad(near, (0, DENSITY_NEIGHBOUR - near.shape[1]), value=torch.inf)
 
         width = min(4 * width, n)
 
@@ -110,7 +119,7 @@ def dense_preconditioner(kernel: Tensor, conjugate: Tensor) -> Operator:
     """
     w = conjugate.float()
     info = torch.empty((), dtype=torch.int32, device=w.device)
-    shift = 3e-5
+    shift = FACTOR_SHIFT
 
     while True:
         factor = kernel.float().mul_(-w).mul_(w[:, None])
@@ -121,7 +130,7 @@ def dense_preconditioner(kernel: Tensor, conjugate: Tensor) -> Operator:
         if info.item() == 0:
             break
 
-        shift *= 30  # rounding made it indefinite
+        shift *= SHIFT_GROWTH  # rounding made it indefinite
 
     def solve(vectors: Tensor) -> Tensor:
         half = torch.linalg.solve_triangular(factor, vectors.T.float(), upper=False)

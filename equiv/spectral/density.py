@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from equiv.checks import check_integer
+from equiv.metric.mahalanobis import MAX_NORMAL_SHARE
 from equiv.observe.frames import split_frames
 from equiv.observe.observations import Observations
 from equiv.spectral.galerkin import GalerkinMaps
@@ -28,16 +29,52 @@ __all__ = ["density_weights"]
 
 
 # Euclidean neighbours that are looked at; where frames stretch, fewer of them fill a ball of the metric.
-CANDIDATES = 128
+# [samples; chosen: twice the largest ball and more, so that frames may stretch by two without a loss]
+CANDIDATE_NEIGHBOURS = 128
 
-# Neighbours per ball, from fewest to most.
-FEWEST, MOST = 8, 48
+# Neighbours in the smallest ball.
+# [samples; chosen: a volume from 8 neighbours is off by a third, which the fit averages]
+SMALLEST_BALL = 8
+
+# Neighbours in the largest ball.
+# [samples; chosen: larger balls smooth the density away, smaller ones are noisier]
+LARGEST_BALL = 48
 
 # Entries (n, candidates, d) gathered in one go.
-GATHERED = 4_000_000
+# [numbers; chosen: 32 MB]
+GATHERED_ENTRIES = 4_000_000
 
-# Largest share of a squared difference that may be normal to the tangent space.
-MAX_NORMAL = 0.5
+# Samples below which no density is seen.
+# [samples; chosen: two eigenfunctions by the rule below, fewer would only be noise]
+FEWEST_SAMPLES = 50
+
+# Samples for each eigenfunction that the density is made of.
+# [samples; chosen: an average over so many is off by about a fifth]
+SAMPLES_PER_FEATURE = 20
+
+# Samples inside the space, for each unknown of the density.
+# [samples; chosen: half of those above may lie at the boundary]
+INSIDE_PER_UNKNOWN = 10
+
+# Gaussians that the eigenfunctions are made of, unless more eigenfunctions are asked for.
+# [functions; chosen: as the default of GalerkinMaps]
+GAUSSIANS = 300
+
+# Steps of Newton's method, which ends before by itself.
+# [steps; chosen: the problem is convex, so that few are needed]
+NEWTON_STEPS = 50
+
+# Ridge on the curvature of the convex problem.
+# [share of its mean diagonal; chosen: above rounding, and it changes the steps alone, not where they end]
+NEWTON_RIDGE = 1e-9
+
+# A step of Newton's method is halved no further than to this share of it.
+# [share of a step; chosen: below it, rounding decides whether the excess falls]
+SMALLEST_RATE = 1e-6
+
+# Newton's method has ended when no coefficient changes by more.
+# [logarithm of the density; chosen: far below the noise of the volumes]
+NEWTON_TOLERANCE = 1e-10
 
 
 def density_weights(observations: Observations, n_features: int = 60) -> Tensor:
@@ -64,18 +101,18 @@ def density_weights(observations: Observations, n_features: int = 60) -> Tensor:
     """
     n_features = check_integer(n_features, "n_features")
 
-    if len(observations) < 50:
+    if len(observations) < FEWEST_SAMPLES:
         raise ValueError(
-            f"'observations' should hold at least 50 samples to see their density, got {len(observations)}; "
-            "add samples or go without weights."
+            f"'observations' should hold at least {FEWEST_SAMPLES} samples to see their density, got "
+            f"{len(observations)}; add samples or go without weights."
         )
 
-    k = min(n_features, len(observations) // 20)
-    eigenfunctions = GalerkinMaps(k, max(300, k)).fit(observations).coordinates_
+    k = min(n_features, len(observations) // SAMPLES_PER_FEATURE)
+    eigenfunctions = GalerkinMaps(k, max(GAUSSIANS, k)).fit(observations).coordinates_
     features = torch.cat([torch.ones_like(eigenfunctions[:, :1]), eigenfunctions], dim=1)
     volumes, inside = _ball_volumes(observations)
 
-    if inside.sum() < 10 * features.shape[1]:
+    if inside.sum() < INSIDE_PER_UNKNOWN * features.shape[1]:
         raise ValueError(
             f"'observations' should lie mostly inside the input space, got {int(inside.sum())} of "
             f"{len(observations)} samples whose neighbours surround them; add samples or go without weights."
@@ -95,17 +132,17 @@ def _matching_moments(features: Tensor, volumes: Tensor) -> Tensor:
         exponent = features @ a
         return (exponent.exp() - volumes * exponent).mean().item()
 
-    for _ in range(50):
+    for _ in range(NEWTON_STEPS):
         fitted = (features @ a).exp()
         gradient = features.mT @ (fitted - volumes) / len(features)
         curvature = (features * fitted[:, None]).mT @ features / len(features)
-        curvature.diagonal().add_(1e-9 * curvature.diagonal().mean())
+        curvature.diagonal().add_(NEWTON_RIDGE * curvature.diagonal().mean())
         step = torch.linalg.solve(curvature, gradient)
         rate = 1.0
-        while excess(a - rate * step) > excess(a) and rate > 1e-6:
+        while excess(a - rate * step) > excess(a) and rate > SMALLEST_RATE:
             rate *= 0.5
         a = a - rate * step
-        if step.abs().max() < 1e-10:
+        if step.abs().max() < NEWTON_TOLERANCE:
             break
 
     return a
@@ -121,22 +158,22 @@ def _ball_volumes(observations: Observations) -> tuple[Tensor, Tensor]:
     basis, scale, rank = split_frames(frames.double())
     m = int(rank.median())
     basis, scale = basis[:, :, :m], scale[:, :m]
-    count = min(CANDIDATES, len(values) // 4)
+    count = min(CANDIDATE_NEIGHBOURS, len(values) // 4)
     points = values.cpu().numpy()
     near = torch.from_numpy(KDTree(points).query(points, k=count + 1)[1]).long().to(values.device)
     usable = rank == m
     # A ball of radius r reaches as far as r times the largest singular value in the activations: so many of
     # the Euclidean neighbours are sure to fill it.
     anisotropy = (scale / scale[:, :1].clamp(min=1e-300)).prod(dim=1)
-    wanted = (0.5 * count * anisotropy).long().clamp(min=FEWEST, max=MOST)
+    wanted = (0.5 * count * anisotropy).long().clamp(min=SMALLEST_BALL, max=LARGEST_BALL)
     volumes, surrounded = torch.ones_like(anisotropy), torch.zeros_like(usable)
 
     for rows in torch.arange(len(values), device=values.device).split(
-        max(1, GATHERED // (count * values.shape[1]))
+        max(1, GATHERED_ENTRIES // (count * values.shape[1]))
     ):
         difference = values[near[rows, 1:]] - values[rows, None]
         tangent = difference @ basis[rows]  # (b, count, m)
-        share = tangent.square().sum(dim=2) >= (1 - MAX_NORMAL) * difference.square().sum(dim=2)
+        share = tangent.square().sum(dim=2) >= (1 - MAX_NORMAL_SHARE) * difference.square().sum(dim=2)
         offset = tangent / scale[rows, None].clamp(min=1e-300)
         squared = offset.square().sum(dim=2).masked_fill(~share, torch.inf)
         squared, order = squared.sort(dim=1)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from equiv.checks import as_floating, check_finite, check_integer, check_number
-from equiv.metric.mahalanobis import MAX_NORMAL, pair_distances, tiles
+from equiv.metric.mahalanobis import MAX_NORMAL_SHARE, pair_distances, tiles
 from equiv.metric.neuron_scale import spread_weights
 from equiv.metric.points import MetricPoints, metric_points
 from equiv.observe.observations import Observations
@@ -27,14 +27,17 @@ from equiv.spectral.sparse_kernel import SparseKernel
 __all__ = ["DiffusionMaps"]
 
 
-# Up to this many samples the kernel is a matrix (110 MB with its factor), beyond it is sparse.
+# Up to this many samples the kernel is a matrix, beyond it is sparse.
+# [samples; chosen: 110 MB with its factor, which grows with the square]
 LARGEST_DENSE = 3000
 
 # Samples at a time in `transform`.
-COLUMNS = 8192
+# [samples; chosen: bounds the memory, larger blocks are no faster]
+BLOCK_SAMPLES = 8192
 
 # Eigenvalues of the kernel below this have no digits left to divide by.
-SMALLEST = 1e-8
+# [dimensionless; chosen: half of the digits of float64 are left there]
+SMALLEST_EIGENVALUE = 1e-8
 
 
 class DiffusionMaps:
@@ -160,7 +163,7 @@ class DiffusionMaps:
             self.n_coordinates + 1,
         )
 
-        if mu[-1] < SMALLEST:
+        if mu[-1] < SMALLEST_EIGENVALUE:
             raise ValueError(
                 f"'epsilon' should be small enough for {len(mu) - 1} coordinates, got {self.epsilon_:.3g} "
                 f"with a kernel eigenvalue of {mu[-1].item():.1e}; lower it, or ask for fewer coordinates."
@@ -253,8 +256,8 @@ class DiffusionMaps:
             query.values.new_zeros(len(query), self.n_coordinates),
         )
 
-        for columns in tiles(len(self._points), COLUMNS):
-            distances = pair_distances(query, self._points.subset(columns), MAX_NORMAL)
+        for columns in tiles(len(self._points), BLOCK_SAMPLES):
+            distances = pair_distances(query, self._points.subset(columns), MAX_NORMAL_SHARE)
             weights = torch.where(distances < self._reach, heat_kernel(distances, self.epsilon_), 0.0)
             weights = weights * self._normalisation.density[columns]
             total = total + weights.sum(dim=1, keepdim=True)

@@ -22,11 +22,41 @@ __all__ = ["Operator", "leading_eigenpairs"]
 
 Operator = Callable[[Tensor], Tensor]
 
-# Blocks of the start's Krylov space: solves are cheaper than products.
+# Blocks of the start's Krylov space.
+# [blocks; chosen: solves are cheaper than products, too many would cost more than they save]
 KRYLOV_BLOCKS = 7
 
-# Blocks are multiples of this: matrix products with a few vectors are fastest so.
-WIDTH = 8
+# Blocks are multiples of this.
+# [vectors; chosen: matrix products with a few vectors are fastest so]
+BLOCK_MULTIPLE = 8
+
+# Vectors in a block beyond the eigenpairs wanted.
+# [vectors; chosen: guard vectors, so that the last wanted one converges as the others do]
+GUARD_VECTORS = 4
+
+# Blocks that the basis holds before it is restarted.
+# [blocks; chosen: ordinary runs never restart, and memory stays bounded]
+BASIS_BLOCKS = 14
+
+# Vectors that the basis holds at least before it is restarted.
+# [vectors; chosen: as the blocks above, for few eigenpairs]
+SMALLEST_CAPACITY = 200
+
+# Blocks of Ritz vectors kept at a restart.
+# [blocks; chosen: what the last steps added is kept, as in thick restarts]
+KEPT_BLOCKS = 3
+
+# Residual norms below this, times the root of the number of samples, are rounding.
+# [dimensionless; chosen: 45 roundings in float64, and errors of products add at random]
+RESIDUAL_ROUNDING = 1e-14
+
+# Largest residual norm of an eigenpair, as a share of 1 - mu, that counts as converged.
+# [share of 1 - mu; chosen: eigenvalues of the Laplacian are then right to its square, far below their bias]
+RESIDUAL_TOLERANCE = 1e-8
+
+# Steps after which the iteration gives up.
+# [steps; chosen: an ordinary run takes far fewer, and a hopeless one ends]
+LARGEST_STEP_COUNT = 300
 
 
 def leading_eigenpairs(
@@ -34,8 +64,8 @@ def leading_eigenpairs(
     precondition: Operator,
     known: Tensor,
     count: int,
-    tolerance: float = 1e-8,
-    max_steps: int = 300,
+    tolerance: float = RESIDUAL_TOLERANCE,
+    max_steps: int = LARGEST_STEP_COUNT,
     seed: int = 0,
 ) -> tuple[Tensor, Tensor, Tensor]:
     r"""The largest eigenvalues of a symmetric operator with spectrum in `[-1, 1]`, and their eigenvectors.
@@ -59,8 +89,8 @@ def leading_eigenpairs(
         ValueError: If the residuals do not fall below the tolerance.
     """
     n = len(known)
-    block = min(-(-(count + 4) // WIDTH) * WIDTH, n)
-    capacity = min(max(14 * block, 200), n)
+    block = min(-(-(count + GUARD_VECTORS) // BLOCK_MULTIPLE) * BLOCK_MULTIPLE, n)
+    capacity = min(max(BASIS_BLOCKS * block, SMALLEST_CAPACITY), n)
     basis, image = known.new_empty(capacity, n), known.new_empty(capacity, n)
     projected = known.new_zeros(capacity, capacity)
     generator = torch.Generator(known.device).manual_seed(seed)
@@ -81,14 +111,14 @@ def leading_eigenpairs(
         products = small[:count] @ image[:size]
         defect = products - values[:count, None] * vectors
         residuals = torch.linalg.vector_norm(defect, dim=1)
-        unfinished = residuals > tolerance * (1 - values[:count]) + 1e-14 * n**0.5
+        unfinished = residuals > tolerance * (1 - values[:count]) + RESIDUAL_ROUNDING * n**0.5
         worst = residuals.max().item()
 
         if size >= n or not unfinished.any():
             return values[:count], vectors, products
 
         if size + block > capacity and capacity < n:
-            keep = 3 * block
+            keep = KEPT_BLOCKS * block
             basis[:keep], image[:keep] = small[:keep] @ basis[:size], small[:keep] @ image[:size]
             projected[:keep, :keep] = values[:keep].diag()
             size = keep

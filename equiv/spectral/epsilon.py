@@ -25,22 +25,39 @@ import math
 
 from torch import Tensor
 
-__all__ = ["RANK", "neighbour_epsilon"]
+__all__ = ["DENSITY_NEIGHBOUR", "neighbour_epsilon"]
 
 
-# The neighbour whose distance measures the density: far enough to average, near enough to be local.
-RANK = 8
+# Number k of the neighbour whose distance measures the density.
+# [neighbours; chosen: far enough to average over, near enough to be local]
+DENSITY_NEIGHBOUR = 8
 
-# Effective neighbours for random and for regular samples, and the regularities between which it changes.
-NEIGHBOURS = (16.0, 8.0)
-REGULARITY = (0.95, 1.25)
+# Effective neighbours under the kernel, N, of random samples.
+# [neighbours; measured: first four eigenfunctions of interval, circle, rectangle, torus and cube, least error]
+NEIGHBOURS_OF_RANDOM = 16.0
+
+# Effective neighbours under the kernel, N, of regular samples.
+# [neighbours; measured: as for random samples, on scrambled Sobol and golden-ratio points]
+NEIGHBOURS_OF_REGULAR = 8.0
+
+# Regularity r up to which samples count as random.
+# [dimensionless; measured: by the same errors, r of random samples scatters about 1]
+REGULARITY_OF_RANDOM = 0.95
+
+# Regularity r from which samples count as regular.
+# [dimensionless; measured: by the same errors, r of such points is 1.2 to 1.5]
+REGULARITY_OF_REGULAR = 1.25
+
+# The growth of the logarithm of the distance with that of its rank is at least this: 1 / dimension.
+# [dimensionless; chosen: no frames are of rank 1000]
+SMALLEST_GROWTH = 1e-3
 
 
 def neighbour_epsilon(nearest: Tensor, rank: float) -> float:
     r"""The epsilon of the module's rule.
 
     Arguments:
-        nearest: Squared distances to the `RANK` nearest other samples, ascending, shape `(n, RANK)`, in
+        nearest: Squared distances to the `DENSITY_NEIGHBOUR` nearest other samples, ascending, shape `(n, k)`, in
             squared input units. Copies of the sample itself left out; rows with fewer neighbours padded by
             infinity count for nothing.
         rank: The frames' rank, which bounds the dimension; infinite where there are no frames.
@@ -62,10 +79,11 @@ def neighbour_epsilon(nearest: Tensor, rank: float) -> float:
 
     logs = nearest.log()
     growth = 0.5 * (logs[:, -1:] - logs[:, :-1]).mean().item()
-    m = min(max(round(1 / max(growth, 1e-3)), 1), max(rank, 1))
+    m = min(max(round(1 / max(growth, SMALLEST_GROWTH)), 1), max(rank, 1))
     regularity = k * ((0.5 * m) * (logs[:, 0] - logs[:, -1])).exp().mean().item()
-    share = min(max((regularity - REGULARITY[0]) / (REGULARITY[1] - REGULARITY[0]), 0.0), 1.0)
-    neighbours = NEIGHBOURS[0] ** (1 - share) * NEIGHBOURS[1] ** share
+    share = (regularity - REGULARITY_OF_RANDOM) / (REGULARITY_OF_REGULAR - REGULARITY_OF_RANDOM)
+    share = min(max(share, 0.0), 1.0)
+    neighbours = NEIGHBOURS_OF_RANDOM ** (1 - share) * NEIGHBOURS_OF_REGULAR**share
     width = math.log(neighbours / k) - math.lgamma(0.5 * m + 1)
 
     return 0.25 * math.exp(logs[:, -1].mean().item() + 2 / m * width)

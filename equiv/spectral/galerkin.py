@@ -23,14 +23,21 @@ from equiv.spectral.rayleigh_ritz import Ritz, ritz
 __all__ = ["GalerkinMaps"]
 
 
-# Single-precision observations up to this many are promoted: there, time is no matter.
-PROMOTED = 65536
+# Single-precision observations up to this many are promoted to double.
+# [samples; chosen: up to there, time is no matter]
+LARGEST_PROMOTED = 65536
 
 # Samples per block of `transform`.
-BLOCK = 8192
+# [samples; chosen: bounds the memory, larger blocks are no faster]
+BLOCK_SAMPLES = 8192
 
-# Consecutive eigenvalues of a connected space do not differ by so much: the lower ones are zeros.
-GAP = 100.0
+# Consecutive eigenvalues that differ by more are zeros, of clouds not joined, and those of one cloud.
+# [ratio; chosen: those of one connected space differ by 4 at most on a line, by more only at narrow necks]
+COMPONENT_GAP = 100.0
+
+# Eigenvalues are not taken to be smaller than this when their ratios are.
+# [share of the largest; chosen: rounding, so that zeros are not divided by]
+ZERO_EIGENVALUE = 1e-12
 
 
 class GalerkinMaps:
@@ -45,7 +52,7 @@ class GalerkinMaps:
     unweighted, the operator is :math:`-p^{-1} \nabla \cdot (p \nabla u)` with p the sampling density: give
     one over the density where sampling is not uniform (`equiv.density_weights` finds it, and takes away most
     of the noise of uniform random samples as well). Sums over samples are all that is kept, so that they
-    stream (`partial_fit`) and add across processes (`sums_`, `merge`; `equiv.observe.processes`
+    stream (`partial_fit`) and add across processes (`sums_`, `merge`; `equiv.spectral.processes`
     does so).
 
     The functions are the constant and Gaussians at farthest-point centres (`equiv.spectral.gaussian_basis`), at most
@@ -111,7 +118,7 @@ class GalerkinMaps:
         self._checked(observations)
         self.__dict__.pop("basis_", None)
         self._sums = None
-        promoted = len(observations) <= PROMOTED
+        promoted = len(observations) <= LARGEST_PROMOTED
         self.partial_fit(observations.to(torch.float64) if promoted else observations, weights)
         self._coordinates = self.transform(observations.values)
 
@@ -240,8 +247,8 @@ class GalerkinMaps:
     def diagnostics_(self) -> dict[str, Any]:
         r"""Named numbers, and `reasons`: a sentence for each ground for doubt."""
         solution = self._solved()
-        rates = solution.eigenvalues[1:].clamp(min=1e-12 * solution.eigenvalues[-1].item())
-        leaps = (rates[1:] > GAP * rates[:-1]).nonzero().flatten()
+        rates = solution.eigenvalues[1:].clamp(min=ZERO_EIGENVALUE * solution.eigenvalues[-1].item())
+        leaps = (rates[1:] > COMPONENT_GAP * rates[:-1]).nonzero().flatten()
         components = 1 + (int(leaps[-1]) + 1 if len(leaps) else 0)
         reasons = []
 
@@ -284,7 +291,7 @@ class GalerkinMaps:
         device = self.basis_.mean.device
         blocks = [
             self.basis_.evaluate(block.to(device, torch.float64)) @ solution.coefficients
-            for block in values.split(BLOCK)
+            for block in values.split(BLOCK_SAMPLES)
         ]
 
         return torch.cat(blocks)

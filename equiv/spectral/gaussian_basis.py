@@ -15,20 +15,37 @@ from torch.nn.functional import pad
 __all__ = ["GaussianBasis", "farthest_rows", "half_whitening", "scattered_folds"]
 
 
-# Rows per block: a block and its derivatives stay in a core's cache, and the products run at full speed.
-BLOCK = 512
+# Rows per block of sums.
+# [samples; chosen: a block and its derivatives stay in a core's cache, and the products run at full speed]
+BLOCK_ROWS = 512
 
 # Blocks added in the products' dtype before they join the float64 sums.
-CHAIN = 16
+# [blocks; chosen: float32 keeps its digits over so few, and the sums' time does not show]
+CHAINED_BLOCKS = 16
+
+# Products with few terms run on whole vectors of so many columns.
+# [columns; chosen: half as fast again as on odd numbers of them]
+VECTOR_COLUMNS = 16
 
 # Two neurons are copies (up to scale, sign and shift) when 1 - |correlation| is below this.
-COPY = 1e-10
+# [dimensionless; chosen: above rounding in float64, and neurons 1e-5 apart tell nothing new]
+COPY_DECORRELATION = 1e-10
 
 # Directions whose standard deviation is below this share of the largest are left out.
-FLAT = 1e-4
+# [share of the largest; chosen: half whitening would raise them by 100, and rounding in float32 with them]
+SMALLEST_DEVIATION = 1e-4
 
-# Digits of a row's key below this are as good as random, and above rounding.
-SCATTER = 1e4
+# A neuron varies when its deviation is above so many roundings of its largest value.
+# [roundings; chosen: the mean of equal numbers is off by one or two]
+CONSTANT_ROUNDINGS = 4
+
+# Digits of a row's key from this share of the mean on divide the rows as if at random.
+# [one over a share of the mean key; chosen: below any trend of the keys, above rounding]
+SCATTER_SCALE = 1e4
+
+# Rows nearer to those chosen than this are equal to one of them.
+# [share of the largest squared distance; chosen: rows 1e-10 of the cloud apart, rounding in float64 is far less]
+EQUAL_ROWS = 1e-20
 
 
 def half_whitening(values: Tensor) -> tuple[Tensor, Tensor]:
@@ -45,7 +62,7 @@ def half_whitening(values: Tensor) -> tuple[Tensor, Tensor]:
     deviation = centred.square().mean(dim=0).sqrt()
     size = values.abs().amax(dim=0).double()
     rounding = torch.finfo(values.dtype).eps
-    alive = deviation > 4 * rounding * size
+    alive = deviation > CONSTANT_ROUNDINGS * rounding * size
 
     if not alive.any():
         raise ValueError(
@@ -55,11 +72,11 @@ def half_whitening(values: Tensor) -> tuple[Tensor, Tensor]:
 
     inverse = torch.where(alive, 1 / deviation, torch.zeros_like(deviation))
     correlation = (centred * inverse).mT @ (centred * inverse) / len(values)
-    multiplicity = (correlation.abs() > 1 - COPY).sum(dim=1).clamp(min=1)
+    multiplicity = (correlation.abs() > 1 - COPY_DECORRELATION).sum(dim=1).clamp(min=1)
     inverse = inverse / multiplicity.sqrt()
     correlation = correlation / multiplicity.sqrt() / multiplicity.sqrt()[:, None]
     variance, vectors = torch.linalg.eigh(correlation)
-    kept = variance > FLAT**2 * variance[-1]
+    kept = variance > SMALLEST_DEVIATION**2 * variance[-1]
 
     return mean, inverse[:, None] * vectors[:, kept] * variance[kept] ** -0.25
 
@@ -76,7 +93,7 @@ def farthest_rows(points: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """
     index = (points - points.mean(dim=0)).square().sum(dim=1).argmax()
     nearest = (points - points[index]).square().sum(dim=1)
-    tiny = 1e-20 * nearest.amax()
+    tiny = EQUAL_ROWS * nearest.amax()
     chosen = [index]
 
     while len(chosen) < min(count, len(points)):
@@ -109,7 +126,7 @@ def scattered_folds(points: Tensor, count: int, folds: int) -> tuple[Tensor, Ten
     rows = order[
         torch.arange(min(count, len(points)), device=points.device) * len(points) // min(count, len(points))
     ]
-    digits = (key[rows] * (SCATTER / key.mean())).frac()
+    digits = (key[rows] * (SCATTER_SCALE / key.mean())).frac()
 
     return rows, (digits * folds).long().clamp(max=folds - 1)
 
@@ -174,17 +191,16 @@ class GaussianBasis:
         basis = self.to(values.device, values.dtype)
         p, m = len(self.centers) + 1, frames.shape[2]
         total = torch.zeros(2, self.size, self.size, dtype=torch.float64, device=values.device)
-        # Products with few terms run half as fast again on whole vectors of 16 columns.
-        width = p + -p % 16
+        width = p + -p % VECTOR_COLUMNS
         at, along = basis._columns(width)
         mixing = None if basis.mixing is None else pad(basis.mixing, (0, 0, 0, width - p))
-        rows = min(BLOCK, len(values))
+        rows = min(BLOCK_ROWS, len(values))
         psi, slopes = values.new_empty(rows, width), values.new_empty(m * rows, width)
 
-        for chain in torch.arange(len(values), device="cpu").split(BLOCK * CHAIN):
+        for chain in torch.arange(len(values), device="cpu").split(BLOCK_ROWS * CHAINED_BLOCKS):
             products = values.new_zeros(total.shape)
 
-            for block in chain.split(BLOCK):
+            for block in chain.split(BLOCK_ROWS):
                 part = slice(int(block[0]), int(block[-1]) + 1)
                 b = len(block)
                 z = (values[part] - basis.mean) @ basis.projection
@@ -223,6 +239,6 @@ class GaussianBasis:
 
 def _add_gram(product: Tensor, columns: Tensor) -> None:
     r"""Adds the upper triangle of `columns.mT @ columns`, and a little of the lower, to `product`."""
-    half = (len(product) // 2 + 15) // 16 * 16
+    half = -(-(len(product) // 2) // VECTOR_COLUMNS) * VECTOR_COLUMNS
     product[:half].addmm_(columns[:, :half].mT, columns)
     product[half:, half:].addmm_(columns[:, half:].mT, columns[:, half:])

@@ -1,4 +1,11 @@
-r"""Galerkin maps of several processes: the functions shared, the sums added up."""
+r"""Galerkin maps of several processes: the functions shared, the sums added up.
+
+maps = equiv.GalerkinMaps()
+share_functions(maps, batches[0])     # process 0 chooses the functions, by its own samples
+for batch in batches:                 # each process its own, as many as it has
+    maps.partial_fit(batch)
+add_up(maps)                          # every process ends with the same maps
+"""
 
 from __future__ import annotations
 

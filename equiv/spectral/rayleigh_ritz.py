@@ -9,6 +9,12 @@ from torch import Tensor
 __all__ = ["Ritz", "held_out_score", "orthonormal_span", "resolved_span", "ritz"]
 
 
+# Directions of a span whose mean square is below this share of the largest are rounding of the sums and are left
+# out (the functions, each scaled to unit variance, overlap and are nearly dependent).
+# [share of the largest mean square; chosen: well above float64's rounding of sums over many samples]
+RESOLVED_BY_SUMS = 1e-9
+
+
 class Ritz(NamedTuple):
     r"""Eigenpairs in a span.
 
@@ -23,12 +29,11 @@ class Ritz(NamedTuple):
     rank: int
 
 
-def resolved_span(sums: Tensor, rtol: float = 1e-9) -> Tensor:
+def resolved_span(sums: Tensor) -> Tensor:
     r"""Orthonormal functions that the samples resolve, as combinations of the given ones.
 
     Arguments:
         sums: As of `ritz`.
-        rtol: As of `ritz`.
 
     Returns:
         Coefficients, shape `(p + 1, r + 1)`: the constant 1, then r functions of zero mean, unit mean square
@@ -40,7 +45,7 @@ def resolved_span(sums: Tensor, rtol: float = 1e-9) -> Tensor:
     covariance = mass[1:, 1:] - mean[:, None] * mean
     scale = covariance.diagonal().clamp(min=torch.finfo(torch.float64).tiny).rsqrt()
     variance, vectors = torch.linalg.eigh(covariance * scale * scale[:, None])
-    kept = variance > rtol * variance[-1]
+    kept = variance > RESOLVED_BY_SUMS * variance[-1]
     span = scale[:, None] * vectors[:, kept] * variance[kept].rsqrt()
     constant = torch.zeros_like(mass[:, :1])
     constant[0] = 1.0
@@ -54,7 +59,7 @@ def orthonormal_span(functions: Tensor, weights: Tensor, rtol: float) -> Tensor:
     Arguments:
         functions: At n samples, the constant first, shape `(n, p + 1)`.
         weights: Of the samples, shape `(n,)`.
-        rtol: As of `ritz`.
+        rtol: Directions whose mean square is below this share of the largest are left out.
 
     Returns:
         Coefficients, shape `(p + 1, r + 1)`.
@@ -73,19 +78,17 @@ def orthonormal_span(functions: Tensor, weights: Tensor, rtol: float) -> Tensor:
     return torch.cat([constant, torch.cat([-(mean @ span)[None], span])], dim=1)
 
 
-def ritz(sums: Tensor, k: int, rtol: float = 1e-9) -> Ritz:
+def ritz(sums: Tensor, k: int) -> Ritz:
     r"""Minimises :math:`E|\nabla u|^2 / E u^2` over the span, orthogonally to the constant.
 
     Arguments:
         sums: Mass and stiffness sums, shape `(2, p + 1, p + 1)`, float64, the constant function first.
         k: Eigenpairs wanted.
-        rtol: Directions of the span whose mean square is below `rtol` times the largest are rounding and are
-            left out (the functions, each scaled to unit variance, overlap and are nearly dependent).
 
     Raises:
         ValueError: If the span holds fewer than k functions besides the constant.
     """
-    span = resolved_span(sums, rtol)
+    span = resolved_span(sums)
     found = span.shape[1] - 1
 
     if found < k:
@@ -102,7 +105,7 @@ def ritz(sums: Tensor, k: int, rtol: float = 1e-9) -> Ritz:
     return Ritz(eigenvalues, span[:, 1:] @ rotation[:, :k], found + 1)
 
 
-def held_out_score(parts: Tensor, k: int, rtol: float = 1e-9) -> float:
+def held_out_score(parts: Tensor, k: int) -> float:
     r"""Mean logarithm of the Rayleigh quotients that eigenfunctions fitted on the rest have on each part.
 
     With U the k trained eigenfunctions, the Ritz values :math:`\theta_j` of the *held-out* pencil in their
@@ -112,19 +115,18 @@ def held_out_score(parts: Tensor, k: int, rtol: float = 1e-9) -> float:
     Arguments:
         parts: Sums over disjoint parts of the samples, shape `(f, 2, p + 1, p + 1)`.
         k: Eigenfunctions.
-        rtol: As of `ritz`.
 
     Returns:
         The score; infinite where a part of the samples does not resolve k functions.
     """
     total = parts.sum(dim=0)
-    span = resolved_span(total, rtol)
+    span = resolved_span(total)
     reduced = span.mT @ parts @ span
     scores = []
 
     for held_out in reduced:
         try:
-            coefficients = ritz(reduced.sum(dim=0) - held_out, k, rtol).coefficients
+            coefficients = ritz(reduced.sum(dim=0) - held_out, k).coefficients
         except ValueError:
             return math.inf
         mass, stiffness = held_out / held_out[0, 0, 0]

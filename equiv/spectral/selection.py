@@ -1,4 +1,4 @@
-r"""Which coordinates are new and which repeat earlier ones, and how many dimensions the inputs have.
+r"""Which coordinates are new, and which repeat earlier ones.
 
 References:
     | Parsimonious representation of nonlinear dynamical systems through manifold learning: a chemotaxis case
@@ -7,40 +7,97 @@ References:
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from equiv.checks import as_floating, check_finite, check_number
-from equiv.observe.frames import split_frames
-from equiv.observe.observations import Observations
+from equiv.checks import as_floating, check_finite, check_integer
 
-__all__ = ["Dimension", "Selection", "intrinsic_dimension", "select_coordinates"]
+__all__ = ["regression_residuals", "select_coordinates"]
 
 
-# Samples that the regression looks at: their distances are all formed.
-SAMPLES = 1000
+# A coordinate of which local linear functions of the earlier ones leave at least this much is new.
+# [share of its RMS; measured: tests/test_selection.py, harmonics leave below 0.2 and new directions above 0.9]
+NEW_RESIDUAL = 0.3
 
-# A singular value this many times smaller than the one before it belongs to another scale.
-GAP = 3.0
+# Samples that the regression looks at, evenly spread along the first coordinate.
+# [samples; chosen: all their distances are formed, 8 MB, and more are not needed to tell 0.2 from 0.9]
+REGRESSION_SAMPLES = 1000
+
+# Width of the local regression's weights, over the median distance.
+# [dimensionless; chosen: as Dsilva et al., few enough neighbours to be local and enough to fit]
+BANDWIDTH_SHARE = 1 / 3
+
+# A coordinate that varies by no more than this is constant.
+# [share of its largest entry; chosen: above rounding in float64, and eigenfunctions vary by as much as they are large]
+CONSTANT_SPREAD = 1e-12
+
+# Added to the diagonal of each local regression, whose neighbours need not span all directions.
+# [share of the diagonal; chosen: well above rounding, well below any residual that decides]
+REGRESSION_RIDGE = 1e-8
 
 
-class Selection(NamedTuple):
-    r"""Coordinates that are not harmonics of earlier ones.
+def select_coordinates(coordinates: Any, n: int | None = None) -> Tensor:
+    r"""Indices of the coordinates that are new: harmonics, functions of earlier coordinates, are left out.
 
-    Attributes:
-        indices: Of the coordinates kept, ascending, shape `(s,)`, int64.
-        residuals: Of every coordinate, shape `(k,)`: about 0 for a function of earlier ones, 1 for a new
-            direction.
+    Eigenfunctions of a long space come with harmonics: on the strip :math:`[0, 3.5] \times [0, 1]` the first
+    three are cosines of one coordinate, and only the fourth sees the other. How much of each coordinate is
+    new says its residual, see `regression_residuals`.
+
+    Arguments:
+        coordinates: Eigenfunctions at samples, ascending in eigenvalue, without the constant one: `coordinates_`
+            of any maps. A tensor or NumPy array of shape `(samples, k)`, float32 or float64, in any unit.
+        n: How many to choose: those with the largest residuals. None: all whose residual is at least 0.3.
+
+    Returns:
+        Indices, ascending, the first coordinate always among them, shape `(s,)`, int64, on the device of
+        `coordinates`.
+
+    Raises:
+        TypeError: If `coordinates` is no floating array, or `n` no integer.
+        ValueError: If the array has another shape, is not finite, holds fewer than k + 3 samples or a
+            constant coordinate; if `n` is below 1 or above k.
+
+    References:
+        | Dsilva et al. (2018), section 3
+
+    Example:
+        >>> x = torch.rand(500, 2, generator=torch.Generator().manual_seed(0))
+        >>> waves = [torch.cos(torch.pi * k * x[:, 0]) for k in (1, 2, 3)]
+        >>> select_coordinates(torch.stack([*waves, torch.cos(torch.pi * x[:, 1])], dim=1))
+        tensor([0, 3])
     """
+    coordinates = as_floating(coordinates, "coordinates", "(samples, k)", 2)
+    check_finite(coordinates, "coordinates")
+    samples, k = coordinates.shape
 
-    indices: Tensor
-    residuals: Tensor
+    if samples < k + 3:
+        raise ValueError(
+            f"'coordinates' should hold at least k + 3 = {k + 3} samples, got {samples}; add samples or leave "
+            "out coordinates."
+        )
+
+    if not (coordinates.double().std(dim=0) > CONSTANT_SPREAD * coordinates.abs().amax()).all():
+        raise ValueError(
+            "'coordinates' should hold functions that vary, got a constant one; leave the trivial one out."
+        )
+
+    if n is not None and check_integer(n, "n") > k:
+        raise ValueError(f"'n' should be at most {k}, the number of coordinates, got {n}; lower it.")
+
+    residuals = regression_residuals(coordinates)
+
+    if n is None:
+        return (residuals >= NEW_RESIDUAL).nonzero().flatten()
+
+    residuals[0] = torch.inf  # nothing comes before it
+
+    return residuals.argsort(descending=True, stable=True)[:n].sort().values
 
 
-def select_coordinates(coordinates: Any, threshold: float = 0.3) -> Selection:
-    r"""Leaves out the harmonics among eigenfunctions.
+def regression_residuals(coordinates: Tensor) -> Tensor:
+    r"""How much of each coordinate is no function of the earlier ones.
 
     Each coordinate is predicted from all earlier ones by local linear regression, the sample itself left out,
     with weights :math:`\exp(-|\Delta|^2 / \epsilon^2)`, :math:`\epsilon` a third of the median distance; the
@@ -49,47 +106,30 @@ def select_coordinates(coordinates: Any, threshold: float = 0.3) -> Selection:
     .. math:: r_k = \sqrt{\textstyle\sum_i (\phi_k(i) - \hat\phi_k(i))^2 / \sum_i \phi_k(i)^2}, \quad r_1 = 1.
 
     Arguments:
-        coordinates: Eigenfunctions at samples, ascending in eigenvalue, shape `(n, k)`.
-        threshold: Smallest residual of a coordinate that is kept, in `(0, 1)`.
+        coordinates: At more than k + 2 samples, none of them constant, shape `(samples, k)`.
 
-    Raises:
-        TypeError, ValueError: If the array has another shape or dtype, is not finite, holds fewer than
-            k + 3 samples or a constant coordinate; if `threshold` is out of its range.
+    Returns:
+        Shape `(k,)`, float64, dimensionless: about 0 for a function of earlier coordinates, about 1 for a new
+        direction.
 
     References:
-        | Dsilva et al. (2018), equations (11) to (13).
+        | Dsilva et al. (2018), equations (11) to (13)
     """
-    coordinates = as_floating(coordinates, "coordinates", "(n, k)", 2)
-    check_finite(coordinates, "coordinates")
-    threshold = check_number(threshold, "threshold", 0.0, 1.0)
-    n, k = coordinates.shape
-    spread = coordinates.std(dim=0)
-
-    if n < k + 3:
-        raise ValueError(
-            f"'coordinates' should hold at least k + 3 = {k + 3} samples, got {n}; add samples or leave out "
-            "coordinates."
-        )
-
-    if not (spread > 1e-12 * coordinates.abs().amax()).all():
-        raise ValueError(
-            "'coordinates' should hold functions that vary, got a constant one; leave the trivial one out."
-        )
-
-    kept = torch.arange(min(n, SAMPLES), device=coordinates.device) * n // min(n, SAMPLES)
-    phi = coordinates[coordinates[:, 0].argsort()[kept]].double()
+    count = min(len(coordinates), REGRESSION_SAMPLES)
+    spread_out = torch.arange(count, device=coordinates.device) * len(coordinates) // count
+    phi = coordinates[coordinates[:, 0].argsort()[spread_out]].double()
     phi = phi - phi.mean(dim=0)
-    residuals = torch.stack(
-        [torch.ones_like(phi[0, 0]), *(_regression_residual(phi[:, :j], phi[:, j]) for j in range(1, k))]
-    )
+    later = (_residual(phi[:, :j], phi[:, j]) for j in range(1, phi.shape[1]))
 
-    return Selection((residuals >= threshold).nonzero().flatten(), residuals)
+    return torch.stack([torch.ones_like(phi[0, 0]), *later])
 
 
-def _regression_residual(known: Tensor, target: Tensor) -> Tensor:
+def _residual(known: Tensor, target: Tensor) -> Tensor:
     r"""RMS of what local linear functions of `known` `(n, j)` leave of `target` `(n,)`, over its RMS."""
     distance = torch.cdist(known, known)
-    epsilon = distance[*torch.triu_indices(len(known), len(known), 1)].median() / 3
+    epsilon = BANDWIDTH_SHARE * distance[*torch.triu_indices(len(known), len(known), 1)].median()
+    # Where most samples coincide, as in two clouds, the median is zero.
+    epsilon = epsilon.clamp(min=CONSTANT_SPREAD * distance.amax().item())
     weight = torch.exp(-(distance / epsilon).square()).fill_diagonal_(0.0)
     design = torch.cat([torch.ones_like(known[:, :1]), known], dim=1)
     # Moments about the origin, shifted to each sample, so that no (n, n, j) differences are formed.
@@ -99,68 +139,7 @@ def _regression_residual(known: Tensor, target: Tensor) -> Tensor:
     shift = torch.eye(design.shape[1], dtype=known.dtype, device=known.device).repeat(len(known), 1, 1)
     shift[:, 1:, 0] = -known
     gram, right = shift @ gram @ shift.mT, (shift @ right[:, :, None])[:, :, 0]
-    ridge = 1e-8 * gram.diagonal(dim1=1, dim2=2).clamp(min=1e-30)
+    ridge = REGRESSION_RIDGE * gram.diagonal(dim1=1, dim2=2).clamp(min=1e-30)
     found = torch.linalg.solve(gram + torch.diag_embed(ridge), right)[:, 0]
 
     return (found - target).norm() / target.norm()
-
-
-class Dimension(NamedTuple):
-    r"""How many dimensions the inputs have, and why.
-
-    Attributes:
-        estimate: The dimension.
-        shares: Share of the samples at which it came out as 0, 1, 2, ..., shape `(min(d, m) + 1,)`.
-        spectrum: Geometric means over the samples of the frames' singular values, descending, shape
-            `(min(d, m),)`, in activation units per input unit.
-        gap: The spectrum's value at the estimate over the next one; infinite where none is left.
-    """
-
-    estimate: int
-    shares: Tensor
-    spectrum: Tensor
-    gap: float
-
-
-def intrinsic_dimension(observations: Observations) -> Dimension:
-    r"""The dimension that the frames show.
-
-    Exact frames have it as the rank that most of them share. Frames of bursts have noise and curvature in all
-    directions that they can: there it is where the mean spectrum falls most, by a factor of at least 3.
-
-    Arguments:
-        observations: With frames.
-
-    Raises:
-        ValueError: If there are no frames, or all are zero.
-    """
-    if observations.frames is None:
-        raise ValueError(
-            "'observations' should have frames, whose rank is the dimension of the inputs, got None; "
-            'probe with frames="jacobian", bursts or "neighbors".'
-        )
-
-    singular, rank = split_frames(observations.frames.double())[1:]
-    widest = min(observations.frames.shape[1:])
-    singular = singular[:, :widest]
-
-    if not (rank > 0).any():
-        raise ValueError(
-            "'observations' should have frames that are not all zero, got only zeros; observe neurons that "
-            "depend on the inputs."
-        )
-
-    floor = 1e-16 * singular.amax()
-    spectrum = singular.clamp(min=floor).log().mean(dim=0).exp()
-
-    if observations.burst_size is not None:
-        falls = singular[:, :-1] / singular[:, 1:].clamp(min=floor)
-        if falls.shape[1] > 0:
-            largest, place = falls.max(dim=1)
-            rank = torch.where(largest >= GAP, place + 1, rank)
-
-    shares = torch.bincount(rank, minlength=widest + 1).double() / len(rank)
-    estimate = int(shares[1:].argmax()) + 1
-    gap = (spectrum[estimate - 1] / spectrum[estimate]).item() if estimate < widest else float("inf")
-
-    return Dimension(estimate, shares, spectrum, gap)

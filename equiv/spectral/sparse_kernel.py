@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from equiv.metric.mahalanobis import MAX_NORMAL, pair_distances
+from equiv.metric.mahalanobis import MAX_NORMAL_SHARE, pair_distances
 from equiv.metric.points import MetricPoints
 from equiv.spectral.dense_kernel import nearest_others
 from equiv.spectral.eigenpairs import Operator
@@ -21,34 +21,55 @@ from equiv.spectral.epsilon import neighbour_epsilon
 __all__ = ["SparseKernel"]
 
 
-# Pairs beyond d2 = 4 epsilon TAIL have no weight.
-TAIL = 10.0
+# Exponent d2 / (4 epsilon) beyond which pairs have no weight.
+# [dimensionless; derived: in the plane they carry a share of 11 e^-10 = 0.05 % of the kernel's second moment]
+TAIL_EXPONENT = 10.0
 
-# Rows from which epsilon is chosen.
-SOME = 400
+# Rows from which epsilon is chosen and pairs are counted.
+# [samples; chosen: the mean distance is then right to a few percent, and epsilon with it]
+EPSILON_ROWS = 400
 
-# 3 GiB of them.
-MOST_PAIRS = 2.5e8
+# Rows of these at a time.
+# [samples; chosen: bounds the memory at 50 times the number of samples]
+EPSILON_BLOCK = 50
 
-# Of these rows, as many distances are looked at.
-MOST_NEAR = 4096
+# Distances of each of these rows that are looked at, the smallest.
+# [samples; chosen: enough to count the pairs within reach, and to see past copies]
+NEAREST_LOOKED_AT = 4096
+
+# Pairs that the kernel may hold.
+# [pairs; chosen: 3 GiB at 12 bytes]
+LARGEST_PAIR_COUNT = 2.5e8
 
 # Samples in a box.
-BOX = 128
+# [samples; chosen: a dense tile of a box and what is near it runs at full speed, larger ones hold more in vain]
+BOX_SAMPLES = 128
 
-# Boxes are drawn in at most this many principal directions: distances in fewer are never longer.
-DIRECTIONS = 12
+# Principal directions that boxes are drawn in.
+# [directions; chosen: distances in fewer are never longer, and more of them hardly lengthen them]
+BOX_DIRECTIONS = 12
 
-# Samples that share one unknown of the preconditioner, and the most unknowns: its factor fills in three
-# dimensions.
-AGGREGATE = 4
-MOST_UNKNOWNS = 12_000
+# A pair within this much of the bound on distances is not left out.
+# [share of the squared distance; chosen: rounding of squares]
+BOUND_ROUNDING = 1e-9
+
+# Samples that share one unknown of the preconditioner.
+# [samples; chosen: aggregates no wider than the kernel, which joins 8 to 16]
+AGGREGATE_SAMPLES = 4
+
+# Unknowns of the preconditioner, above which aggregates grow.
+# [unknowns; chosen: its factor fills in three dimensions, and would take longer than it saves]
+LARGEST_UNKNOWN_COUNT = 12_000
+
+# Shift of the coarse operator, so that the trivial direction can be solved for.
+# [dimensionless; chosen: above rounding, far below 1 minus the wanted eigenvalues]
+COARSE_SHIFT = 1e-7
 
 
 def principal_scores(points: MetricPoints) -> Tensor:
-    r"""Coordinates of the samples along the leading principal directions of the cloud, `(n, min(d, 12))`."""
+    r"""Coordinates of the samples along the leading principal directions of the cloud, `(n, p)`, at most 12."""
     covariance = points.values.T @ points.values
-    directions = torch.linalg.eigh(covariance).eigenvectors.flip(1)[:, :DIRECTIONS]
+    directions = torch.linalg.eigh(covariance).eigenvectors.flip(1)[:, :BOX_DIRECTIONS]
 
     return points.values @ directions
 
@@ -95,20 +116,20 @@ class SparseKernel:
         self.scores = principal_scores(points)
         # Evenly spread along the cloud, whatever the order of the samples.
         order = self.scores[:, 0].argsort()
-        some = order[torch.linspace(0, len(order) - 1, SOME, device=order.device).round().long()]
-        near = torch.cat([_nearest(points.subset(index), points) for index in some.split(50)])
+        some = order[torch.linspace(0, len(order) - 1, EPSILON_ROWS, device=order.device).round().long()]
+        near = torch.cat([_nearest(points.subset(index), points) for index in some.split(EPSILON_BLOCK)])
         self.epsilon = neighbour_epsilon(nearest_others(near), points.rank) if epsilon is None else epsilon
-        self.reach = 4 * TAIL * self.epsilon
-        count = (near < self.reach).sum().item() / SOME * len(points)
+        self.reach = 4 * TAIL_EXPONENT * self.epsilon
+        count = (near < self.reach).sum().item() / EPSILON_ROWS * len(points)
 
-        if count > MOST_PAIRS:
+        if count > LARGEST_PAIR_COUNT:
             raise ValueError(
                 f"'epsilon' should be small enough for a sparse kernel of {len(points)} samples, got "
                 f"{self.epsilon:.3g}, which joins about {count:.1e} pairs; lower it, or fit fewer samples "
                 "and transform the others."
             )
 
-        self.matrix = pairs_within(points, self.scores, self.reach, MAX_NORMAL)
+        self.matrix = pairs_within(points, self.scores, self.reach, MAX_NORMAL_SHARE)
         self.matrix.data *= -0.25 / self.epsilon
         np.exp(self.matrix.data, out=self.matrix.data)
 
@@ -130,8 +151,8 @@ class SparseKernel:
 def _nearest(some: MetricPoints, points: MetricPoints) -> Tensor:
     r"""The few thousand smallest squared distances of some samples to all."""
     return (
-        pair_distances(some, points, MAX_NORMAL)
-        .topk(min(MOST_NEAR, len(points)), dim=1, largest=False)
+        pair_distances(some, points, MAX_NORMAL_SHARE)
+        .topk(min(NEAREST_LOOKED_AT, len(points)), dim=1, largest=False)
         .values
     )
 
@@ -156,13 +177,13 @@ def pairs_within(points: MetricPoints, scores: Tensor, reach: float, max_normal:
     share = 1.0 if points.frames is None else 1.0 - max_normal
     rows, columns, lengths = [], [], []
 
-    for index in boxes(scores, BOX):
+    for index in boxes(scores, BOX_SAMPLES):
         own = scores[index]
         low, high = own.amin(dim=0), own.amax(dim=0)
         outside = (scores - scores.clamp(low, high)).square_().sum(dim=1)
         # d2 averages both ends, so the larger singular value of the two bounds the difference.
         bound = reach / share * torch.maximum(scale, scale[index].amax()).square()
-        near = (outside <= bound * (1 + 1e-9)).nonzero().flatten()
+        near = (outside <= bound * (1 + BOUND_ROUNDING)).nonzero().flatten()
         tile = pair_distances(points.subset(index), points.subset(near), max_normal)
         i, j = (tile < reach).nonzero(as_tuple=True)
         rows.append(index[i].int())
@@ -193,7 +214,7 @@ def aggregate_preconditioner(kernel: Any, conjugate: Tensor, trivial: Tensor, sc
     from scipy.sparse.linalg import splu
 
     n = len(scores)
-    parts = boxes(scores, max(AGGREGATE, -(-n // MOST_UNKNOWNS)))
+    parts = boxes(scores, max(AGGREGATE_SAMPLES, -(-n // LARGEST_UNKNOWN_COUNT)))
     label = np.empty(n, dtype=np.int32)
 
     for k, index in enumerate(parts):
@@ -203,7 +224,7 @@ def aggregate_preconditioner(kernel: Any, conjugate: Tensor, trivial: Tensor, sc
     norm = np.sqrt(np.bincount(label, weights=weight**2))
     aggregate = csr_matrix((weight / norm[label], (np.arange(n), label)), shape=(n, len(parts)))
     scaled = diags(conjugate.cpu().numpy()) @ aggregate
-    coarse = (1 + 1e-7) * identity(len(parts)) - scaled.T @ (kernel @ scaled)
+    coarse = (1 + COARSE_SHIFT) * identity(len(parts)) - scaled.T @ (kernel @ scaled)
     factor = splu(
         coarse.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
     )

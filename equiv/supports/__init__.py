@@ -1,20 +1,23 @@
 r"""Where samples live, whatever their density, and which motions lay one support over another.
 
 Doors: `support.share_inside`, `outline_fit.Alignment`, `alignments.align`, `alignments.equally_good`,
-`projections.MAX_DIMENSION`, `projections.project`, `occupancy.Voids`.
+`limits.MAX_DIMENSION`, `projections.find_projections`, `occupancy.Occupancy`.
 
+    limits             Numbers that several judgements of supports share
     support            Where a cloud of samples lives, whatever its density: membership, and the outline of
                        the support
-    support_functions  Support functions: how far samples reach in given directions, how well they show it,
-                       and the projection that makes one support reach as far as another
+    support_functions  Support functions of samples: how far they reach in given directions, and how well they
+                       show where the edge is
     outline_fit        The rigid motion that lays one outline over another, from a start that is nearly
                        right
     supporting_lines   Where two samples of one plane region have their common edge, by local supporting
                        lines
     alignments         Rigid motions that lay one support over another: without anchors, or with too few of
                        them
-    projections        Projections of one support onto another of fewer dimensions, found by their outlines
-                       and by few anchors
+    projection_fit     The projection that gives one support the support function of another: the
+                       least-squares problem, and how well its minima are fixed
+    projections        Projections of one support onto another of fewer dimensions, found by their support
+                       functions and by few anchors
     occupancy          Points of one cloud in places where another, of the same support, would have samples:
                        holes and cut edges
 """

@@ -14,26 +14,59 @@ import torch
 from torch import Tensor
 
 from equiv.coordinates.motion import Motion, rotation_grid, skew_matrix
-from equiv.supports.outline_fit import LINES, OUTLINES, Alignment, Anchors, fit_outlines, middle_of
-from equiv.supports.support import NEIGHBORS, Outline, outline
+from equiv.supports.limits import NEIGHBORS
+from equiv.supports.outline_fit import (
+    LINE_LOOSENESS,
+    OUTLINE_LOOSENESS,
+    Alignment,
+    Anchors,
+    fit_outlines,
+    middle_of,
+)
+from equiv.supports.support import Outline, outline
 from equiv.supports.supporting_lines import WINDOW, fit_by_supporting_lines
 
 __all__ = ["align", "equally_good"]
 
 
-# More motions than this that fit equally well are a continuum.
-CONTINUUM = {2: 16, 3: 48}
+# By dimension: more motions than this that fit equally well are a continuum.
+# [motions; chosen: a cube has 48, and a plane region with more than a regular octagon's 16 is as good as round]
+MOTIONS_OF_A_CONTINUUM = {2: 16, 3: 48}
 
-# Motions refined; the symmetries of a cube are 48.
-REFINED = {1: 2, 2: 40, 3: 120}
+# By dimension: starts that are refined, the best of the grid.
+# [motions; chosen: all in one dimension, in more two to three times as many as supports have symmetries]
+REFINED_MOTIONS = {1: 2, 2: 40, 3: 120}
+
+# Steps of the translation from each rotation of the grid.
+# [steps; chosen: the grid is ordered by what they leave, and has hundreds of rotations]
+COARSE_STEPS = 4
+
+# Steps of the rigid motion from each start that is refined.
+# [steps; chosen: enough to tell the starts apart, the best is refined further]
+SETTLING_STEPS = 8
+
+# Points of the outlines while starts are compared.
+# [points; chosen: a quarter of those that the final fit has]
+THINNED_POINTS = 100
 
 # Two motions are the same when their matrices differ by less.
-DISTINCT = 0.3
+# [Frobenius norm of an orthogonal matrix; chosen: a turn by 12 degrees in the plane, less than any symmetry's]
+DISTINCT_MOTIONS = 0.3
 
 # A motion fits as well as the best when its misfit is below this many times it.
-EQUALLY_GOOD = 1.35
+# [dimensionless; chosen: a trade of symmetries that are missed against motions that are none]
+EQUALLY_GOOD_OUTLINES = 1.35
 
-# Turns, in radians, under which a support of continuous symmetry fits as well as before.
+# Misfits below this are luck, and the best is counted as if it had it.
+# [distances of samples; chosen: those of two samples of one plane region are 0.2 to 0.5]
+USUAL_MISFIT = 0.3
+
+# Likewise of thinned outlines.
+# [distances of samples; chosen: thinned outlines are noisier]
+USUAL_THINNED_MISFIT = 0.5
+
+# Turns under which a support of continuous symmetry fits as well as before.
+# [radians; chosen: no multiples of each other, so that no polygon fits under all of them]
 TURNS = (0.13, 0.31, 0.53, 0.89)
 
 
@@ -53,7 +86,10 @@ def align(a: Tensor, b: Tensor, anchors: Anchors = None) -> tuple[list[Alignment
     coarse = [_coarse(*thin, matrix, anchors) for matrix in rotation_grid(a.shape[1])]
     coarse.sort(key=lambda entry: entry.misfit)
     settled = _distinct(
-        [fit_outlines(*thin, c.matrix, c.offset, anchors, steps=8) for c in coarse[: REFINED[a.shape[1]]]]
+        [
+            fit_outlines(*thin, c.matrix, c.offset, anchors, steps=SETTLING_STEPS)
+            for c in coarse[: REFINED_MOTIONS[a.shape[1]]]
+        ]
     )
     best = fit_outlines(first, second, settled[0].matrix, settled[0].offset, anchors)
 
@@ -63,13 +99,13 @@ def align(a: Tensor, b: Tensor, anchors: Anchors = None) -> tuple[list[Alignment
         return [_without(free, best)], math.inf
 
     # Thinned outlines are noisier: what is far off there is far off.
-    near = [s for s in settled if s.misfit <= 2 * max(settled[0].misfit, 0.5)]
+    near = [s for s in settled if s.misfit <= 2 * max(settled[0].misfit, USUAL_THINNED_MISFIT)]
     fits = _distinct([fit_outlines(first, second, s.matrix, s.offset, anchors) for s in near])
-    good = [fit for fit in fits if fit.misfit <= EQUALLY_GOOD * max(fits[0].misfit, 0.3)]
+    good = [fit for fit in fits if fit.misfit <= EQUALLY_GOOD_OUTLINES * max(fits[0].misfit, USUAL_MISFIT)]
     if a.shape[1] == 2 and anchors is None:
         good = [_sharpened(a, b, second, fit) for fit in good]
 
-    return good, len(good) if len(good) <= CONTINUUM.get(a.shape[1], 2) else math.inf
+    return good, len(good) if len(good) <= MOTIONS_OF_A_CONTINUUM.get(a.shape[1], 2) else math.inf
 
 
 def _sharpened(a: Tensor, b: Tensor, edge: Outline, fit: Alignment) -> Alignment:
@@ -81,7 +117,7 @@ def _sharpened(a: Tensor, b: Tensor, edge: Outline, fit: Alignment) -> Alignment
 
     # Windows as long as the edges themselves hold corners, and gain nothing.
     spread = (b - b.mean(dim=0)).square().sum(dim=1).mean().sqrt().item()
-    gain = min(max(LINES / OUTLINES, WINDOW * radius / spread), 1.0)
+    gain = min(max(LINE_LOOSENESS / OUTLINE_LOOSENESS, WINDOW * radius / spread), 1.0)
     covariance = fit.covariance * gain**2
 
     return replace(fit, matrix=motion.matrix, offset=motion.offset, covariance=covariance)
@@ -92,7 +128,7 @@ def _distinct(fits: list[Alignment]) -> list[Alignment]:
     kept: list[Alignment] = []
 
     for fit in sorted(fits, key=lambda entry: entry.misfit):
-        if all((fit.matrix - other.matrix).norm() > DISTINCT for other in kept):
+        if all((fit.matrix - other.matrix).norm() > DISTINCT_MOTIONS for other in kept):
             kept.append(fit)
 
     return kept
@@ -108,7 +144,7 @@ def equally_good(a: Tensor, b: Tensor, motions: list[Motion]) -> list[int]:
     """
     first, second = outline(a), outline(b)
     misfits = [fit_outlines(first, second, g.matrix, g.offset, None, steps=0).misfit for g in motions]
-    limit = EQUALLY_GOOD * max(min(misfits), 0.3)
+    limit = EQUALLY_GOOD_OUTLINES * max(min(misfits), USUAL_MISFIT)
 
     return [index for index, misfit in enumerate(misfits) if misfit <= limit]
 
@@ -131,7 +167,7 @@ def _free_axis(a: Outline, b: Outline, best: Alignment, anchors: Anchors) -> Ten
         moved = turn @ (best.offset - best.middle) + best.middle
         fit = fit_outlines(a, b, turn @ best.matrix, moved, anchors, turning=False)
 
-        if fit.misfit > EQUALLY_GOOD * max(best.misfit, 0.3):
+        if fit.misfit > EQUALLY_GOOD_OUTLINES * max(best.misfit, USUAL_MISFIT):
             return None
 
     return weakest
@@ -153,10 +189,10 @@ def _coarse(a: Outline, b: Outline, matrix: Tensor, anchors: Anchors) -> Alignme
     else:
         offset = (anchors[1] - anchors[0] @ matrix.T).mean(dim=0)
 
-    return fit_outlines(a, b, matrix, offset, anchors, steps=4, turning=False)
+    return fit_outlines(a, b, matrix, offset, anchors, steps=COARSE_STEPS, turning=False)
 
 
 def _thinned(outlined: Outline) -> Outline:
-    every = slice(None, None, max(1, len(outlined.points) // 100))
+    every = slice(None, None, max(1, len(outlined.points) // THINNED_POINTS))
 
     return Outline(outlined.points[every], outlined.normals[every], outlined.scale[every], outlined.samples)

@@ -6,25 +6,27 @@ its nearest sample has
 .. math:: P\left( (r / s)^m > t \right) = e^{-t}
 
 wherever both distributions have a density. Sampling explains few points with a large t, however uneven it is, and
-fewer that lie together: the t of points in one void add up.
+fewer that lie together: the t of points in one gap add up.
 """
 
 import numpy as np
 from torch import Tensor
 
-__all__ = ["Voids"]
+from equiv.supports.limits import NEIGHBORS
 
-NEIGHBORS = 6
+__all__ = ["Occupancy"]
 
-# Points with a probability below exp(-8) are counted.
-RARE = 8.0
+# Points with a larger t are counted as unoccupied.
+# [dimensionless; derived: exp(-8), one in 3,000, is chance where densities are even]
+UNOCCUPIED_RARITY = 8.0
 
-# Points with a probability below exp(-3) make up voids.
-UNUSUAL = 3.0
+# Points with a larger t make up gaps.
+# [dimensionless; chosen: exp(-3), one in twenty, so that the rim of a hole counts, and chance joins few]
+GAP_RARITY = 3.0
 
 
-class Voids:
-    r"""What points lie in voids of a cloud in R^m.
+class Occupancy:
+    r"""Which points lie in places that a cloud in R^m does not occupy.
 
     Arguments:
         points: Shape `(q, m)`, in input units.
@@ -45,20 +47,20 @@ class Voids:
         self.rarity = (self.empty / spacing) ** m
 
     @property
-    def stranded(self) -> int:
+    def unoccupied(self) -> int:
         r"""How many points lie farther from the cloud than sampling explains; one in some hundred do by chance."""
-        return int((self.rarity > RARE).sum())
+        return int((self.rarity > UNOCCUPIED_RARITY).sum())
 
     @property
-    def largest(self) -> float:
-        r"""The sum of t over the points in the largest void.
+    def largest_gap(self) -> float:
+        r"""The sum of t over the points in the largest gap of the cloud.
 
-        Two points are in one void when one is in the ball around the other that holds no sample.
+        Two points are in one gap when one is in the ball around the other that holds no sample.
         """
         from scipy.sparse.csgraph import connected_components
         from scipy.spatial.distance import cdist
 
-        far = self.rarity > UNUSUAL
+        far = self.rarity > GAP_RARITY
 
         if not far.any():
             return 0.0

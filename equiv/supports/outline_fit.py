@@ -12,21 +12,49 @@ from torch import Tensor
 from equiv.coordinates.motion import skew_matrix
 from equiv.supports.support import Outline
 
-__all__ = ["LINES", "OUTLINES", "Alignment", "Anchors", "fit_outlines", "middle_of"]
+__all__ = ["LINE_LOOSENESS", "OUTLINE_LOOSENESS", "Alignment", "Anchors", "fit_outlines", "middle_of"]
 
+# Gauss-Newton steps at most.
+# [steps; chosen: a trade of time, ends fits that do not settle]
 STEPS = 20
 
+# A step of which no parameter is larger is the last.
+# [input units and radians; chosen: far below what samples show, far above rounding]
+SETTLED = 1e-9
+
+# No step turns by more.
+# [radians; chosen: about as far as linearised gaps hold]
+LARGEST_TURN = 0.2
+
+# Gaps below this weigh as if they had it, in the least absolute ones.
+# [distances of samples; chosen: keeps weights finite, far below what sampling leaves]
+SMALLEST_GAP = 0.02
+
 # Anchors outweigh the outlines by this factor.
+# [dimensionless; chosen: anchors are exact, outlines are known to a share of the distance of samples]
 ANCHOR_WEIGHT = 100.0
 
-# Standard deviation of the distance between outlines, in distances of samples, per boundary sample: for the
-# two ends of an interval, by outlines, and by supporting lines; from synthetic supports.
-ENDS, OUTLINES, LINES = 1.4, 0.7, 0.4
+# Standard deviation of the distance between the ends of two intervals, per end.
+# [distances of samples; measured: on synthetic supports]
+END_LOOSENESS = 1.4
 
-# Outlines of two samples of one support differ by 0.2 to 0.5 of the distance of samples there, where these are few and
-# uneven by 0.6, in space by 0.4 to 0.5; an interval has two ends only, whose gaps are exponentially distributed.
-# Beyond the second they differ, or one has a hole where the other has few samples by chance.
-SAME = {1: (5.0, 5.0), 2: (0.55, 0.65), 3: (0.52, 0.57)}
+# Standard deviation of the distance between outlines, per boundary sample.
+# [distances of samples; measured: on synthetic supports]
+OUTLINE_LOOSENESS = 0.7
+
+# Likewise of outlines by supporting lines.
+# [distances of samples; measured: on synthetic supports]
+LINE_LOOSENESS = 0.4
+
+# By dimension: largest misfit of the outlines of two samples of one support; an interval has two ends only, whose
+# gaps are exponentially distributed.
+# [distances of samples; measured: 0.2 to 0.5, of few and uneven samples 0.6, in space 0.4 to 0.5]
+AGREEING_MISFIT = {1: 5.0, 2: 0.55, 3: 0.52}
+
+# By dimension: beyond it the supports differ, or one has a hole where the other has few samples by chance.
+# [distances of samples; chosen: a little above what is measured of one support]
+DIFFERING_MISFIT = {1: 5.0, 2: 0.65, 3: 0.57}
+
 Anchors = tuple[Tensor, Tensor] | None
 
 
@@ -55,12 +83,12 @@ class Alignment:
     @property
     def agrees(self) -> bool:
         r"""Whether sampling explains the distance between the outlines."""
-        return self.misfit <= SAME[len(self.offset)][0]
+        return self.misfit <= AGREEING_MISFIT[len(self.offset)]
 
     @property
     def differs(self) -> bool:
         r"""Whether sampling cannot explain it, but for a hole or none where samples are few."""
-        return self.misfit > SAME[len(self.offset)][1]
+        return self.misfit > DIFFERING_MISFIT[len(self.offset)]
 
 
 def fit_outlines(
@@ -83,12 +111,12 @@ def fit_outlines(
         change = torch.linalg.lstsq(design, -defect[:, None], driver="gelsd").solution[:, 0]
         matrix, offset = _moved(matrix, offset, middle, generators, change)
 
-        if change.abs().max() < 1e-9:
+        if change.abs().max() < SETTLED:
             break
 
     design, _, misfit, distance = _equations(a, b, matrix, offset, middle, generators, anchors, power=2.0)
     share = len(design) / (a.samples + b.samples)
-    looseness = OUTLINES if m > 1 else ENDS
+    looseness = OUTLINE_LOOSENESS if m > 1 else END_LOOSENESS
     covariance = looseness**2 * share * torch.linalg.pinv(design.T @ design, hermitian=True)
 
     return Alignment(matrix, offset, misfit, distance, covariance, middle)
@@ -100,7 +128,7 @@ def _moved(
     m = len(offset)
     turn = torch.eye(m, dtype=torch.float64)
 
-    for angle, generator in zip(change[m:].clamp(-0.2, 0.2), generators, strict=True):
+    for angle, generator in zip(change[m:].clamp(-LARGEST_TURN, LARGEST_TURN), generators, strict=True):
         turn = torch.linalg.matrix_exp(angle * generator) @ turn
 
     return turn @ matrix, turn @ (offset - middle) + middle + change[:m]
@@ -122,7 +150,7 @@ def _equations(
 
     for distance, gap, normal, moved, scale in _gaps(a, b, matrix, offset):
         columns = [normal, *(((moved - middle) @ g.T * normal).sum(dim=1, keepdim=True) for g in generators)]
-        weight = (gap / scale).abs().clamp_min(0.02) ** (power / 2 - 1) / scale
+        weight = (gap / scale).abs().clamp_min(SMALLEST_GAP) ** (power / 2 - 1) / scale
         rows.append(torch.cat(columns, dim=1) * weight[:, None])
         gaps.append(gap * weight)
         squares.append(distance.square())

@@ -1,7 +1,7 @@
-r"""Projections of one support onto another of fewer dimensions, found by their outlines and by few anchors.
+r"""Projections of one support onto another of fewer dimensions, by support functions and few anchors.
 
-Where frames lose rank a network sees the shadow of the input space only: :math:`v = Q u + t` with orthonormal rows of
-Q. Sampling density is no evidence, so the extents of the shadow in all directions have to be those of the target.
+Where frames lose rank a network sees a projection of the input space only: :math:`v = Q u + t` with orthonormal rows
+of Q. Sampling density is no evidence, so the support function of the projection has to be that of the target.
 """
 
 from __future__ import annotations
@@ -13,37 +13,46 @@ from torch import Tensor
 
 from equiv.coordinates.motion import rotation_grid
 from equiv.supports.outline_fit import Anchors
-from equiv.supports.support_functions import ExtentFit, Shadow
+from equiv.supports.projection_fit import PlacedProjection, SupportFunctionFit
 
-__all__ = ["MAX_DIMENSION", "project"]
+__all__ = ["find_projections"]
 
 
-# Of the source; of the target one less.
-MAX_DIMENSION = 3
-REFINED = 16
+# Starts that are refined, the best of the grid.
+# [projections; chosen: a trade of time against minima missed]
+REFINED_PROJECTIONS = 16
 
 # Two projections are the same when their matrices differ by less.
-DISTINCT = 0.2
+# [Frobenius norm of a matrix with orthonormal rows; chosen: a turn by some ten degrees, less than any symmetry's]
+DISTINCT_PROJECTIONS = 0.2
 
-# Edges are seen as well when they are known up to this factor as well.
-ALIKE = 3.0
+# Edges are seen as well as the best when they are known up to this factor as well.
+# [dimensionless; chosen: estimates from few samples scatter by as much]
+EQUALLY_SEEN = 3.0
 
-# More than this that fit equally well are a continuum.
-CONTINUUM = 12
+# More projections than this that fit equally well are a continuum.
+# [projections; chosen: more than boxes of three different sides have]
+PROJECTIONS_OF_A_CONTINUUM = 12
 
-# All turns fit when their misfits, RMS, are below this: 0.6 to 2.9 for discs and balls, above 3.2 for quadrilaterals.
-ROUND = 3.0
+# All turns onto a line fit when the RMS of their misfits is below this.
+# [distances from outermost samples to the edge; measured: 0.6 to 2.9 of discs and balls, over 3.2 of quadrilaterals]
+ROUND_MISFIT = 3.0
 
-# First turns tried around a start and around a minimum, in radians.
-EXTENT, CLOSE = 0.1, 0.02
+# First turns of the simplex around a start of the grid.
+# [radians; chosen: a fraction of the distance of starts]
+FIRST_TURN = 0.1
+
+# Likewise around a minimum, when it is looked at more closely.
+# [radians; chosen: about one of the fine directions]
+CLOSE_TURN = 0.02
 
 
-def project(
+def find_projections(
     a: Tensor, b: Tensor, anchors: Anchors = None, accuracy: float = 0.0
-) -> tuple[list[Shadow], float]:
+) -> tuple[list[PlacedProjection], float]:
     r"""The projections that carry the support of A to that of B equally well.
 
-    With :math:`h(n) = \max_i n \cdot x_i` the extent of samples in direction n, they minimise over Q and t
+    With :math:`h(n) = \max_i n \cdot x_i` the support function of samples, they minimise over Q and t
 
     .. math:: \sum_n \frac{|h_B(n) - h_A(Q^\top n) - n \cdot t|^2}{s(n)^2}
         + \sum_k \frac{|Q a_k + t - b_k|^2}{\sigma^2}
@@ -59,42 +68,47 @@ def project(
     Returns:
         The best projections, best first, and how many there are: `math.inf` for a continuum.
     """
-    problem, plane = ExtentFit(a, b, anchors, accuracy), b.shape[1] > 1
+    problem, plane = SupportFunctionFit(a, b, anchors, accuracy), b.shape[1] > 1
     tried = sorted(
         ((problem.cost(turn), turn) for turn in rotation_grid(a.shape[1])), key=lambda entry: entry[0]
     )
 
-    if not plane and anchors is None and math.sqrt(sum(c**2 for c, _ in tried) / len(tried)) <= ROUND:
+    if not plane and anchors is None and math.sqrt(sum(c**2 for c, _ in tried) / len(tried)) <= ROUND_MISFIT:
         return [problem.centred([turn for _, turn in tried])], math.inf
 
     starts: list[Tensor] = []
 
     for _, turn in tried:
         # Each start a new one, so that as many minima are found as there are.
-        if len(starts) < REFINED and all((turn - other)[: b.shape[1]].norm() > DISTINCT for other in starts):
+        if len(starts) < REFINED_PROJECTIONS and all(
+            (turn - other)[: b.shape[1]].norm() > DISTINCT_PROJECTIONS for other in starts
+        ):
             starts.append(turn)
 
-    found = problem.fitting([problem.refined(turn, EXTENT) for turn in starts])
+    found = problem.fitting([problem.refined(turn, FIRST_TURN) for turn in starts])
 
     if plane:
         problem.look_closer([turn for _, turn in found])
-        found = problem.fitting([problem.refined(turn, CLOSE) for _, turn in found])
+        found = problem.fitting([problem.refined(turn, CLOSE_TURN) for _, turn in found])
 
-    good: list[Shadow] = []
+    good: list[PlacedProjection] = []
 
     # Of those that fit, the ones that are fixed best come first: in the plane the ones whose edges are seen best.
-    for shadow in sorted(
-        (problem.shadow(*entry) for entry in found), key=lambda shadow: shadow.edge if plane else shadow.slack
+    for projection in sorted(
+        (problem.placed(*entry) for entry in found),
+        key=lambda placed: placed.edge if plane else placed.slack,
     ):
-        if all((shadow.motion.matrix - other.motion.matrix).norm() > DISTINCT for other in good):
-            good.append(shadow)
+        if all(
+            (projection.motion.matrix - other.motion.matrix).norm() > DISTINCT_PROJECTIONS for other in good
+        ):
+            good.append(projection)
 
     if plane:
         # The least of several estimates is one by luck: those of edges seen as well are pooled.
-        alike = [shadow.slack for shadow in good if shadow.edge <= ALIKE * good[0].edge]
+        alike = [each.slack for each in good if each.edge <= EQUALLY_SEEN * good[0].edge]
         pooled = math.sqrt(sum(slack**2 for slack in alike) / len(alike))
         good[0] = replace(good[0], slack=max(pooled, good[0].slack))
 
-    free = any(shadow.free for shadow in good)
+    free = any(each.free for each in good)
 
-    return good, math.inf if free or len(good) > CONTINUUM else len(good)
+    return good, math.inf if free or len(good) > PROJECTIONS_OF_A_CONTINUUM else len(good)

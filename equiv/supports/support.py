@@ -11,23 +11,31 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from equiv.coordinates.lattice import lattice_images, wrap
+from equiv.coordinates.lattice import lattice_images, minimum_image
+from equiv.supports.limits import NEIGHBORS
 
 __all__ = ["Outline", "inside", "outline", "share_inside"]
 
-NEIGHBORS = 6
-
-# Simplices whose circumscribed sphere is larger than this many neighbour distances bridge a gap.
-GAP = 2.0
+# Simplices whose circumscribed sphere has a larger radius bridge a gap.
+# [distances to the sixth neighbour; chosen: smaller ones leave holes by chance, larger ones close true ones]
+GAP_RADIUS = 2.0
 
 # Above this dimension Delaunay triangulations are too large.
-MAX_DIMENSION = 4
-MAX_SAMPLES = 20_000
+# [dimensions; chosen: a trade of memory, in five dimensions there are some 200 simplices for each sample]
+MAX_TRIANGULATED_DIMENSION = 4
 
-# Points of an outline, and at least for each facet: outlines are compared by their nearest points, which must lie as
-# dense, in distances of samples, whatever the number of samples.
-SURFACE = 400
-PER_FACET = 2.2
+# More samples than this are thinned out before they are triangulated.
+# [samples; chosen: a trade of time, edges are then known to a hundredth of the spread in the plane]
+MAX_TRIANGULATED_SAMPLES = 20_000
+
+# Points of an outline.
+# [points; chosen: a trade of time, each is compared with the other outline in every step]
+OUTLINE_POINTS = 400
+
+# Points of an outline at least for each facet: outlines are compared by their nearest points, which must lie as dense,
+# in distances of samples, whatever the number of samples.
+# [points; chosen: misfits of one support are then the same in three dimensions for all numbers of samples]
+POINTS_PER_FACET = 2.2
 
 
 def inside(points: Tensor, cloud: Tensor, periods: Tensor | None = None) -> Tensor:
@@ -49,11 +57,11 @@ def inside(points: Tensor, cloud: Tensor, periods: Tensor | None = None) -> Tens
     from scipy.spatial import cKDTree
 
     m = cloud.shape[1]
-    open_ended = periods is None and m <= MAX_DIMENSION
-    cells = (wrap(cloud, periods)[None] + lattice_images(periods, m)[:, None]).reshape(-1, m)
+    open_ended = periods is None and m <= MAX_TRIANGULATED_DIMENSION
+    cells = (minimum_image(cloud, periods)[None] + lattice_images(periods, m)[:, None]).reshape(-1, m)
     tree = cKDTree(cells.numpy())
     k = min(NEIGHBORS, len(cloud) - 1)
-    distance, nearest = tree.query(wrap(points, periods).numpy())
+    distance, nearest = tree.query(minimum_image(points, periods).numpy())
     radius = tree.query(cells.numpy()[nearest], k + 1)[0][:, -1]
 
     if not open_ended:
@@ -112,7 +120,7 @@ class Outline:
         return cKDTree(self.points.numpy())
 
 
-def outline(cloud: Tensor, gap: float = GAP) -> Outline:
+def outline(cloud: Tensor, gap: float = GAP_RADIUS) -> Outline:
     r"""The boundary of the alpha shape of a cloud, its radius a multiple of the local distance of samples.
 
     Arguments:
@@ -138,7 +146,7 @@ def outline(cloud: Tensor, gap: float = GAP) -> Outline:
     corners = cloud[facets]
     spanned = corners[:, 1:] - corners[:, :1]
     size = torch.linalg.det(spanned @ spanned.mT).clamp_min(0).sqrt()
-    total = max(SURFACE, round(PER_FACET * len(facets)))
+    total = max(OUTLINE_POINTS, round(POINTS_PER_FACET * len(facets)))
     counts = (total * size / size.sum()).round().long().clamp(1, total)
     facet = torch.arange(len(facets)).repeat_interleave(counts)
     within = torch.arange(len(facet)) - (counts.cumsum(dim=0) - counts).repeat_interleave(counts)
@@ -159,10 +167,10 @@ class _Shape:
         simplices: Shape `(s, m + 1)`, indices of samples.
     """
 
-    def __init__(self, cloud: Tensor, gap: float = GAP) -> None:
+    def __init__(self, cloud: Tensor, gap: float = GAP_RADIUS) -> None:
         from scipy.spatial import Delaunay, cKDTree
 
-        cloud = cloud[:: math.ceil(len(cloud) / MAX_SAMPLES)]
+        cloud = cloud[:: math.ceil(len(cloud) / MAX_TRIANGULATED_SAMPLES)]
         n, m = cloud.shape
         self.cloud = cloud
         self.neighbors = min(NEIGHBORS, n - 1)

@@ -1,287 +1,50 @@
-r"""Support functions: how far samples reach in given directions, how well they show it, and the
-projection that makes one support reach as far as another."""
+r"""Support functions of samples: how far they reach in given directions, and how well they show where the edge is."""
 
-from __future__ import annotations
-
-import itertools
 import math
-from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from equiv.coordinates.motion import Motion, skew_matrix
-from equiv.supports.outline_fit import Anchors
-
-__all__ = ["ExtentFit", "Shadow", "circle", "edge_samples", "extents"]
+__all__ = ["even_directions", "outermost_samples", "support_function"]
 
 
-# Samples beyond these in none of so many directions are inside.
-PROBED = 400
+# Directions in which samples are sought that are outermost in some direction.
+# [directions; chosen: a degree apart in the plane, ten in space]
+PROBED_DIRECTIONS = 400
 
 # Samples between which the distance of the outermost one from the true edge is judged.
-OUTERMOST = 6
-DIRECTIONS = 48
-
-# Sides of a region are seen from as near to their normals as these directions come; for minima alone.
-FINE_DIRECTIONS = 360
-
-# Extents of two samples of one space differ by one or two of those distances, exponentially distributed.
-SAME = 5.0
-
-# A projection fits as well as the best when its misfit is below this many times it, or below this.
-EQUALLY_GOOD = 1.5
-WELL = 2.0
-
-# Accuracies of anchors, as shares of the extent, by which a minimum is approached.
-STEPS = (1e-1, 1e-3, 1e-9)
-
-# How often a minimum is sought, without anchors.
-ROUNDS = 3
-
-# Samples outermost in a direction at a minimum among which are those outermost near it.
-NEAR_EDGE = 20
-
-# Turns tried around a minimum, in radians, and how often they are bisected; those that fit up to the last are free.
-ANGLES = [2.0**-power for power in range(24, 1, -1)]
-BISECTIONS = 5
+# [samples; chosen: of fewer the distance scatters more, more lie too far inside]
+OUTERMOST_SAMPLES = 6
 
 
-def circle(count: int) -> Tensor:
+def even_directions(count: int) -> Tensor:
     r"""Evenly spaced directions of the plane, `(count, 2)`."""
     angle = 2 * math.pi * torch.arange(count, dtype=torch.float64) / count
 
     return torch.stack([angle.cos(), angle.sin()], dim=1)
 
 
-def edge_samples(cloud: Tensor) -> Tensor:
-    r"""The samples among the outermost in some direction."""
+def outermost_samples(cloud: Tensor) -> Tensor:
+    r"""The samples `(s, m)` of a cloud `(n, m)` that are among the outermost in some direction."""
     generator = torch.Generator().manual_seed(0)
-    directions = torch.randn(PROBED, cloud.shape[1], generator=generator, dtype=torch.float64)
+    directions = torch.randn(PROBED_DIRECTIONS, cloud.shape[1], generator=generator, dtype=torch.float64)
 
-    return cloud[(cloud @ directions.T).topk(min(OUTERMOST, len(cloud)), dim=0).indices.unique()]
+    return cloud[(cloud @ directions.T).topk(min(OUTERMOST_SAMPLES, len(cloud)), dim=0).indices.unique()]
 
 
-def extents(cloud: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
-    r"""Extents of samples in directions, and how far the outermost is from the edge, as the next ones show."""
-    k = min(OUTERMOST, len(cloud))
+def support_function(cloud: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+    r"""The support function of samples, and how far the outermost is from the edge, as the next ones show.
+
+    .. math:: h(n) = \max_i n \cdot x_i
+
+    Arguments:
+        cloud: Samples, shape `(n, m)`, in input units.
+        directions: Unit vectors, shape `(q, m)`.
+
+    Returns:
+        Values of the support function and their errors, shape `(q,)` each, in input units.
+    """
+    k = min(OUTERMOST_SAMPLES, len(cloud))
     heights = (directions @ cloud.T).topk(k, dim=1).values
 
     return heights[:, 0], (heights[:, 0] - heights[:, -1]) / (k - 1) + 1e-9 * heights[:, 0].abs()
-
-
-@dataclass(frozen=True)
-class Shadow:
-    r"""A projection of one support onto another.
-
-    Attributes:
-        motion: From source to target coordinates.
-        misfit: RMS difference of the extents over what sampling explains; dimensionless.
-        distance: The same in input units.
-        slack: RMS displacement in the target that leaves the fit as good, in input units.
-        edge: How well the extents fix the offset, in input units: well where sides face an edge of the target, less
-            so where corners do.
-        free: Whether there are turns under which it fits as well, however large; these are no slack.
-    """
-
-    motion: Motion
-    misfit: float
-    distance: float
-    slack: float
-    edge: float
-    free: bool
-
-    @property
-    def agrees(self) -> bool:
-        r"""Whether sampling explains the difference of the extents."""
-        return self.misfit <= SAME
-
-
-class ExtentFit:
-    r"""The least-squares problem of `equiv.supports.projections.project`.
-
-    Arguments:
-        a: Samples of A, shape `(n_a, m)`, in input units.
-        b: Samples of B, shape `(n_b, p)`, p below m.
-        anchors: Points of A and of B, `(k, m)` and `(k, p)`, that correspond; None for none.
-        accuracy: Of the anchors' coordinates.
-    """
-
-    def __init__(self, a: Tensor, b: Tensor, anchors: Anchors, accuracy: float) -> None:
-        self.m, self.p = a.shape[1], b.shape[1]
-        self.a, self.anchors, self.accuracy = edge_samples(a), anchors, accuracy
-        self.source = a
-        centred = a - a.mean(dim=0)
-        self.covariance = centred.T @ centred / len(a)
-        self.reach = self.covariance.trace().sqrt().item()
-        self.tightness = max(accuracy, STEPS[0] * self.reach)  # of the anchors, while a minimum is sought
-        planes = itertools.combinations(range(self.m), 2)
-        self.skews = torch.stack([skew_matrix(self.m, i, j) for i, j in planes])  # (k, m, m)
-
-        if self.p == 1:
-            self.directions = torch.tensor([[1.0], [-1.0]], dtype=torch.float64)
-        else:
-            self.directions = circle(DIRECTIONS)
-
-        self.target = b
-        self._measure()
-
-    def look_closer(self, turns: list[Tensor]) -> None:
-        r"""From now on looks in as many directions as sides take, at the samples outermost near these turns."""
-        self.directions = circle(FINE_DIRECTIONS)
-        heights = torch.cat([self.source @ turn[: self.p].T @ self.directions.T for turn in turns], dim=1)
-        self.a = self.source[heights.topk(min(NEAR_EDGE, len(heights)), dim=0).indices.unique()]
-        self._measure()
-
-    def _measure(self) -> None:
-        self.extent, self.rim = extents(self.target, self.directions)
-        # Directions in which the same sample is outermost say the same.
-        outermost = (self.target @ self.directions.T).argmax(dim=0)
-        self.weight = 1 / outermost.bincount()[outermost].double()
-
-    def _mean(self, squares: Tensor) -> Tensor:
-        return (self.weight * squares).sum() / self.weight.sum()
-
-    def _solved(self, matrix: Tensor, scale: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        r"""Offset, differences of extents and their scales if these are not known, for a projection's Q, `(p, m)`."""
-        looks = self.directions @ matrix
-
-        if scale is None:
-            extent, rim = extents(self.a, looks)
-            scale = (self.rim.square() + rim.square() + self.accuracy**2).sqrt()
-        else:
-            extent = (looks @ self.a.T).amax(dim=1)
-
-        gap = self.extent - extent
-        each = self.weight.sqrt() / scale
-        rows, goal = self.directions * each[:, None], gap * each
-
-        if self.anchors is not None:
-            shift = self.anchors[1] - self.anchors[0] @ matrix.T
-            weight = 1 / self.tightness
-            rows = torch.cat([rows, weight * torch.eye(self.p, dtype=torch.float64).repeat(len(shift), 1)])
-            goal = torch.cat([goal, weight * shift.reshape(-1)])
-
-        offset = torch.linalg.lstsq(rows, goal[:, None]).solution[:, 0]
-
-        return offset, gap - self.directions @ offset, scale
-
-    def cost(self, turn: Tensor, scale: Tensor | None = None) -> float:
-        r"""Root mean square of all differences in units of what explains them."""
-        matrix = turn[: self.p]
-        offset, gap, scale = self._solved(matrix, scale)
-        square = self._mean((gap / scale).square())
-
-        if self.anchors is not None:
-            missed = self.anchors[0] @ matrix.T + offset - self.anchors[1]
-            square = square + missed.square().sum(dim=1).mean() / self.tightness**2
-
-        return square.sqrt().item()
-
-    def _turned(self, turn: Tensor, angles: NDArray[np.float64]) -> Tensor:
-        return torch.linalg.matrix_exp(torch.tensordot(torch.from_numpy(angles), self.skews, 1)) @ turn
-
-    def fitting(self, found: list[tuple[float, Tensor]]) -> list[tuple[float, Tensor]]:
-        r"""Those that fit about as well as the best."""
-        limit = max(EQUALLY_GOOD * min(cost for cost, _ in found), WELL)
-
-        return [(cost, turn) for cost, turn in found if cost <= limit]
-
-    def refined(self, turn: Tensor, size: float) -> tuple[float, Tensor]:
-        r"""The nearest minimum: by simplices, since extents have kinks where edges of the support turn up."""
-        from scipy.optimize import minimize
-
-        k = len(self.skews)
-
-        # Anchors make a narrow valley, which is entered by steps; scales of extents are those at the start of each.
-        for share in STEPS if self.anchors is not None else STEPS[-1:] * ROUNDS:
-            self.tightness = max(self.accuracy, share * self.reach)
-            _, _, scale = self._solved(turn[: self.p])
-            found = minimize(
-                lambda x, start, scale: self.cost(self._turned(start, x), scale),
-                np.zeros(k),
-                (turn, scale),
-                method="Nelder-Mead",
-                options={
-                    "initial_simplex": np.vstack([np.zeros(k), max(5 * share, size) * np.eye(k)]),
-                    "xatol": 1e-9,
-                    "fatol": 1e-9,
-                    "maxfev": 120 * k,
-                },
-            )
-            turn = self._turned(turn, found.x)
-
-        return self.cost(turn), turn
-
-    def shadow(self, cost: float, turn: Tensor) -> Shadow:
-        r"""The projection at a minimum, and how well it is fixed."""
-        offset, gap, scale = self._solved(turn[: self.p])
-        moved = [self._freedom(turn, axis, cost) for axis in np.eye(len(self.skews))]
-        edge = self._shift(scale)
-        own = edge if self.anchors is None else self.accuracy
-
-        return Shadow(
-            Motion(turn[: self.p], offset),
-            self._mean((gap / scale).square()).sqrt().item(),
-            self._mean(gap.square()).sqrt().item(),
-            math.hypot(*(size for size in moved if size is not None), own),
-            edge,
-            None in moved,
-        )
-
-    def centred(self, turns: list[Tensor]) -> Shadow:
-        r"""The shadow on a line of what looks the same from all sides.
-
-        Every turn says by its offset, :math:`t = t_0 - q \cdot c`, where the middle c is, and each is as good as all
-        others.
-        """
-        rows = torch.cat([turn[:1] for turn in turns])  # (k, m)
-        solved = [self._solved(row[None]) for row in rows]
-        offsets = torch.cat([offset for offset, _, _ in solved])
-        design = torch.cat([torch.ones(len(rows), 1, dtype=torch.float64), -rows], dim=1)
-        found = torch.linalg.lstsq(design, offsets[:, None]).solution[:, 0]
-        left = (offsets - design @ found).square().mean()
-        # Turns that see the same samples outermost say the same; each sees one at either end.
-        seen = (torch.cat([rows, -rows]) @ self.a.T).argmax(dim=1).unique()
-        middle = (left * len(found) / (len(seen) / 2)).sqrt().item()
-        gaps = torch.stack([gap for _, gap, _ in solved])
-        # What the target is too short by is missing at its two ends, in shares that nothing tells.
-        rims = extents(self.a, torch.cat([rows, -rows]))[1]
-        short = max((rims.mean() - gaps.mean()).item(), 0.0) / math.sqrt(3)
-        slack = math.hypot(middle, max(self._shift(self.rim), short))
-        shares = gaps / torch.stack([scale for _, _, scale in solved])
-        misfit, distance = (each.square().mean().sqrt().item() for each in (shares, gaps))
-
-        return Shadow(Motion(rows[:1], design[:1] @ found), misfit, distance, slack, slack, True)
-
-    def _shift(self, scale: Tensor) -> float:
-        r"""How well extents with these errors fix the offset."""
-        information = torch.einsum(
-            "n,na,nb->ab", self.weight / scale.square(), self.directions, self.directions
-        )
-
-        return torch.linalg.inv(information).trace().sqrt().item()
-
-    def _freedom(self, turn: Tensor, axis: NDArray[np.float64], best: float) -> float | None:
-        r"""RMS displacement of a turn about an axis by which the sum of squares has grown by 1; None where none has."""
-        grown = math.sqrt(best**2 + 1 / self.weight.sum().item())
-
-        def fits(size: float) -> bool:
-            return max(self.cost(self._turned(turn, sign * size * axis)) for sign in (1, -1)) <= grown
-
-        most = next((size for size in ANGLES if not fits(size)), None)
-
-        if most is None:
-            return None
-
-        least = most / 2 if most > ANGLES[0] else 0.0
-
-        for _ in range(BISECTIONS):
-            middle = (least + most) / 2
-            least, most = (middle, most) if fits(middle) else (least, middle)
-
-        change = (self._turned(turn, most * axis) - turn)[: self.p]
-
-        return (change @ self.covariance @ change.T).trace().sqrt().item()

@@ -13,12 +13,25 @@ from equiv.supports.support import Outline
 __all__ = ["WINDOW", "fit_by_supporting_lines"]
 
 
-# Half the length of a window, in distances to the sixth neighbour.
+# Half the length of a window.
+# [distances to the sixth neighbour; chosen: longer ones hold corners, shorter ones few samples]
 WINDOW = 5.0
 
 # Slopes of a line against the outline, which is rough.
+# [dimensionless; chosen: up to 31 degrees, in steps of 1.4]
 SLOPES = torch.linspace(-0.6, 0.6, 49, dtype=torch.float64)
-ROUNDS = 4
+
+# How often the motion is fitted to the supporting lines, and these are found anew.
+# [rounds; chosen: the motion is right to a fraction of the window from the start]
+LINE_FITS = 4
+
+# Gaps below this weigh as if they had it, in the least absolute ones.
+# [distances to the sixth neighbour; chosen: keeps weights finite, far below what lines show]
+SMALLEST_GAP = 1e-3
+
+# Reweighted least squares for the least absolute gaps.
+# [steps; chosen: a trade of time, three parameters settle fast]
+REWEIGHTINGS = 30
 
 
 def fit_by_supporting_lines(a: Tensor, b: Tensor, edge: Outline, motion: Motion, radius: float) -> Motion:
@@ -45,14 +58,14 @@ def fit_by_supporting_lines(a: Tensor, b: Tensor, edge: Outline, motion: Motion,
     turned = torch.stack([middle[1] - places[:, 1], places[:, 0] - middle[0]], dim=1)
     height, slope = _supporting(places, normals, tangents, b, window)
 
-    for _ in range(ROUNDS):
+    for _ in range(LINE_FITS):
         moved_height, moved_slope = _supporting(places, normals, tangents, motion(a), window)
         normal = normals - (slope + moved_slope)[:, None] / 2 * tangents
         length = normal.norm(dim=1)
         gap, normal = (moved_height - height) / length, normal / length[:, None]
         design = torch.cat([normal, (turned * normal).sum(dim=1, keepdim=True)], dim=1)
         seen = gap.abs() < window / 2
-        change = _least_absolute(design[seen], gap[seen], 1e-3 * radius)
+        change = _least_absolute(design[seen], gap[seen], SMALLEST_GAP * radius)
         cosine, sine = change[2].cos(), change[2].sin()
         turn = torch.stack([torch.stack([cosine, -sine]), torch.stack([sine, cosine])])
         motion = Motion(turn @ motion.matrix, turn @ (motion.offset - middle) + middle + change[:2])
@@ -77,7 +90,7 @@ def _least_absolute(design: Tensor, gap: Tensor, floor: float) -> Tensor:
     r"""The x that minimises :math:`\sum |\text{gap} + \text{design}\, x|`, by reweighted least squares."""
     change = torch.zeros(design.shape[1], dtype=design.dtype)
 
-    for _ in range(30):
+    for _ in range(REWEIGHTINGS):
         weight = ((gap + design @ change).abs() + floor) ** -0.5
         change = torch.linalg.lstsq(design * weight[:, None], -(gap * weight)[:, None]).solution[:, 0]
 

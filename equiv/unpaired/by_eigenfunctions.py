@@ -7,12 +7,10 @@ carries the one metric to the other, and T is learned from where that map says A
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from equiv.comparison import Comparison, Direction
 from equiv.observe.observations import Observations
 from equiv.observe.pushforward import derivatives_along
 from equiv.regression.hermite import fit_map
@@ -21,12 +19,12 @@ from equiv.spectral.spectrum import spectral_distance
 from equiv.transformation import NoMap, Transformation
 from equiv.unpaired.eigenfunctions import EigenSide, eigen_sides, nearest_in
 from equiv.unpaired.eigenspace_match import register_eigenspaces
+from equiv.unpaired.evidence import low_overlaps
 from equiv.unpaired.isometry_refinement import Refined, refine
-from equiv.verdict import Interval, Verdict, decide
+from equiv.unpaired.result import Facts, Finding, SideFacts
+from equiv.verdict import NAME_A, NAME_B, Interval
 
-__all__ = ["compare_spectral"]
-
-MIN_OVERLAP = 0.9
+__all__ = ["compare_by_eigenfunctions"]
 
 # Neighbours within whose distance a point belongs to the cloud.
 NEIGHBORS = 6
@@ -35,13 +33,14 @@ NEIGHBORS = 6
 TRIED, EQUALLY_GOOD = 4, 2.0
 
 # Registered clouds of one space are as near to each other as to themselves.
-MISFIT = 2.0
+REFINED_MISFIT = 2.0
 
 # Before refinement, and in more than one dimension, the noise of eigenfunctions is of the order of that distance.
-APART = 3.0
+UNREFINED_MISFIT = 3.0
 
 # Largest RMS error of lengths, and its largest 99th percentile, that noise leaves in an isometry.
-STRAIN, WORST = 0.1, 0.5
+STRAIN = 0.1
+WORST_STRAIN = 0.5
 
 # Where Gauss-Newton diverges there is no isometry near.
 HOPELESS = 2.0
@@ -62,17 +61,12 @@ REASON = {
 }
 
 
-def compare_spectral(
-    a: Observations,
-    b: Observations,
-    anchors: Tensor | None,
-    *,
-    method: str = "galerkin",
-    tolerance: float = 0.05,
-    confidence: float = 0.95,
-    seed: int = 0,
-) -> Comparison:
-    r"""Compares two unrelated sets of samples by eigenfunctions of their Laplacians.
+def compare_by_eigenfunctions(
+    a: Observations, b: Observations, anchors: Tensor | None, method: str, tolerance: float, seed: int
+) -> Finding:
+    r"""Registers the eigenfunctions of both sides, and estimates the errors of the map learned from them.
+
+    It never excludes a direction: what is no isometry may still be a covering.
 
     Arguments:
         a: Observations of A with frames.
@@ -80,113 +74,85 @@ def compare_spectral(
         anchors: Pairs of sample indices known to show the same hidden state, shape `(k, 2)`; None for none.
         method: "galerkin" or "diffusion_maps".
         tolerance: Largest error that still counts as determined, a share of the target's spread.
-        confidence: Level of the bounds.
         seed: Of the starts of the registration.
-
-    Returns:
-        The comparison. It never excludes a direction: what is no isometry may still be a covering.
     """
     known = None if anchors is None else anchors.cpu()
 
     try:
         sides = eigen_sides(a, b, method)
     except (ValueError, torch.linalg.LinAlgError) as failure:
-        return _nothing(a, b, str(failure), method, tolerance, confidence)
+        return _nothing(str(failure), method)
 
     m = sides[0].frames.shape[2]
 
     if m != sides[1].frames.shape[2]:
-        return _nothing(a, b, "The intrinsic dimensions differ.", method, tolerance, confidence)
+        return _nothing("The intrinsic dimensions differ.", method)
 
     known, rejected = _without_outliers(*sides, known, seed)
     matrices, apart, count = register_eigenspaces(*sides, known, seed)
 
-    if m > 1 and not apart <= APART:
+    if m > 1 and not apart <= UNREFINED_MISFIT:
         reason = f"The eigenfunctions of the two sides lie {apart:.1f} times as far apart as samples do."
 
-        return _nothing(a, b, reason, method, tolerance, confidence)
+        return _nothing(reason, method)
 
     ends = None if known is None else (sides[0].coordinates[known[:, 0]], sides[1].coordinates[known[:, 1]])
     refined, count = _best(*sides, matrices, count, ends)
 
-    if not refined.strain <= WORST:
-        reason = f"The refined map is off an isometry by {refined.strain:.0%} of lengths."
-
-        return _nothing(a, b, reason, method, tolerance, confidence)
+    if not refined.strain <= WORST_STRAIN:
+        return _nothing(f"The refined map is off an isometry by {refined.strain:.0%} of lengths.", method)
 
     there, back, image = _learned(*sides, refined)
-    a_to_b, b_to_a = _error(refined, there, m), _error(refined, back, m)
     misfit = _misfit(image, sides[1].coordinates)
     overlap_a, overlap_b = _inside(image, sides[1].coordinates), _inside(sides[1].coordinates, image)
-    blocking = _blocking(misfit, refined, overlap_a, overlap_b, tolerance)
-    verdict, sentence = decide(a_to_b, b_to_a, tolerance, confidence=confidence, blocking=blocking)
-
-    if count > 1:
-        many = "infinitely many" if math.isinf(count) else f"{count:g}"
-        sentence += f" There are {many} isometries that fit equally well; the transformation is one of them."
-
+    blocking = [*_doubts(misfit, refined, tolerance), *low_overlaps(overlap_a, overlap_b)]
     eigenvalues = [[0.0, *side.eigenvalues.tolist()] for side in sides]
-    diagnostics: dict[str, Any] = {
-        "method": method,
-        "method_reason": REASON[method],
-        "anchors": 0 if anchors is None else len(anchors),
-        "rejected_anchors": rejected,
-        "overlap_a": overlap_a,
-        "overlap_b": overlap_b,
-        "spectral_distance": spectral_distance(*eigenvalues),
-        "registration_misfit": misfit,
-        "strain": refined.strain,
-        "dilation": refined.dilation,
-        "intrinsic_dimension_a": m,
-        "intrinsic_dimension_b": m,
-        "embedding_a": not blocking,
-        "embedding_b": not blocking,
-        "eigenvalues_a": eigenvalues[0],
-        "eigenvalues_b": eigenvalues[1],
-    }
+    side_facts = [
+        SideFacts(intrinsic_dimension=m, embedding=not blocking, eigenvalues=each) for each in eigenvalues
+    ]
 
-    return Comparison(
-        verdict=verdict,
-        a_to_b=Direction(a_to_b),
-        b_to_a=Direction(b_to_a),
+    return Finding(
+        facts=Facts(
+            method=method,
+            method_reason=REASON[method],
+            anchors=0 if anchors is None else len(anchors),
+            rejected_anchors=rejected,
+            overlap_a=overlap_a,
+            overlap_b=overlap_b,
+            spectral_distance=spectral_distance(*eigenvalues),
+            registration_misfit=misfit,
+            strain=refined.strain,
+            dilation=refined.dilation,
+            a=side_facts[0],
+            b=side_facts[1],
+        ),
         transformation=Transformation(there.map, back.map),
+        a_to_b=_error(refined, there, m),
+        b_to_a=_error(refined, back, m),
+        blocking=blocking,
         symmetries=count,
-        coordinates_a=image.to(a.values),
-        coordinates_b=sides[1].coordinates.to(b.values),
-        diagnostics=diagnostics,
-        sentence=sentence,
-        tolerance=tolerance,
-        confidence=confidence,
+        equally_good="isometries that fit equally well",
+        coordinates_a=image,
+        coordinates_b=sides[1].coordinates,
     )
 
 
-def _nothing(
-    a: Observations, b: Observations, reason: str, method: str, tolerance: float, confidence: float
-) -> Comparison:
-    r"""The result where eigenfunctions lead nowhere."""
-    unknown = Interval(math.nan, math.nan, math.nan)
-    _, sentence = decide(unknown, unknown, tolerance, confidence=confidence, blocking=[reason.rstrip(".")])
+def _nothing(reason: str, method: str) -> Finding:
+    r"""What is found where eigenfunctions lead nowhere."""
+    nothing = SideFacts(embedding=False)
 
-    return Comparison(
-        verdict=Verdict.INCONCLUSIVE,
-        a_to_b=Direction(unknown),
-        b_to_a=Direction(unknown),
+    return Finding(
+        facts=Facts(
+            method=method,
+            method_reason=REASON[method],
+            rejected_anchors=[],
+            overlap_a=math.nan,
+            overlap_b=math.nan,
+            a=nothing,
+            b=nothing,
+        ),
         transformation=Transformation(NoMap(reason), NoMap(reason)),
-        symmetries=0,
-        coordinates_a=a.values.new_zeros(len(a), 0),
-        coordinates_b=b.values.new_zeros(len(b), 0),
-        diagnostics={
-            "method": method,
-            "method_reason": REASON[method],
-            "rejected_anchors": [],
-            "overlap_a": math.nan,
-            "overlap_b": math.nan,
-            "embedding_a": False,
-            "embedding_b": False,
-        },
-        sentence=sentence,
-        tolerance=tolerance,
-        confidence=confidence,
+        blocking=[reason.rstrip(".")],
     )
 
 
@@ -275,18 +241,17 @@ def _inside(points: Tensor, cloud: Tensor) -> float:
     return (distance <= reach).double().mean().item()
 
 
-def _blocking(
-    misfit: float, refined: Refined, overlap_a: float, overlap_b: float, tolerance: float
-) -> list[str]:
-    r"""Reasons that forbid a conclusion."""
+def _doubts(misfit: float, refined: Refined, tolerance: float) -> list[str]:
+    r"""Reasons that forbid a conclusion: what speaks against an isometry, but may be noise or a wrong match."""
     reasons = []
 
-    if not misfit <= MISFIT:
+    if not misfit <= REFINED_MISFIT:
         reasons.append(
-            f"the eigenfunctions of A and B lie {misfit:.1f} times as far apart as samples of B do"
+            f"the eigenfunctions of {NAME_A} and {NAME_B} lie {misfit:.1f} times as far apart as samples of "
+            f"{NAME_B} do"
         )
 
-    if not (refined.strain <= STRAIN and refined.worst <= WORST):
+    if not (refined.strain <= STRAIN and refined.worst <= WORST_STRAIN):
         reasons.append(
             f"the refined map is off an isometry by {refined.strain:.1%} of lengths ({refined.worst:.0%} at its worst)"
         )
@@ -294,9 +259,5 @@ def _blocking(
     # Noise averages out of the size of the spaces.
     if not abs(refined.dilation) <= tolerance / 2:
         reasons.append(f"lengths of the one space are {abs(refined.dilation):.1%} larger than the other's")
-
-    for name, other, share in (("A", "B", overlap_a), ("B", "A", overlap_b)):
-        if not share >= MIN_OVERLAP:
-            reasons.append(f"only {share:.0%} of the samples of {name} lie where {other} has samples")
 
     return reasons

@@ -12,7 +12,7 @@ import math
 import torch
 from torch import Tensor
 
-from equiv.charts.side import Side
+from equiv.charts.side import ChartedSide
 from equiv.charts.strain import rigid_motions
 from equiv.registration.result import Registration
 from equiv.transformation import Transformation
@@ -40,8 +40,8 @@ LOOSE_MARGIN = 1.4
 
 
 def estimate_error(
-    source: Side,
-    target: Side,
+    source: ChartedSide,
+    target: ChartedSide,
     found: Registration,
     transformation: Transformation,
     anchors: Tensor | None,
@@ -76,7 +76,7 @@ def estimate_error(
     loose = _looseness(target, found)
     estimate = math.hypot(pooled, loose)
     fixed = 1 if found.alignment is None else len(found.alignment.covariance)
-    # Of the ends of a curve there is little to underestimate, of corners that cast a shadow there is.
+    # Of the ends of a curve there is little to underestimate, of corners that are projected there is.
     margin = LOOSE_MARGIN if fixed > 1 or found.slack > 0 else 1.0
     tails = (1 - confidence) / 2, (1 + confidence) / 2
     # The factors are those of 95 %.
@@ -91,17 +91,21 @@ def estimate_error(
     return Interval(estimate, 0.0 if estimate < RESOLVED else min(low, estimate), max(high, estimate))
 
 
-def _scatter(source: Side, target: Side) -> tuple[float, float, float, float]:
+def _scatter(source: ChartedSide, target: ChartedSide) -> tuple[float, float, float, float]:
     sides = source, target
 
     if any(side.observations.burst_size is not None for side in sides):
         return NOISY
 
-    return KINKED if any(side.numbers["kinked"] for side in sides) else EXACT
+    return KINKED if any(side.kinked for side in sides) else EXACT
 
 
 def _left_out(
-    source: Side, target: Side, found: Registration, transformation: Transformation, anchors: Tensor | None
+    source: ChartedSide,
+    target: ChartedSide,
+    found: Registration,
+    transformation: Transformation,
+    anchors: Tensor | None,
 ) -> tuple[float, float]:
     r"""RMS error that the anchors left out in turn show, over the spread, and its degrees of freedom.
 
@@ -131,8 +135,8 @@ def _left_out(
     return math.sqrt(square) * (k * m / freedom) / target.spread, float(freedom)
 
 
-def _looseness(target: Side, found: Registration) -> float:
-    r"""RMS error in the activations, over their spread, of a motion that outlines or extents fixed."""
+def _looseness(target: ChartedSide, found: Registration) -> float:
+    r"""RMS error in the activations, over their spread, of a motion that outlines or support functions fixed."""
     if found.slack > 0:
         return found.slack * target.stretch / target.spread
 

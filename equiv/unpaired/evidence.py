@@ -1,37 +1,28 @@
-r"""What speaks for and against an unpaired comparison: errors, reasons for doubt, and the numbers behind them."""
+r"""What speaks for and against a registration of two charts: errors, reasons for doubt, and the facts behind them."""
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
 from torch import Tensor
 
-from equiv.charts.side import Side
+from equiv.charts.side import ChartedSide
+from equiv.registration.anchors import exchanged
 from equiv.registration.result import Registration, Relation
 from equiv.spectral.spectrum import spectral_distance
 from equiv.transformation import Transformation
 from equiv.unpaired.errors import estimate_error
-from equiv.verdict import Interval
+from equiv.unpaired.limits import EXCLUDING_ROUGHNESS, MIN_OVERLAP
+from equiv.unpaired.result import UNKNOWN, Facts, SideFacts
+from equiv.verdict import NAME_A, NAME_B, Interval, Sentence
 
-__all__ = ["MARGIN", "ROUGH", "UNKNOWN", "blocking_reasons", "direction_errors", "evidence"]
-
-
-# Below this share of common support a verdict is at best inconclusive.
-MIN_OVERLAP = 0.9
-
-# Charts that miss no more than this share exclude an isometry by what differs `MARGIN` times more.
-ROUGH = 0.05
-MARGIN = 2.5
+__all__ = ["blocking_reasons", "direction_errors", "facts", "low_overlaps"]
 
 # Where a direction is excluded no map is returned, and the error is that of always predicting the mean.
 NO_MAP = Interval(1.0, 1.0, 1.0)
-UNKNOWN = Interval(math.nan, math.nan, math.nan)
 
 
 def direction_errors(
-    a: Side,
-    b: Side,
+    a: ChartedSide,
+    b: ChartedSide,
     found: Registration,
     transformation: Transformation,
     anchors: Tensor | None,
@@ -50,61 +41,79 @@ def direction_errors(
         forward = estimate_error(a, b, found, transformation, anchors, confidence)
 
     if found.relation is not Relation.A_ONTO_B:
-        exchanged = None if anchors is None else anchors.flip(1)
-        backward = estimate_error(b, a, found, transformation.inverse, exchanged, confidence)
+        backward = estimate_error(b, a, found, transformation.inverse, exchanged(anchors), confidence)
 
     return forward, backward
 
 
-def blocking_reasons(a: Side, b: Side, found: Registration) -> list[str]:
+def blocking_reasons(a: ChartedSide, b: ChartedSide, found: Registration) -> list[str]:
     r"""Reasons that forbid a conclusion."""
     reasons = []
 
-    for name, side in (("A", a), ("B", b)):
+    for name, letter, side in ((NAME_A, "a", a), (NAME_B, "b", b)):
         # Charts that are rough but not folded serve to exclude.
-        if side.objections and not (found.relation is Relation.NONE and side.roughness <= ROUGH):
+        if side.objections and not (
+            found.relation is Relation.NONE and side.roughness <= EXCLUDING_ROUGHNESS
+        ):
             more = len(side.objections) - 1
-            others = f" (and {more} more: objections_{name.lower()} in the diagnostics)" if more else ""
+            others = f" (and {more} more: objections_{letter} in the diagnostics)" if more else ""
             reasons.append(f"{name} has no chart to be trusted: {side.objections[0]}{others}")
 
     if found.relation is Relation.UNDECIDED:
-        reasons.append(found.reason)
-    elif found.relation is not Relation.NONE:
-        for name, other, share in (("A", "B", found.overlap_a), ("B", "A", found.overlap_b)):
-            if not share >= MIN_OVERLAP:
-                reasons.append(f"only {share:.0%} of the samples of {name} lie where {other} has samples")
+        return [*reasons, found.reason]
 
-    return reasons
+    return (
+        reasons
+        if found.relation is Relation.NONE
+        else reasons + low_overlaps(found.overlap_a, found.overlap_b)
+    )
 
 
-def evidence(a: Side, b: Side, found: Registration, anchors: Tensor | None) -> dict[str, Any]:
-    numbers: dict[str, Any] = {
-        "method": "isometric",
-        "method_reason": "without pairs only a chart of the metric gives a map, and the frames define one",
-        "relation": str(found.relation),
-        "relation_reason": found.reason,
-        "anchors": 0 if anchors is None else len(anchors),
-        "rejected_anchors": list(found.rejected),
-        "overlap_a": found.overlap_a,
-        "overlap_b": found.overlap_b,
-        "spectral_distance": spectral_distance(a.numbers["eigenvalues"], b.numbers["eigenvalues"]),
-    }
+def low_overlaps(overlap_a: float, overlap_b: float) -> list[str]:
+    r"""Reasons that forbid a conclusion because the two sets have too little in common."""
+    return [
+        f"only {share:.0%} of the samples of {name} lie where {other} has samples"
+        for name, other, share in ((NAME_A, NAME_B, overlap_a), (NAME_B, NAME_A, overlap_b))
+        if not share >= MIN_OVERLAP
+    ]
 
-    numbers |= {
-        f"objections_{letter}": side.objections for letter, side in (("a", a), ("b", b)) if side.objections
-    }
 
-    if found.residuals is not None:
-        numbers["anchor_residual"] = found.residuals.square().mean().sqrt().item()
+def facts(a: ChartedSide, b: ChartedSide, found: Registration, anchors: Tensor | None) -> Facts:
+    r"""What the charts of both sides and their registration say."""
+    return Facts(
+        method="isometric",
+        method_reason="without pairs only a chart of the metric gives a map, and the frames define one",
+        relation=Sentence(found.relation),
+        relation_reason=Sentence(found.reason),
+        anchors=0 if anchors is None else len(anchors),
+        rejected_anchors=found.rejected,
+        overlap_a=found.overlap_a,
+        overlap_b=found.overlap_b,
+        spectral_distance=spectral_distance(a.eigenvalues, b.eigenvalues),
+        objections_a=a.objections,
+        objections_b=b.objections,
+        anchor_residual=None if found.residuals is None else found.residuals.square().mean().sqrt().item(),
+        outline_misfit=None if found.alignment is None else found.alignment.misfit,
+        a=_side_facts(a),
+        b=_side_facts(b),
+    )
 
-    if found.alignment is not None:
-        numbers["outline_misfit"] = found.alignment.misfit
 
-    for name in dict.fromkeys([*a.numbers, *b.numbers]):
-        numbers |= {
-            f"{name}_{letter}": side.numbers[name]
-            for letter, side in (("a", a), ("b", b))
-            if name in side.numbers
-        }
+def _side_facts(side: ChartedSide) -> SideFacts:
+    obs, found, domain = side.observations, side.diagnosis, side.domain
+    rank = obs.rank
+    usual = None if rank is None else rank.mode().values
 
-    return numbers
+    return SideFacts(
+        intrinsic_dimension=None if found is None else found.dimension,
+        embedding=not side.objections,
+        kinked=None if found is None else side.kinked,
+        periods=None if domain is None or domain.periods is None else domain.periods.norm(dim=1).tolist(),
+        strain=None if side.strain is None else side.strain.size,
+        residual=None if found is None or domain is None else found.residual,
+        eigenvalues=side.eigenvalues,
+        samples=len(obs),
+        neurons=obs.values.shape[1],
+        rank=None if usual is None else int(usual),
+        rank_share=None if rank is None or usual is None else (rank == usual).double().mean().item(),
+    )

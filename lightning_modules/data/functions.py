@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lightning_modules.data.batches import Samples
 from lightning_modules.data.checks import check_counts, check_relation
 from lightning_modules.data.observed import Observable, itself, tangents
 from lightning_modules.data.pool import Progress
@@ -32,6 +33,10 @@ class Subject:
     sees: Observable = itself
     n_train: int = 1024
 
+    def samples(self, states: Tensor) -> Samples:
+        r"""The network's inputs and targets at hidden states."""
+        return self.sees(states), self.learns(states)
+
 
 @dataclass(frozen=True)
 class FunctionView:
@@ -50,7 +55,7 @@ class FunctionView:
     tangents: Tensor
 
     @property
-    def samples(self) -> tuple[Tensor, Tensor]:
+    def samples(self) -> Samples:
         r"""Inputs and targets."""
         return self.train, self.target
 
@@ -68,7 +73,8 @@ class FunctionViews:
     r"""Functions of hidden states in a box, of which each network gets samples of its own.
 
     Each side has a scrambled Sobol sequence of its own; the anchors are further states, shown to both, and
-    belong to the probe sets; the held-out states are drawn uniformly and serve evaluation alone. A frame of
+    belong to the probe sets; the held-out states are drawn uniformly and serve evaluation alone, and as many others
+    the validation of the losses. A frame of
     the hidden states is given through its tangent vectors, the limit of ever smaller bursts: they say how a
     network's inputs move when the hidden state does, and not where it is.
 
@@ -77,7 +83,7 @@ class FunctionViews:
         b: What B sees and learns.
         low: Lower corner of the box of hidden states, m numbers.
         high: Its upper corner.
-        n_held_out: Fresh states for evaluation.
+        n_held_out: Fresh states for evaluation, and as many others for validation.
         n_anchors: States that both sides have in their probe sets.
         seed: Of all samples.
         relation: "same": both networks' frames measure the hidden states alike. "stretched": to B the first
@@ -119,7 +125,8 @@ class FunctionViews:
     def prepare(self, _progress: Progress | None = None) -> Views:
         r"""The samples of both sides."""
         train_a, train_b = self._states(self.a.n_train, 0), self._states(self.b.n_train, 1)
-        anchors, held_out = self._states(self.n_anchors, 2), self._uniform(self.n_held_out)
+        anchors = self._states(self.n_anchors, 2)
+        held_out, validation = self._uniform(self.n_held_out)
         a = _view(self.a, train_a, anchors, 1.0)
         b = _view(self.b, train_b, anchors, RELATIONS[self.relation])
         rows = torch.arange(self.n_anchors)
@@ -130,6 +137,7 @@ class FunctionViews:
             self.a.sees(held_out),
             self.b.sees(held_out),
             Hidden(train_a, train_b, torch.cat([train_a, anchors]), torch.cat([train_b, anchors]), held_out),
+            (self.a.samples(validation), self.b.samples(validation)),
             lambda states: (self.a.sees(states), self.b.sees(states)),
             lambda states: (self.a.learns(states), self.b.learns(states)),
         )
@@ -141,10 +149,14 @@ class FunctionViews:
 
         return self.low + (self.high - self.low) * engine.draw(n)
 
-    def _uniform(self, n: int) -> Tensor:
+    def _uniform(self, n: int) -> tuple[Tensor, Tensor]:
+        r"""Twice n states: for the evaluation, and to validate the losses on during training."""
         generator = torch.Generator().manual_seed(4 * self.seed + 3)
+        evaluation, validation = (torch.rand(n, len(self.low), generator=generator) for _ in range(2))
 
-        return self.low + (self.high - self.low) * torch.rand(n, len(self.low), generator=generator)
+        side = self.high - self.low
+
+        return self.low + side * evaluation, self.low + side * validation
 
 
 def _view(subject: Subject, train: Tensor, anchors: Tensor, length: float) -> FunctionView:
@@ -153,4 +165,4 @@ def _view(subject: Subject, train: Tensor, anchors: Tensor, length: float) -> Fu
     moved = tangents(subject.sees, probe)
     unit = torch.tensor([1 / length] + [1.0] * (probe.shape[1] - 1))
 
-    return FunctionView(subject.sees(train), subject.learns(train), subject.sees(probe), moved * unit)
+    return FunctionView(*subject.samples(train), subject.sees(probe), moved * unit)

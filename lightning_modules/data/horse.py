@@ -101,50 +101,39 @@ class HorseViews:
         self._light = Light()
         self._views: Views | None = None
 
-    def prepare(self, progress: Progress | None = None) -> "HorseViews":
+    def prepare(self, progress: Progress | None = None) -> Views:
         """Renders, or reads the cache; `progress(done, total, label)` is called about once a second."""
         if self._views is None:
             self._views = self._make(progress)
-        return self
-
-    #: Pictures are rendered for the angles that were asked for, and no others.
-    inputs_at = None
-    targets_at = None
-
-    @property
-    def views(self) -> Views:
-        """Everything that the two cameras saw; the first use renders, or reads the cache."""
-        self.prepare()
-        assert self._views is not None
         return self._views
 
     @property
     def a(self) -> Side:
-        return self.views.a
+        return self.prepare().a
 
     @property
     def b(self) -> Side:
-        return self.views.b
+        return self.prepare().b
 
     @property
     def anchors(self) -> Tensor:
-        return self.views.anchors
+        return self.prepare().anchors
 
     @property
     def held_out_a(self) -> Tensor:
-        return self.views.held_out_a
+        return self.prepare().held_out_a
 
     @property
     def held_out_b(self) -> Tensor:
-        return self.views.held_out_b
+        return self.prepare().held_out_b
 
     @property
     def hidden(self) -> Hidden:
-        return self.views.hidden
+        return self.prepare().hidden
 
     def shuffled(self, seed: int) -> Views:
         """The same pictures with other orders of the probe sets."""
-        return self.views.shuffled(seed)
+        return self.prepare().shuffled(seed)
 
     def _make(self, progress: Progress | None) -> Views:
         random = np.random.default_rng(self.seed)
@@ -162,7 +151,8 @@ class HorseViews:
             probe_b=torch.from_numpy(np.concatenate([train_b, anchors])),
             held_out=torch.from_numpy(held_out),
         )
-        views = Views(a, b, torch.stack([rows, rows], dim=1), held_out_a, held_out_b, hidden)
+        validation = (held_out_a, held_out_a), (held_out_b, held_out_b)  # no further pictures to be rendered
+        views = Views(a, b, torch.stack([rows, rows], dim=1), held_out_a, held_out_b, hidden, validation)
         return views.shuffled(self.seed)
 
     def _view(

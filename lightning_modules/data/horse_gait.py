@@ -110,7 +110,16 @@ class HorseGaitViews:
         rows = torch.arange(len(trains[0]), len(trains[0]) + self.n_anchors)
         train_a, train_b, known, fresh = (torch.from_numpy(each) for each in (*trains, anchors, held_out))
         hidden = Hidden(train_a, train_b, torch.cat([train_a, known]), torch.cat([train_b, known]), fresh)
-        views = Views(a, b, torch.stack([rows, rows], dim=1), held_out_a, held_out_b, hidden, self.inputs_at)
+        views = Views(
+            a,
+            b,
+            torch.stack([rows, rows], dim=1),
+            held_out_a,
+            held_out_b,
+            hidden,
+            ((held_out_a, held_out_a), (held_out_b, held_out_b)),  # no further pictures to be rendered
+            self.inputs_at,
+        )
 
         return views.shuffled(self.seed)
 

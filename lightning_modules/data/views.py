@@ -7,6 +7,8 @@ from typing import Any, Protocol, Self
 import torch
 from torch import Tensor
 
+from lightning_modules.data.batches import PairData, Samples
+
 __all__ = ["Hidden", "Side", "View", "Views"]
 
 
@@ -14,7 +16,7 @@ class Side(Protocol):
     """What one network sees: inputs with what is to be learned there, and probe inputs with frames."""
 
     @property
-    def samples(self) -> tuple[Tensor, Tensor]: ...
+    def samples(self) -> Samples: ...
 
     @property
     def probe(self) -> Tensor: ...
@@ -45,7 +47,7 @@ class View:
     burst_std: float
 
     @property
-    def samples(self) -> tuple[Tensor, Tensor]:
+    def samples(self) -> Samples:
         """Inputs and what is to be learned there: the same pictures."""
         return self.train, self.train
 
@@ -99,6 +101,8 @@ class Views:
         anchors: Rows of `a.probe` and of `b.probe` that show exactly the same hidden state, `(k, 2)`.
         held_out_a, held_out_b: Inputs at the same fresh states, shape `(q, ...)`, for evaluation only.
         hidden: For evaluation only.
+        validation: A's and B's inputs with targets at other states than those of training, on which the losses
+            are validated during training; they may be the held-out ones.
         inputs_at: A's and B's inputs at hidden states of one's choice, where they can be chosen, for
             evaluation only; None where not.
         targets_at: What A and B should answer there, likewise.
@@ -110,8 +114,13 @@ class Views:
     held_out_a: Tensor
     held_out_b: Tensor
     hidden: Hidden
+    validation: tuple[Samples, Samples]
     inputs_at: Callable[[Tensor], tuple[Tensor, Tensor]] | None = None
     targets_at: Callable[[Tensor], tuple[Tensor, Tensor]] | None = None
+
+    def data_module(self, batch_size: int, seed: int = 0) -> PairData:
+        """What Lightning trains and validates on, in batches of `batch_size`, in orders that `seed` determines."""
+        return PairData(self, batch_size, seed)
 
     def shuffled(self, seed: int) -> "Views":
         """The same with each side's probe set in a random order of its own: order would leak the pairing."""

@@ -8,14 +8,13 @@ from torch import Tensor
 
 import equiv
 from equiv.charts.chart import Chart
-from equiv.coordinates.lattice import wrap
-from equiv.figures import charts as chart_figures
+from equiv.coordinates.lattice import minimum_image
+from equiv.figures.charts import registration_figure, spectrum_figure
 from equiv.report.sections import PictureStrip
 from lightning_modules.circle import AngleMap, euclidean_angle_errors, evenly
 from lightning_modules.data.views import Views
 from lightning_modules.evaluations.finding import (
     Finding,
-    Match,
     Matched,
     charts,
     fresh,
@@ -26,6 +25,7 @@ from lightning_modules.evaluations.finding import (
     true_errors,
 )
 from lightning_modules.figures import cameras, film
+from lightning_modules.matcher import Match
 from lightning_modules.pair import NetworkPair
 
 __all__ = ["CrossView"]
@@ -79,7 +79,7 @@ class CrossView:
         spectra = [result.diagnostics.get(f"eigenvalues_{side}") for side in "ab"]
 
         if all(spectra):
-            finding.figures["spectrum"] = chart_figures.spectrum(spectra[0], spectra[1], EXACT)
+            finding.figures["spectrum"] = spectrum_figure(spectra[0], spectra[1], EXACT)
 
         if predicted_b is None or not isinstance(result.chart_b, Chart):
             return finding
@@ -89,14 +89,14 @@ class CrossView:
         hidden, rows = views.hidden.held_out, (views.held_out_a, pictures, views.held_out_b)
         moments = evenly(hidden, self.moments)
         finding.strips.append(_strip(rows, hidden, moments))
-        finding.films["film"] = film.film(rows[0][moments], pictures[moments], rows[2][moments])
+        finding.films["film"] = film.camera_film(rows[0][moments], pictures[moments], rows[2][moments])
         columns = evenly(hidden, self.columns)
         shown_a, shown, shown_b = (row[columns] for row in rows)
-        finding.figures["cross_view"] = cameras.cross_view(shown_a, shown, shown_b, hidden[columns])
+        finding.figures["cross_view"] = cameras.cross_view_figure(shown_a, shown, shown_b, hidden[columns])
         recovered = result.chart_b.restrict(predicted_b)
-        errors = wrap(recovered - result.chart_b.restrict(values_b), result.chart_b.get_buffer("periods"))[
-            :, 0
-        ]
+        errors = minimum_image(
+            recovered - result.chart_b.restrict(values_b), result.chart_b.get_buffer("periods")
+        )[:, 0]
         finding.metrics["angle_error_deg"] = float(errors.abs().median().rad2deg())
         finding.metrics["angle_error_deg_p95"] = float(errors.abs().quantile(0.95).rad2deg())
         baseline = euclidean_angle_errors(
@@ -136,7 +136,7 @@ def _charts(match: Match, views: Views) -> dict[str, Any]:
     found = charts(match, views, turn=2 * math.pi, **around)
 
     if found:
-        found["registration"] = chart_figures.registration(
+        found["registration"] = registration_figure(
             result.coordinates_a, result.coordinates_b, views.anchors, **around
         )
 

@@ -1,21 +1,20 @@
 r"""What an evaluation is given and what it returns, and the errors that every one of them measures."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-import equiv
-from equiv.figures import charts as chart_figures
+from equiv.figures.charts import charts_figure
 from equiv.report.sections import PictureStrip
 from lightning_modules.data.views import Views
+from lightning_modules.matcher import Match, Matcher
 
 __all__ = [
     "Finding",
-    "Match",
     "Matched",
     "charts",
     "fresh",
@@ -29,34 +28,6 @@ __all__ = [
 ]
 
 
-class Probing(Protocol):
-    r"""How to observe more of the same."""
-
-    def __call__(self, pair: nn.Module, inputs: Tensor, **frames: Any) -> equiv.Observations: ...
-
-    @property
-    def output(self) -> "Probing": ...
-
-
-class Match(Protocol):
-    r"""One comparison: its result, what was compared, and how to observe more of the same."""
-
-    @property
-    def result(self) -> equiv.Comparison: ...
-
-    @property
-    def observations(self) -> tuple[equiv.Observations, equiv.Observations]: ...
-
-    @property
-    def probed_a(self) -> Probing: ...
-
-    @property
-    def probed_b(self) -> Probing: ...
-
-    @property
-    def weights(self) -> dict[str, Tensor]: ...
-
-
 class Matched(Protocol):
     r"""What the matching leaves: every comparison by epochs trained, and the means to make others."""
 
@@ -67,7 +38,7 @@ class Matched(Protocol):
     def last(self) -> Match: ...
 
     @property
-    def compared(self) -> Callable[..., Match]: ...
+    def matcher(self) -> Matcher: ...
 
 
 @dataclass
@@ -92,7 +63,7 @@ class Finding:
 def charts(match: Match, views: Views, **drawn: Any) -> dict[str, Any]:
     r"""The figure of both charts, coloured by the first hidden variable; none where a chart failed.
 
-    `drawn` are options of `equiv.figures.chart_figures.charts`.
+    `drawn` are options of `equiv.figures.charts.charts_figure`.
     """
     result = match.result
     hidden_a, hidden_b = (
@@ -102,11 +73,7 @@ def charts(match: Match, views: Views, **drawn: Any) -> dict[str, Any]:
     if not (result.coordinates_a.shape[1] and result.coordinates_b.shape[1]):
         return {}
 
-    return {
-        "charts": chart_figures.charts(
-            result.coordinates_a, result.coordinates_b, hidden_a, hidden_b, **drawn
-        )
-    }
+    return {"charts": charts_figure(result.coordinates_a, result.coordinates_b, hidden_a, hidden_b, **drawn)}
 
 
 def periods(match: Match) -> dict[str, Any]:

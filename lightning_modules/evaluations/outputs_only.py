@@ -35,7 +35,7 @@ class OutputsOnly:
         a, b = probed_a(pair, views.held_out_a), probed_b(pair, views.held_out_b)
         paired = equiv.compare(a, b, paired=True, tolerance=matching.last.result.tolerance)
 
-        return cls(paired, matching.compared(pair, probed_a, probed_b).result, a.values, b.values)
+        return cls(paired, matching.matcher.compared(pair, probed_a, probed_b).result, a.values, b.values)
 
     @property
     def metrics(self) -> dict[str, str]:

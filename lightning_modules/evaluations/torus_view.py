@@ -10,7 +10,6 @@ from lightning_modules.circle import evenly, wrapped
 from lightning_modules.data.views import Views
 from lightning_modules.evaluations.finding import (
     Finding,
-    Match,
     Matched,
     charts,
     fresh,
@@ -21,6 +20,7 @@ from lightning_modules.evaluations.finding import (
     true_errors,
 )
 from lightning_modules.figures import cameras, film
+from lightning_modules.matcher import Match
 from lightning_modules.pair import NetworkPair
 from lightning_modules.torus import TorusMap, euclidean_torus_errors
 
@@ -83,7 +83,7 @@ class TorusView:
         columns = evenly(views.hidden.held_out[:, 0], self.columns)
         shown_a, shown, shown_b = (row[columns] for row in (views.held_out_a, pictures, views.held_out_b))
         yaws = views.hidden.held_out[columns, 0]
-        finding.figures["cross_view"] = cameras.cross_view(shown_a, shown, shown_b, yaws)
+        finding.figures["cross_view"] = cameras.cross_view_figure(shown_a, shown, shown_b, yaws)
         finding.films["film"] = self._film(pair, views, match)
         there = _angles(result.chart_b, match, views, self.lengths)
 
@@ -124,7 +124,7 @@ class TorusView:
         seen_a, seen_b = views.inputs_at(torch.stack([turn, self.strides * turn % (2 * math.pi)], dim=1))
         predicted = match.result.transformation(match.probed_a(pair, seen_a).values)
 
-        return film.film(seen_a, pair.network_b.get_submodule("decoder")(predicted), seen_b)
+        return film.camera_film(seen_a, pair.network_b.get_submodule("decoder")(predicted), seen_b)
 
 
 def _angles(chart: Chart, match: Match, views: Views, lengths: Tensor) -> TorusMap | None:

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 import equiv
 from lightning_modules.data.views import Views
-from lightning_modules.evaluations.finding import Finding, Match, Matched, charts, fresh, mapped, true_errors
+from lightning_modules.evaluations.finding import Finding, Matched, charts, fresh, mapped, true_errors
 from lightning_modules.figures import transfer as transfer_figures
+from lightning_modules.matcher import Match
 from lightning_modules.pair import NetworkPair
 
 __all__ = ["ReadOutTransfer"]
@@ -59,7 +60,7 @@ class ReadOutTransfer:
         values_a, values_b = fresh(pair, views, match)
         behind = _behind(pair.network_a, self.layer)
         matches = {
-            k: matching.compared(pair, match.probed_a, match.probed_b, anchors=k)
+            k: matching.matcher.compared(pair, match.probed_a, match.probed_b, anchors=k)
             for k in self.anchors
             if k <= len(views.anchors)
         }

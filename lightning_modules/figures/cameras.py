@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from equiv.figures.captions import said_of_angles, said_of_pictures, said_of_spectra
 from equiv.figures.drawing import Array, as_array
-from equiv.figures.panels import (
-    blank_figure,
+from equiv.figures.panels import blank_figure, draw_spectrum, pictures, said_of_spectra, style
+from lightning_modules.figures.camera_panels import (
     draw_angle_errors,
     draw_angles,
     draw_cross_view,
-    draw_spectrum,
-    pictures,
-    style,
+    said_of_angles,
+    said_of_pictures,
 )
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["angle_scatter", "cross_view", "gait_figure", "horse_figure"]
+__all__ = ["angle_scatter", "cross_view_figure", "gait_figure", "horse_figure"]
 
 
-def cross_view(picture_a: object, predicted_b: object, true_b: object, angles: object = None) -> Figure:
+def cross_view_figure(
+    picture_a: object, predicted_b: object, true_b: object, angles: object = None
+) -> Figure:
     r"""Three labelled rows: A's picture, B's predicted from A's activations through T, B's true picture.
 
     Arguments:
@@ -82,7 +82,7 @@ def horse_figure(
     recovered_euclidean: object = None,
     title: str = "Two networks, two cameras: B's picture from A's activations alone",
 ) -> Figure:
-    r"""The whole result on one wide picture: `cross_view` above `angle_scatter` and `spectrum`.
+    r"""The whole result on one wide picture: `cross_view_figure` above `angle_scatter` and `spectrum_figure`.
 
     Arguments are those of the three functions, in their order; eight to ten pictures fill the width best.
     """
@@ -127,10 +127,10 @@ def gait_figure(
     errors_euclidean: object,
     title: str = "Two networks, two cameras: B's picture from A's activations alone",
 ) -> Figure:
-    r"""`cross_view` above what `angle_scatter` shows, of yaw and of phase of the gait side by side.
+    r"""`cross_view_figure` above what `angle_scatter` shows, of yaw and of phase of the gait side by side.
 
     Arguments:
-        picture_a: As in `cross_view`, likewise `predicted_b`, `true_b` and `angles`.
+        picture_a: As in `cross_view_figure`, likewise `predicted_b`, `true_b` and `angles`.
         true: Yaw and phase of the gait of each held-out point, shape `(q, 2)`, in radians.
         recovered: As T recovers them, same shape, in radians, modulo full turns.
         errors_mahalanobis: Their errors, same shape, in radians.

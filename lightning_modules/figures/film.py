@@ -8,17 +8,26 @@ from typing import Any
 import numpy as np
 
 from equiv.figures.drawing import Array
-from equiv.figures.panels import ROWS, pictures
+from equiv.figures.panels import pictures
+from lightning_modules.figures.camera_panels import ROWS
 
-__all__ = ["film"]
+__all__ = ["camera_film"]
 
 
-#: Each pixel is drawn as so many, and the label below a picture takes so many lines.
-ENLARGED, LABEL = 3, 30
+# Pixels, along each side, that one of the picture's is drawn as.
+# [pixels; chosen: by eye]
+ENLARGED = 3
+
+# Height of the label below a picture.
+# [pixels; chosen: by eye]
+LABEL = 30
+
+# White between pictures.
+# [pixels; chosen: by eye]
 GAP = 6
 
 
-def film(picture_a: object, predicted_b: object, true_b: object, seconds: float = 6.0) -> bytes:
+def camera_film(picture_a: object, predicted_b: object, true_b: object, seconds: float = 6.0) -> bytes:
     r"""Three pictures side by side that move, as an animated GIF that begins anew when it ends.
 
     Arguments:

@@ -10,10 +10,8 @@ from equiv.figures.drawing import BLUE, GREY, ORANGE, Array, as_array, chart_col
 from equiv.figures.panels import blank_figure, style
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = [
     "draw_curve",
@@ -171,9 +169,9 @@ def draw_prediction(
     axes.plot(x[order], true[order], color=GREY, lw=3.2, alpha=0.55, label=f"true output of {names[1]}")
 
     if predicted is not None:
-        few = order[:: max(len(order) // 60, 1)]
+        some = order[:: max(len(order) // 60, 1)]
         label = f"predicted from {names[0]}"
-        axes.scatter(x[few], predicted[few], s=14, color=ink, lw=0, label=label, zorder=3)
+        axes.scatter(x[some], predicted[some], s=14, color=ink, lw=0, label=label, zorder=3)
 
     axes.set(xlabel="hidden variable x", ylabel=f"output of {names[1]}")
     axes.legend(loc="best", handlelength=1.2)

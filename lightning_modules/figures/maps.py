@@ -11,10 +11,8 @@ from equiv.figures.panels import blank_figure, style
 from lightning_modules.figures.functions import heading
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["draw_error_field", "draw_grid", "map_figure"]
 

@@ -24,6 +24,9 @@ _VERDICTS = {
     "not_equivalent": "#222222",
     "inconclusive": "#c8c8c8",
 }
+
+# Eigenvalues that are drawn, the trivial one left out.
+# [eigenvalues; chosen: more would crowd the panel]
 _EIGENVALUES = 4
 
 

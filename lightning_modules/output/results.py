@@ -17,7 +17,7 @@ from equiv.report.markup import flattened, in_words
 from equiv.report.report import write_report
 from equiv.report.sections import Section
 from lightning_modules.evaluations.finding import Finding
-from lightning_modules.tracking import log_results
+from lightning_modules.output.tracking import log_results
 
 __all__ = ["Results", "Stopwatch", "plain"]
 

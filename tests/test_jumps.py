@@ -13,14 +13,15 @@ from equiv.coordinates.domain import Domain
 from equiv.coordinates.hermite_fit import fit_hermite
 from equiv.coordinates.motion import rigid_fit
 from equiv.flattening.flat import resettled
-from equiv.flattening.jumps import KINKED, unexplained_share
+from equiv.flattening.jumps import JUMPING_SHARE, unexplained_share
 from equiv.flattening.orientation import orient
-from equiv.flattening.synchronization import PairEquations, Solution
+from equiv.flattening.pair_equations import PairEquations
+from equiv.flattening.synchronization import PairSolution, synchronise
 from equiv.metric.neighbors import NeighborGraph, neighbor_graph
 from equiv.metric.neuron_scale import spread_weights as neuron_weights
 from equiv.registration.register import register
 from equiv.registration.result import Relation
-from equiv.supports.occupancy import Voids
+from equiv.supports.occupancy import Occupancy
 
 
 def _observed(kind: str, n: int) -> tuple[Observations, Tensor]:
@@ -43,12 +44,12 @@ def _share(obs: Observations) -> float:
     frames = obs.frames * neuron_weights(obs.values)[:, None]
     basis, scale, _ = torch.linalg.svd(frames, full_matrices=False)
 
-    return unexplained_share(values, frames, neighbor_graph(values, basis, scale))
+    return unexplained_share(values, frames, neighbor_graph(values, basis, scale, 12))
 
 
 def test_kinks_leave_a_twelfth_of_the_variance_of_what_jumps() -> None:
-    assert KINKED < _share(_observed("relu", 500)[0]) < 0.45
-    assert _share(_observed("tanh", 500)[0]) < KINKED / 3
+    assert JUMPING_SHARE < _share(_observed("relu", 500)[0]) < 0.45
+    assert _share(_observed("tanh", 500)[0]) < JUMPING_SHARE / 3
 
 
 def test_charts_of_relu_layers_are_right_within_the_tolerance_of_a_comparison() -> None:
@@ -107,37 +108,37 @@ def test_creases_of_more_than_a_right_angle_keep_the_orientation() -> None:
     turned[:, :, 0] *= mirrored[:, None]
     graph = _nearest(u, 12)
 
-    def wrong(creased: bool) -> int:
-        right = orient(values, turned, graph, creased=creased)[0] * mirrored
+    def wrong(jumping: bool) -> int:
+        right = orient(values, turned, graph, jumping=jumping)[0] * mirrored
         return int(min((right > 0).sum(), (right < 0).sum()))
 
-    assert wrong(creased=True) == 0
+    assert wrong(jumping=True) == 0
     # The middle third, held against tangent spaces alone.
-    assert wrong(creased=False) > 150
+    assert wrong(jumping=False) > 150
 
 
-def test_around_creases_samples_without_tangent_neighbours_get_half_as_many_others() -> None:
+def test_around_jumps_samples_without_tangent_neighbours_get_half_as_many_others() -> None:
     generator = torch.Generator().manual_seed(5)
     values = torch.randn(60, 5, generator=generator, dtype=torch.float64)
     basis = torch.linalg.qr(torch.randn(60, 5, 2, generator=generator, dtype=torch.float64))[0]
 
-    def least(creased: bool) -> int:
-        graph = neighbor_graph(values, basis, torch.ones(60, 2, dtype=torch.float64), 12, creased=creased)
+    def least(jumping: bool) -> int:
+        graph = neighbor_graph(values, basis, torch.ones(60, 2, dtype=torch.float64), 12, jumping=jumping)
         return int(torch.cat([graph.i, graph.j]).bincount(minlength=60).min())
 
-    assert least(creased=True) >= 6 > least(creased=False)
+    assert least(jumping=True) >= 6 > least(jumping=False)
 
 
 def test_steps_never_raise_the_sum_of_squares() -> None:
     obs, x = _observed("relu", 300)
     assert obs.frames is not None
     graph = _nearest(x, 6)
-    equations = PairEquations(obs.values, obs.frames, graph.i, graph.j, graph.squared)
+    equations = PairEquations.of_graph(obs.values, obs.frames, graph)
     rotations = torch.eye(2, dtype=torch.float64).expand(300, 2, 2)
     sums = []
 
     for steps in range(8):
-        residual = equations.solve(x, rotations, steps=steps, tolerance=0.0).residual
+        residual = synchronise(equations, x, rotations, max_steps=steps, tolerance=0.0).residual
         sums.append(float((equations.weights * residual.square().sum(dim=1)).sum()))
 
     assert all(later <= 1.01 * earlier for earlier, later in itertools.pairwise(sums))
@@ -149,18 +150,18 @@ def test_steps_to_where_displacements_are_not_defined_are_not_taken(monkeypatch:
     obs, x = _observed("relu", 300)
     assert obs.frames is not None
     graph = _nearest(x, 6)
-    equations = PairEquations(obs.values, obs.frames, graph.i, graph.j, graph.squared)
+    equations = PairEquations.of_graph(obs.values, obs.frames, graph)
     rotations = torch.eye(2, dtype=torch.float64).expand(300, 2, 2)
-    defined = equations.displacements
+    defined = PairEquations.displacements
 
-    def displacements(turned: Tensor, *rest: Any) -> tuple[Tensor, ...]:
-        found = defined(turned, *rest)
+    def displacements(self: PairEquations, turned: Tensor, *rest: Any) -> tuple[Tensor, ...]:
+        found = defined(self, turned, *rest)
         return (
             found if torch.equal(turned, rotations) else tuple(torch.full_like(z, torch.nan) for z in found)
         )
 
-    monkeypatch.setattr(equations, "displacements", displacements)
-    found = equations.solve(x, rotations)
+    monkeypatch.setattr(PairEquations, "displacements", displacements)
+    found = synchronise(equations, x, rotations)
 
     assert not found.converged
     torch.testing.assert_close(found.coordinates, x)
@@ -172,12 +173,12 @@ def test_a_sample_set_down_and_mirrored_wrongly_comes_back() -> None:
     u = torch.rand(200, 2, generator=torch.Generator().manual_seed(7), dtype=torch.float64)
     frames = torch.tensor([[1.0, 0.0], [0.5, 2.0], [0.0, 1.0]], dtype=torch.float64).expand(200, 3, 2)
     graph = _nearest(u, 8)
-    equations = PairEquations(u @ frames[0].T, frames, graph.i, graph.j, graph.squared)
+    equations = PairEquations.of_graph(u @ frames[0].T, frames, graph)
     coordinates, rotations = u.clone(), torch.eye(2, dtype=torch.float64).repeat(200, 1, 1)
     coordinates[50] += 3.0
     rotations[50] = torch.diag(torch.tensor([1.0, -1.0]))
     residual = equations.mismatch(coordinates, rotations)
-    found = resettled(equations, Solution(coordinates, rotations, None, residual, True))
+    found = resettled(equations, PairSolution(coordinates, rotations, None, residual, True))
 
     assert residual.norm() > 1
     torch.testing.assert_close(found.coordinates, u)
@@ -198,8 +199,8 @@ def test_only_points_in_holes_are_stranded() -> None:
     generator = torch.Generator().manual_seed(2)
     a, b = (2 * torch.rand(800, 2, generator=generator, dtype=torch.float64) - 1 for _ in range(2))
 
-    assert Voids(a, b).stranded <= 5
-    assert Voids(a, b[b.norm(dim=1) > 0.4]).stranded > 30
+    assert Occupancy(a, b).unoccupied <= 5
+    assert Occupancy(a, b[b.norm(dim=1) > 0.4]).unoccupied > 30
 
 
 def test_a_void_is_worth_all_its_points() -> None:
@@ -212,13 +213,13 @@ def test_a_void_is_worth_all_its_points() -> None:
     nearest = torch.cdist(hole, cloud).amin(dim=1)
     expected = (math.pi * nearest.square()).sum().item()
 
-    assert Voids(cloud + 0.1, cloud).largest == 0.0
+    assert Occupancy(cloud + 0.1, cloud).largest_gap == 0.0
     # Next to a hole samples have fewer neighbours, which makes their distance seem larger by up to a root of two.
-    assert expected / 2 < Voids(points, cloud).largest < expected
+    assert expected / 2 < Occupancy(points, cloud).largest_gap < expected
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_a_small_hole_is_no_isometry_and_no_chance(seed: int) -> None:
+@pytest.mark.parametrize(("seed", "radius"), [(0, 0.25), (1, 0.25), (2, 0.25), (0, 0.35), (1, 0.35)])
+def test_a_small_hole_is_no_isometry_and_no_chance(seed: int, radius: float) -> None:
     generator = torch.Generator().manual_seed(seed)
     clouds = [
         torch.rand(600, 2, generator=generator, dtype=torch.float64)
@@ -226,7 +227,8 @@ def test_a_small_hole_is_no_isometry_and_no_chance(seed: int) -> None:
         for _ in range(2)
     ]
     middle = torch.tensor([0.7, 0.6], dtype=torch.float64)
-    pierced = clouds[1][(clouds[1] - middle).norm(dim=1) > 0.25][:300]
+    pierced = clouds[1][(clouds[1] - middle).norm(dim=1) > radius][:300]
     found = register(Domain(clouds[0][:300], None), Domain(pierced, None), None, 0.025)
 
-    assert found.relation in (Relation.NONE, Relation.UNDECIDED)
+    # The area of the larger hole is expected to hold 60 of 300 samples, that of the smaller 30.
+    assert found.relation is Relation.NONE or (radius < 0.3 and found.relation is Relation.UNDECIDED)

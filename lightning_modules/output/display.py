@@ -1,4 +1,4 @@
-r"""One display for everything that takes long; without Lightning, whose import a sweep's display would wait for."""
+r"""The one display of everything that takes long; without Lightning, whose import a sweep's display would wait for."""
 
 import sys
 from types import TracebackType
@@ -15,17 +15,18 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-__all__ = ["Lines"]
+__all__ = ["Display"]
 
 
-class Lines:
+class Display:
     r"""A line with a bar for each long piece of work; nothing at all where the output is no terminal.
 
     Call it as `display(done, total, label)`; a label that was not seen before opens a line. Use as a context
     manager, so that the terminal is given back.
 
     Arguments:
-        quiet: Say nothing at all: for a job of a sweep, of which the sweep's own display tells.
+        quiet: Say nothing at all: for a job of a sweep, of which the sweep's own display tells, and for all but the
+            first of several processes.
     """
 
     def __init__(self, quiet: bool = False) -> None:

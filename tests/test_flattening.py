@@ -9,9 +9,9 @@ from equiv.coordinates.lattice import reduce_lattice
 from equiv.coordinates.smooth_fit import fit_smooth
 from equiv.flattening import block_system as normal_equations
 from equiv.flattening.block_system import BlockPattern, BlockSystem, Factorisation
-from equiv.flattening.closed import find_lattice
-from equiv.flattening.solve import _solve_closed
-from equiv.flattening.synchronization import PairEquations, Solution
+from equiv.flattening.closed import find_lattice, solve_closed
+from equiv.flattening.pair_equations import PairEquations
+from equiv.flattening.synchronization import PairSolution
 from equiv.metric import neighbors
 from equiv.metric.neighbors import neighbor_graph
 from equiv.metric.neuron_scale import spread_weights as neuron_weights
@@ -60,9 +60,9 @@ def test_neighbours_are_those_of_brute_force() -> None:
 
 def test_neighbours_of_neighbours_find_nearly_all(monkeypatch: pytest.MonkeyPatch) -> None:
     values, basis, scale = cloud(600)
-    dense = neighbor_graph(values, basis, scale)
-    monkeypatch.setattr(neighbors, "LARGEST_DENSE", 0)
-    listed = neighbor_graph(values, basis, scale)
+    dense = neighbor_graph(values, basis, scale, 12)
+    monkeypatch.setattr(neighbors, "LARGEST_WITH_ALL_PAIRS", 0)
+    listed = neighbor_graph(values, basis, scale, 12)
     common = torch.isin(dense.i * 600 + dense.j, listed.i * 600 + listed.j)
     assert common.double().mean() > 0.995
 
@@ -157,7 +157,7 @@ def test_scattered_mismatches_are_no_lattice() -> None:
     assert find_lattice(mismatch, torch.full((300,), 0.05**2, dtype=torch.float64)) is None
 
 
-def test_a_sample_set_down_in_a_wrong_place_is_moved() -> None:
+def test_a_sample_set_down_in_a_wrong_place_is_moved(monkeypatch: pytest.MonkeyPatch) -> None:
     # A flat torus, its two circles in R^4, on its universal cover; one sample is a third of each period off.
     periods = 2 * torch.pi * torch.eye(2, dtype=torch.float64)
     u = torch.quasirandom.SobolEngine(2, scramble=True, seed=0).draw(500, dtype=torch.float64) @ periods
@@ -165,15 +165,15 @@ def test_a_sample_set_down_in_a_wrong_place_is_moved() -> None:
     frames = torch.zeros(500, 2, 2, 2, dtype=torch.float64)
     frames[:, [0, 1], :, [0, 1]] = torch.stack([-u.sin(), u.cos()], dim=2).movedim(1, 0)
     frames = frames.flatten(1, 2)
-    graph = neighbor_graph(values, *split_frames(frames)[:2])
-    equations = PairEquations(values, frames, graph.i, graph.j, graph.squared)
+    graph = neighbor_graph(values, *split_frames(frames)[:2], 12)
+    equations = PairEquations.of_graph(values, frames, graph)
     wrong = u.clone()
     wrong[17] += periods.sum(dim=0) / 3
     rotations = torch.eye(2, dtype=torch.float64).expand(500, 2, 2).clone()
-    start = Solution(wrong, rotations, None, equations.mismatch(wrong, rotations), True)
+    start = PairSolution(wrong, rotations, None, equations.mismatch(wrong, rotations), True)
     windings = -(equations.mismatch(u, rotations) @ periods.inverse()).round()
 
-    found = _solve_closed(equations, graph, start, periods, windings).solution
+    found = solve_closed(equations, start, periods, windings).solution
     assert found.periods is not None
     # The trapezoid rule is off by a twelfth of the squared angle between neighbours.
     error = (graph.squared.mean() / 12).item()

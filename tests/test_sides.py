@@ -38,7 +38,7 @@ def test_the_frames_of_many_inputs_are_taken_at_few_samples():
     assert all(obs.frames is None and len(obs) == 400 for obs in observed)
     assert local is not None
     full = equiv.probe(Linear(1), _inputs())
-    assert full.frames is not None and full.frames.numel() > local_frames.MOST_NUMBERS
+    assert full.frames is not None and full.frames.numel() > local_frames.FRAME_NUMBERS_PAIRED
     step = 400 // len(local[0]) + (400 % len(local[0]) > 0)
     torch.testing.assert_close(local[0].frames, full.frames[::step])
     torch.testing.assert_close(local[0].values, full.values[::step])

@@ -11,7 +11,7 @@ from equiv import Observations
 from equiv.coordinates.domain import Domain
 from equiv.registration.project import register_projection
 from equiv.registration.result import Relation
-from equiv.supports.projections import project
+from equiv.supports.projections import find_projections
 
 ALONG = torch.tensor([[1.0, 0.0]], dtype=torch.float64)
 OBLIQUE = torch.tensor([[0.8, 0.6]], dtype=torch.float64)
@@ -19,7 +19,7 @@ OBLIQUE = torch.tensor([[0.8, 0.6]], dtype=torch.float64)
 
 def test_extents_of_a_square_leave_its_four_symmetries():
     square = DOMAINS["square"]
-    good, count = project(square.sample(500, seed=1), square.sample(400, seed=2) @ ALONG.T)
+    good, count = find_projections(square.sample(500, seed=1), square.sample(400, seed=2) @ ALONG.T)
     assert count == 4
     # The outermost of n samples lies 1 / n inside, and each sample's angle follows from the corners': sqrt(1 / n).
     best = min((found.motion.matrix.abs() - ALONG).abs().max() for found in good)
@@ -28,7 +28,7 @@ def test_extents_of_a_square_leave_its_four_symmetries():
 
 def test_a_disc_may_be_turned_at_will():
     disc = DOMAINS["disc"]
-    assert project(disc.sample(500, seed=1), disc.sample(400, seed=2) @ ALONG.T)[1] == math.inf
+    assert find_projections(disc.sample(500, seed=1), disc.sample(400, seed=2) @ ALONG.T)[1] == math.inf
 
 
 def test_all_sides_of_a_disc_place_its_shadow():
@@ -37,7 +37,7 @@ def test_all_sides_of_a_disc_place_its_shadow():
     for seed in range(20):
         disc, inside = DOMAINS["disc"], DOMAINS["interval"]
         line = 2 * inside.sample(1500, seed=100 + seed) - 1
-        good, count = project(disc.sample(1500, seed=seed), line + 3.0)
+        good, count = find_projections(disc.sample(1500, seed=seed), line + 3.0)
         assert count == math.inf
         errors.append(abs(good[0].motion.offset.item() - 3.0))
         slacks.append(good[0].slack)
@@ -52,7 +52,7 @@ def test_all_sides_of_a_disc_place_its_shadow():
 
 def test_what_a_shadow_is_too_short_by_makes_its_place_uncertain():
     disc, line = DOMAINS["disc"].sample(1500, seed=0), 2 * DOMAINS["interval"].sample(1500, seed=1) - 1
-    whole, cut = project(disc, line)[0][0], project(disc, line[line[:, 0] < 0.96])[0][0]
+    whole, cut = find_projections(disc, line)[0][0], find_projections(disc, line[line[:, 0] < 0.96])[0][0]
     # Where 0.04 are missing, a share uniform in [0, 1] of them at one end, the middle is off by 0.04 / sqrt(12), RMS.
     assert whole.slack < 0.04 / math.sqrt(12) / 2
     assert cut.slack > 0.04 / math.sqrt(12) / 1.5
@@ -60,7 +60,7 @@ def test_what_a_shadow_is_too_short_by_makes_its_place_uncertain():
 
 def test_a_longer_shadow_than_any_does_not_agree():
     square = DOMAINS["square"]
-    good, _ = project(square.sample(500, seed=1), 2 * square.sample(400, seed=2) @ ALONG.T)
+    good, _ = find_projections(square.sample(500, seed=1), 2 * square.sample(400, seed=2) @ ALONG.T)
     assert not good[0].agrees
 
 
@@ -68,7 +68,7 @@ def test_a_longer_shadow_than_any_does_not_agree():
 def test_few_anchors_fix_the_projection(anchors):
     square = DOMAINS["square"]
     known = square.sample(anchors, seed=5)
-    good, _ = project(
+    good, _ = find_projections(
         square.sample(500, seed=1), square.sample(400, seed=2) @ OBLIQUE.T, (known, known @ OBLIQUE.T), 1e-6
     )
     assert min((found.motion.matrix - OBLIQUE).abs().max() for found in good) < 1e-5  # ten times the accuracy
@@ -81,7 +81,7 @@ def test_the_shadow_of_a_box_is_fixed_by_its_faces():
     box = torch.rand(1500, 3, generator=generator, dtype=torch.float64) * sides
     floor = torch.rand(1500, 2, generator=generator, dtype=torch.float64) * sides[:2]
     turn = torch.linalg.qr(torch.randn(3, 3, generator=generator, dtype=torch.float64))[0]
-    good, _ = project(box @ turn.T, floor)
+    good, _ = find_projections(box @ turn.T, floor)
     found = good[0].motion.matrix @ turn
     # Rounded, the turned box's axes: the third is not seen.
     assert torch.equal(found.round().abs(), torch.eye(3, dtype=torch.float64)[:2])

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-from lightning_modules.trackio_logger import close_runs
+from lightning_modules.output.trackio_logger import close_runs
 
 __all__ = ["close", "log_results", "loggers", "run_id", "wandb_run"]
 

@@ -5,9 +5,10 @@ import matplotlib.figure
 import numpy as np
 import pytest
 import torch
+from pages import drawn
 
-from equiv.figures import charts as chart_figures
-from equiv.figures.drawing import chart_colours, chart_positions, common_periods, wrap
+from equiv.figures.charts import charts_figure, error_map_figure, registration_figure, spectrum_figure
+from equiv.figures.drawing import chart_colours, chart_positions, common_periods, into_drawn_cell
 from lightning_modules.figures import cameras
 
 CIRCLE = np.array([[2 * np.pi]])
@@ -36,11 +37,6 @@ def horse(generator: torch.Generator, k: int = 4, q: int = 50) -> dict[str, torc
     }
 
 
-def drawn(figure: matplotlib.figure.Figure) -> matplotlib.figure.Figure:
-    figure.canvas.draw()  # a layout that does not fit warns, and warnings are errors
-    return figure
-
-
 def test_no_window_and_no_setting_changes(generator: torch.Generator) -> None:
     before = dict(matplotlib.rcParams)
     drawn(cameras.horse_figure(**horse(generator)))
@@ -67,7 +63,7 @@ def test_both_angles_of_a_torus_have_their_panels(generator: torch.Generator) ->
 def test_cross_view_draws_each_picture_clipped_with_its_angle(generator: torch.Generator) -> None:
     given = horse(generator)
     rows = [given[name] for name in ("picture_a", "predicted_b", "true_b")]
-    figure = drawn(cameras.cross_view(*rows, given["angles"]))
+    figure = drawn(cameras.cross_view_figure(*rows, given["angles"]))
     assert len(figure.axes) == 12
     shown = np.stack([np.asarray(axes.images[0].get_array()) for axes in figure.axes]).reshape(
         3, 4, 16, 16, 3
@@ -82,9 +78,9 @@ def test_cross_view_draws_each_picture_clipped_with_its_angle(generator: torch.G
 def test_cross_view_refuses_rows_that_do_not_belong_together(generator: torch.Generator) -> None:
     given = horse(generator)
     with pytest.raises(ValueError, match="equally many"):
-        cameras.cross_view(given["picture_a"], given["predicted_b"][:2], given["true_b"])
+        cameras.cross_view_figure(given["picture_a"], given["predicted_b"][:2], given["true_b"])
     with pytest.raises(ValueError, match="'true_b' should have shape"):
-        cameras.cross_view(given["picture_a"], given["predicted_b"], given["true_b"].movedim(1, 3))
+        cameras.cross_view_figure(given["picture_a"], given["predicted_b"], given["true_b"].movedim(1, 3))
 
 
 def test_angles_are_read_modulo_a_turn() -> None:
@@ -115,7 +111,7 @@ def test_labels_of_near_medians_do_not_overlap() -> None:
 
 
 def test_spectrum_leaves_out_the_trivial_eigenvalue_on_either_side() -> None:
-    figure = drawn(chart_figures.spectrum([0.0, 1.0, 1.1, 4.0], [0.9, 1.0, 4.1], exact=[0, 1, 1, 4]))
+    figure = drawn(spectrum_figure([0.0, 1.0, 1.1, 4.0], [0.9, 1.0, 4.1], exact=[0, 1, 1, 4]))
     a, b = (np.asarray(line.get_ydata()) for line in figure.axes[0].lines)
     np.testing.assert_array_equal(a, [1.0, 1.1, 4.0])
     np.testing.assert_array_equal(b, [0.9, 1.0, 4.1])
@@ -126,34 +122,32 @@ def test_spectrum_leaves_out_the_trivial_eigenvalue_on_either_side() -> None:
 def test_charts_of_every_dimension(m: int, closed: int, generator: torch.Generator) -> None:
     a, b = torch.rand(40, m, generator=generator), torch.rand(30, m, generator=generator)
     periods = torch.eye(m)[:closed] if closed else None
-    drawn(chart_figures.charts(a, b, periods_a=periods, periods_b=periods))
-    drawn(chart_figures.charts(a, b, colour=a[:, 0], colour_b=b[:, 0], periods_a=periods))
-    drawn(
-        chart_figures.registration(a, b, torch.tensor([[0, 1], [2, 3]]), periods_a=periods, periods_b=periods)
-    )
-    drawn(chart_figures.error_map(a, a[:, 0] ** 2, periods=periods))
+    drawn(charts_figure(a, b, periods_a=periods, periods_b=periods))
+    drawn(charts_figure(a, b, colour=a[:, 0], colour_b=b[:, 0], periods_a=periods))
+    drawn(registration_figure(a, b, torch.tensor([[0, 1], [2, 3]]), periods_a=periods, periods_b=periods))
+    drawn(error_map_figure(a, a[:, 0] ** 2, periods=periods))
 
 
 def test_colours_by_an_angle_forget_whole_turns(generator: torch.Generator) -> None:
     points, angle = torch.rand(20, 2, generator=generator), 6 * torch.rand(20, generator=generator)
-    figure = drawn(chart_figures.charts(points, points, angle, angle + 4 * torch.pi, turn=2 * torch.pi))
+    figure = drawn(charts_figure(points, points, angle, angle + 4 * torch.pi, turn=2 * torch.pi))
     first, second = (np.asarray(axes.collections[0].get_facecolors()) for axes in figure.axes)
     np.testing.assert_allclose(first, second, atol=1e-5)  # angles in float32
 
 
 def test_charts_of_different_dimension_stand_side_by_side_only(generator: torch.Generator) -> None:
     a, b = torch.rand(20, 2, generator=generator), torch.rand(20, 1, generator=generator)
-    drawn(chart_figures.charts(a, b))
+    drawn(charts_figure(a, b))
     with pytest.raises(ValueError, match="as many columns"):
-        chart_figures.registration(a, b)
+        registration_figure(a, b)
 
 
 def test_error_map_takes_zeros_and_nan(generator: torch.Generator) -> None:
     errors = torch.rand(20, generator=generator)
     errors[0], errors[1] = 0.0, torch.nan
-    drawn(chart_figures.error_map(torch.rand(20, 2, generator=generator), errors))
+    drawn(error_map_figure(torch.rand(20, 2, generator=generator), errors))
     with pytest.raises(ValueError, match="one number for each of the 20 points"):
-        chart_figures.error_map(torch.rand(20, 2, generator=generator), errors[:3])
+        error_map_figure(torch.rand(20, 2, generator=generator), errors[:3])
 
 
 def test_ring_forgets_whole_periods() -> None:
@@ -169,7 +163,7 @@ def test_ring_forgets_whole_periods() -> None:
 def test_wrap_brings_points_into_the_cell_by_whole_periods() -> None:
     periods = np.array([[1.0, 0.2, 0.0], [-0.3, 2.0, 0.0]])
     u = 10 * np.random.default_rng(0).standard_normal((50, 3))
-    wrapped = wrap(u, periods)
+    wrapped = into_drawn_cell(u, periods)
     share = wrapped @ np.linalg.pinv(periods)
     steps = (u - wrapped) @ np.linalg.pinv(periods)
     assert share.min() >= -1e-12 and share.max() <= 1 + 1e-12
@@ -199,6 +193,6 @@ def test_each_figure_says_what_it_shows(generator: torch.Generator) -> None:
     assert f"median {error:.2g}°" in said
     assert "A 1, 1, 4, 4.1, 9.1, 9.2, 16; B 1, 1, 4, 4.1; exact 1, 1, 4, 4, 9, 9" in said
     points = torch.rand(20, 2, generator=generator)
-    assert "20 points" in chart_figures.error_map(points, points[:, 0]).get_label()
-    assert "2 anchors" in chart_figures.registration(points, points, [[0, 0], [1, 1]]).get_label()
-    assert "dimension 2" in chart_figures.charts(points, points).get_label()
+    assert "20 points" in error_map_figure(points, points[:, 0]).get_label()
+    assert "2 anchors" in registration_figure(points, points, [[0, 0], [1, 1]]).get_label()
+    assert "dimension 2" in charts_figure(points, points).get_label()

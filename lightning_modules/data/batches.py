@@ -1,15 +1,39 @@
-r"""In-memory batches of two unrelated training sets."""
+r"""In-memory batches of two unrelated sets of samples, and the data module that hands them to Lightning."""
 
 from collections.abc import Iterator
+from typing import Protocol
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-__all__ = ["Batches", "InMemory", "Samples", "epoch_seed"]
+__all__ = ["Batches", "InOrder", "PairData", "Samples", "epoch_seed"]
 
 #: Inputs `(n, ...)` and what is to be learned there, `(n, ...)`; the same tensor twice for an autoencoder.
 Samples = tuple[Tensor, Tensor]
+
+#: Samples of each side in a batch of validation, which needs no gradients: as many as are cheap to hold.
+VALIDATION_BATCH = 512
+
+
+class Side(Protocol):
+    r"""What one network learns from."""
+
+    @property
+    def samples(self) -> Samples: ...
+
+
+class Sides(Protocol):
+    r"""What two networks learn from, and what their losses are validated on, `n` samples of each."""
+
+    @property
+    def a(self) -> Side: ...
+
+    @property
+    def b(self) -> Side: ...
+
+    @property
+    def validation(self) -> tuple[Samples, Samples]: ...
 
 
 class Batches:
@@ -41,7 +65,7 @@ class Batches:
         if not 1 <= batch_size <= fewest:
             raise ValueError(
                 f"'batch_size' should lie between 1 and the {fewest} training inputs, got "
-                f"{batch_size}; lower optimizer.batch_size or raise dataset.n_train."
+                f"{batch_size}; lower data.batch_size or raise dataset.n_train."
             )
 
         if batch_size % world_size:
@@ -77,6 +101,28 @@ class Batches:
             yield _drawn(self.a, rows_a[batch][self.part]), _drawn(self.b, rows_b[batch][self.part])
 
 
+class InOrder:
+    r"""Pairs of batches of equally many samples, in the order in which they come, with no random number drawn.
+
+    Arguments:
+        a: A's inputs and targets, n of each.
+        b: B's inputs and targets, n of each.
+        rank: Of this process among
+        world_size: processes that share the samples.
+    """
+
+    def __init__(self, a: Samples, b: Samples, rank: int = 0, world_size: int = 1) -> None:
+        self.a, self.b = a, b
+        self.rows = torch.arange(rank, len(a[0]), world_size)
+
+    def __len__(self) -> int:
+        return -(-len(self.rows) // VALIDATION_BATCH)
+
+    def __iter__(self) -> Iterator[tuple[Samples, Samples]]:
+        for rows in self.rows.split(VALIDATION_BATCH):
+            yield _drawn(self.a, rows), _drawn(self.b, rows)
+
+
 def _drawn(samples: Samples, rows: Tensor) -> Samples:
     inputs, targets = samples
     drawn = inputs[rows]
@@ -89,23 +135,28 @@ def epoch_seed(seed: int, epoch: int) -> int:
     return seed * 1_000_003 + epoch
 
 
-class InMemory(pl.LightningDataModule):
-    r"""`Batches` for a `Trainer`, which knows how many processes share them.
+class PairData(pl.LightningDataModule):
+    r"""What both networks learn from and are validated on, for a `Trainer`, which knows how many processes share it.
 
     Arguments:
-        a: As in `Batches`, likewise `b`, `batch_size` and `seed`.
-        b: As in `Batches`.
+        views: What the two networks see; kept as `views`, for callbacks that look at the networks.
         batch_size: As in `Batches`.
         seed: As in `Batches`.
     """
 
-    def __init__(self, a: Samples, b: Samples, batch_size: int, seed: int) -> None:
+    def __init__(self, views: Sides, batch_size: int, seed: int = 0) -> None:
         super().__init__()
-        self.a, self.b, self.batch_size, self.seed = a, b, batch_size, seed
+        self.views, self.batch_size, self.seed = views, batch_size, seed
 
     def train_dataloader(self) -> Batches:
-        rank, world_size = (
-            (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+        return Batches(
+            self.views.a.samples, self.views.b.samples, self.batch_size, self.seed, *self._processes
         )
 
-        return Batches(self.a, self.b, self.batch_size, self.seed, rank, world_size)
+    def val_dataloader(self) -> InOrder:
+        return InOrder(*self.views.validation, *self._processes)
+
+    @property
+    def _processes(self) -> tuple[int, int]:
+        r"""Which of how many processes this is."""
+        return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)

@@ -1,0 +1,199 @@
+r"""What `compare` accepts: two sides, how they are probed, which samples are paired, and anchors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from equiv.checks import nearest_name
+from equiv.observe.observations import Observations
+from equiv.observe.sides import Probing
+
+__all__ = [
+    "check_frames",
+    "check_method",
+    "check_paired",
+    "check_sides",
+    "checked_anchors",
+    "checked_pairing",
+]
+
+METHODS = ("auto", "isometric", "diffusion_maps", "galerkin")
+FRAME_OPTIONS = ("frames", "dimension", "burst_std", "batch_size")
+
+
+def check_method(method: object) -> None:
+    r"""The coordinates asked for are known.
+
+    Raises:
+        ValueError: If they are not.
+    """
+    if method not in METHODS:
+        raise ValueError(
+            f"'method' should be one of {', '.join(map(repr, METHODS))}, got {method!r}"
+            f"{nearest_name(str(method), METHODS)}"
+        )
+
+
+def check_sides(a: Probing, b: Probing) -> None:
+    r"""Both sides are networks with inputs, or observations, and nothing is said of them in vain.
+
+    Raises:
+        TypeError: If a side is neither a module nor observations.
+        ValueError: If a network has no inputs; if observations come with inputs that no side takes, or with
+            arguments of probing; if an option of the frames is unknown.
+    """
+    for name, side in (("a", a), ("b", b)):
+        if not isinstance(side.network, nn.Module | Observations):
+            raise TypeError(
+                f"'{name}' should be a torch.nn.Module or equiv.Observations, got "
+                f"{type(side.network).__name__}; wrap recorded arrays in equiv.Observations."
+            )
+
+        if isinstance(side.network, nn.Module) and side.inputs is None:
+            raise ValueError(
+                f"'inputs' should be given where '{name}' is a network, got None; give its inputs."
+            )
+
+    alone = isinstance(a.network, Observations) and isinstance(b.network, Observations)
+
+    if alone and not (a.inputs is None and b.inputs is None):
+        raise ValueError(
+            "'inputs' should be None where 'a' and 'b' are Observations, got inputs; leave them out, "
+            "observations hold all that is compared."
+        )
+
+    _check_probing("a", a)
+    _check_probing("b", b)
+
+
+def _check_probing(name: str, side: Probing) -> None:
+    r"""What is said about probing "a" or "b" is known, and not in vain."""
+    frames = side.frames
+
+    if isinstance(frames, dict) and (unknown := [key for key in frames if key not in FRAME_OPTIONS]):
+        raise ValueError(
+            f"'frames_{name}' should hold arguments of equiv.probe, {', '.join(map(repr, FRAME_OPTIONS))}, got "
+            f"{unknown[0]!r}{nearest_name(str(unknown[0]), FRAME_OPTIONS)}"
+        )
+
+    if not isinstance(side.network, Observations):
+        return
+
+    unsaid = isinstance(frames, str) and frames == "jacobian"  # the default of `compare`
+    for argument, idle in (
+        ("layers", side.layers is None),
+        ("neurons", side.neurons is None),
+        ("frames", unsaid),
+    ):
+        if not idle:
+            raise ValueError(
+                f"'{argument}_{name}' should be left out where '{name}' is Observations, got one; it says how "
+                "to probe a network, observations are compared as they are."
+            )
+
+
+def checked_pairing(paired: object, a: Probing, b: Probing, inputs_b: Any) -> bool:
+    r"""Whether sample i of A and sample i of B show the same hidden state.
+
+    Arguments:
+        paired: True, False, or None: exactly where networks are given without `inputs_b`.
+        a: One side.
+        b: The other.
+        inputs_b: As in `equiv.compare`.
+
+    Raises:
+        TypeError: If `paired` is something else.
+        ValueError: If it is None where observations are given.
+    """
+    if isinstance(paired, bool):
+        return paired
+
+    if paired is not None:
+        raise TypeError(f"'paired' should be True, False or None, got {paired!r}.")
+
+    if isinstance(a.network, nn.Module) and isinstance(b.network, nn.Module):
+        return inputs_b is None
+
+    raise ValueError(
+        "'paired' should be said where observations are given, got None; equal length is no evidence. Pass "
+        "paired=True if row i of both shows the same input, else paired=False."
+    )
+
+
+def check_paired(a: Observations, b: Observations, anchors: object) -> None:
+    r"""Paired observations are equally many, and need no anchors.
+
+    Raises:
+        ValueError: If they are not, or anchors are given.
+    """
+    if anchors is not None:
+        raise ValueError(
+            "'anchors' should be None for paired data, where every sample is one, got anchors; leave them "
+            "out, or say paired=False."
+        )
+
+    if len(a) != len(b):
+        raise ValueError(
+            f"'a' and 'b' should have as many samples as each other when paired, got {len(a)} and {len(b)}; "
+            "say paired=False if they are unrelated samples."
+        )
+
+
+def check_frames(name: str, observed: Observations) -> None:
+    r"""A side of an unpaired comparison, "a" or "b", has frames: there, nothing else is known of its inputs.
+
+    Raises:
+        ValueError: If it has none.
+    """
+    if observed.frames is None:
+        raise ValueError(
+            f"'{name}' should have frames in an unpaired comparison, got values alone; give frames "
+            f"(frames_{name}='jacobian', tangents or bursts), or say paired=True for samples in pairs."
+        )
+
+
+def checked_anchors(anchors: Any, n_a: int, n_b: int) -> Tensor | None:
+    r"""Pairs of indices (in A, in B) of samples that show the same hidden state, `(k, 2)`, int64; None for none.
+
+    Arguments:
+        anchors: As in `equiv.compare`.
+        n_a: Samples of A.
+        n_b: Samples of B.
+
+    Raises:
+        TypeError: If they are no integers.
+        ValueError: If they have another shape, are out of range, or name a sample twice.
+    """
+    if anchors is None:
+        return None
+
+    pairs = torch.as_tensor(anchors)
+
+    if pairs.ndim != 2 or pairs.shape[1] != 2 or len(pairs) == 0:
+        raise ValueError(
+            f"'anchors' should have shape (k, 2) with k of at least 1, got {tuple(pairs.shape)}; give rows "
+            "(index in a, index in b), or None for no anchors."
+        )
+
+    if pairs.is_floating_point() or pairs.is_complex() or pairs.dtype == torch.bool:
+        raise TypeError(f"'anchors' should hold integer indices, got {pairs.dtype}; give an int64 tensor.")
+
+    for column, (name, n) in enumerate((("a", n_a), ("b", n_b))):
+        indices = pairs[:, column]
+
+        if indices.min() < 0 or indices.max() >= n:
+            raise ValueError(
+                f"'anchors' should hold indices from 0 to {n - 1} of the samples of '{name}', got "
+                f"{indices.min().item()} to {indices.max().item()}; count samples from 0."
+            )
+
+        if len(indices.unique()) < len(indices):
+            raise ValueError(
+                f"'anchors' should name each sample of '{name}' once, got one of them twice; drop "
+                "the repeats."
+            )
+
+    return pairs.long()

@@ -1,0 +1,195 @@
+r"""The result of an unpaired comparison, built from what either way of comparing has found."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from torch import Tensor
+
+from equiv.charts.chart import Chart
+from equiv.comparison import Comparison, Direction
+from equiv.observe.observations import Observations
+from equiv.transformation import Transformation
+from equiv.verdict import Interval, decide
+
+__all__ = ["UNKNOWN", "Facts", "Finding", "SideFacts", "conclude"]
+
+UNKNOWN = Interval(math.nan, math.nan, math.nan)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SideFacts:
+    r"""What was found out about one side; what has its default was not.
+
+    Attributes:
+        intrinsic_dimension: Of the input space.
+        embedding: Whether its coordinates are to be trusted.
+        kinked: Whether frames jump between neighbours.
+        periods: Lengths of the periods, in input units.
+        strain: RMS relative error of lengths in the chart.
+        residual: Root mean square misfit of the pairs of neighbours over their lengths.
+        eigenvalues: Lowest ones of minus the Laplacian, in 1 / (input unit)^2; None where they could not be computed.
+        samples: How many.
+        neurons: How many.
+        rank: Of most frames.
+        rank_share: Share of the frames that have it.
+    """
+
+    intrinsic_dimension: int | None = None
+    embedding: bool
+    kinked: bool | None = None
+    periods: Sequence[float] | None = None
+    strain: float | None = None
+    residual: float | None = None
+    eigenvalues: Sequence[float] | None = ()
+    samples: int | None = None
+    neurons: int | None = None
+    rank: int | None = None
+    rank_share: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    r"""The numbers and sentences behind a comparison; what has its default was not found out.
+
+    Attributes:
+        method: Coordinates that were used.
+        method_reason: Why.
+        relation: What the geometry says about the two spaces.
+        relation_reason: Why.
+        anchors: How many were given.
+        rejected_anchors: Rows of those that contradict the others.
+        overlap_a: Share of A's samples that lie where B has samples.
+        overlap_b: Share of B's samples that lie where A has samples.
+        spectral_distance: Mean relative difference of eigenvalues.
+        objections_a: Why A's chart is not to be trusted.
+        objections_b: Why B's is not.
+        anchor_residual: RMS misfit at the anchors, in input units.
+        outline_misfit: RMS distance between the outlines, in distances of samples there.
+        registration_misfit: RMS distance of the registered eigenfunctions, in distances of samples.
+        strain: RMS relative error of lengths that the map between eigenfunctions leaves.
+        dilation: Mean relative error of lengths, by which the one space is larger.
+        a: What was found out about A alone.
+        b: Likewise about B.
+    """
+
+    method: str
+    method_reason: str
+    relation: str | None = None
+    relation_reason: str | None = None
+    anchors: int | None = None
+    rejected_anchors: Sequence[int]
+    overlap_a: float
+    overlap_b: float
+    spectral_distance: float | None = None
+    objections_a: Sequence[str] = ()
+    objections_b: Sequence[str] = ()
+    anchor_residual: float | None = None
+    outline_misfit: float | None = None
+    registration_misfit: float | None = None
+    strain: float | None = None
+    dilation: float | None = None
+    a: SideFacts
+    b: SideFacts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    r"""What a way of comparing has found, before the verdict.
+
+    Attributes:
+        facts: The numbers and sentences behind it.
+        transformation: From A to B, with its inverse.
+        a_to_b: Error of the transformation, a share of B's spread.
+        b_to_a: Error of its inverse, a share of A's spread.
+        blocking: Reasons that forbid a conclusion.
+        explanation: Why one direction or both are excluded, without full stop; empty where none is.
+        symmetries: Number of isometries that fit equally well; 0 without any.
+        equally_good: What these are, in words.
+        coordinates_a: Coordinates of A's samples in B's frame of reference, `(n_a, m)`; None for none.
+        coordinates_b: Coordinates of B's samples, `(n_b, m)`; None for none.
+        chart_a: Chart of A; None where there is none.
+        chart_b: Chart of B, likewise.
+    """
+
+    facts: Facts
+    transformation: Transformation
+    a_to_b: Interval = UNKNOWN
+    b_to_a: Interval = UNKNOWN
+    blocking: Sequence[str] = ()
+    explanation: str = ""
+    symmetries: float = 0
+    equally_good: str = ""
+    coordinates_a: Tensor | None = None
+    coordinates_b: Tensor | None = None
+    chart_a: Chart | None = None
+    chart_b: Chart | None = None
+
+
+def conclude(
+    a: Observations, b: Observations, found: Finding, tolerance: float, confidence: float
+) -> Comparison:
+    r"""The comparison of A and B, with the verdict that follows from what was found.
+
+    Arguments:
+        a: Observations of A.
+        b: Observations of B.
+        found: What a way of comparing has found.
+        tolerance: Largest error that still counts as determined, a share of the target's spread.
+        confidence: Level of the bounds.
+    """
+    verdict, sentence = decide(
+        found.a_to_b, found.b_to_a, tolerance, confidence=confidence, blocking=found.blocking
+    )
+
+    if found.explanation and not found.blocking:
+        sentence += f" Why: {found.explanation}."
+
+    if found.symmetries > 1:
+        many = "infinitely many" if math.isinf(found.symmetries) else f"{found.symmetries:g}"
+        sentence += f" There are {many} {found.equally_good}; the transformation is one of them."
+
+    return Comparison(
+        verdict=verdict,
+        a_to_b=Direction(found.a_to_b),
+        b_to_a=Direction(found.b_to_a),
+        transformation=found.transformation,
+        symmetries=found.symmetries,
+        coordinates_a=_coordinates(a, found.coordinates_a),
+        coordinates_b=_coordinates(b, found.coordinates_b),
+        diagnostics=_diagnostics(found.facts),
+        sentence=sentence,
+        tolerance=tolerance,
+        confidence=confidence,
+        chart_a=found.chart_a,
+        chart_b=found.chart_b,
+    )
+
+
+def _coordinates(obs: Observations, found: Tensor | None) -> Tensor:
+    return obs.values.new_zeros(len(obs), 0) if found is None else found.to(obs.values)
+
+
+def _diagnostics(facts: Facts) -> dict[str, Any]:
+    r"""The facts by name; those of each side alone with its letter, side by side."""
+    numbers = _established(facts)
+    sides = {letter: _established(numbers.pop(letter)) for letter in ("a", "b")}
+
+    for name in dict.fromkeys(name for side in sides.values() for name in side):
+        numbers |= {f"{name}_{letter}": side[name] for letter, side in sides.items() if name in side}
+
+    return numbers
+
+
+def _established(facts: Facts | SideFacts) -> dict[str, Any]:
+    r"""The facts other than their defaults, sequences as lists."""
+    found = {field.name: (getattr(facts, field.name), field.default) for field in fields(facts)}
+
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, (value, default) in found.items()
+        if value != default
+    }
