@@ -26,35 +26,66 @@ from equiv.verdict import Interval
 
 __all__ = ["compare_by_eigenfunctions"]
 
-# Neighbours within whose distance a point belongs to the cloud.
+# The neighbour within whose distance a point belongs to a cloud.
+# [neighbours; derived: as `equiv.supports.support.inside`, which misses a share of exp(-6) of the support]
 NEIGHBORS = 6
 
-# Registrations refined, and how much more strain one leaves that is as good as the best.
-TRIED, EQUALLY_GOOD = 4, 2.0
+# Registrations that are refined, the best.
+# [registrations; chosen: a trade of time, the symmetries of most spaces are fewer or a continuum]
+REFINED_MATCHES = 4
 
-# Registered clouds of one space are as near to each other as to themselves.
+# A refined map is as good as the best when it leaves at most so many times its strain.
+# [dimensionless; chosen: a trade of symmetries that are missed against maps that are none]
+EQUALLY_GOOD_STRAIN = 2.0
+
+# Largest RMS distance of refined clouds; those of one space are as near to each other as to themselves.
+# [distances of samples; chosen: twice what one space has]
 REFINED_MISFIT = 2.0
 
 # Before refinement, and in more than one dimension, the noise of eigenfunctions is of the order of that distance.
+# [distances of samples; chosen: only what is farther apart is not worth refining]
 UNREFINED_MISFIT = 3.0
 
-# Largest RMS error of lengths, and its largest 99th percentile, that noise leaves in an isometry.
-STRAIN = 0.1
+# Largest RMS error of lengths that noise leaves in an isometry.
+# [dimensionless; chosen: lengths that differ everywhere are held against half the tolerance besides]
+LARGEST_STRAIN = 0.1
+
+# Largest 99th percentile of errors of lengths that it leaves.
+# [dimensionless; chosen: above it the map folds somewhere, below it eigenfunctions flatten at a boundary]
 WORST_STRAIN = 0.5
 
-# Where Gauss-Newton diverges there is no isometry near.
-HOPELESS = 2.0
+# Where the first refinements leave a larger RMS error, Gauss-Newton diverged, and there is no isometry near.
+# [dimensionless; chosen: lengths wrong by three times]
+DIVERGED_STRAIN = 2.0
 
-# Anchors off the others' fit by this many of their median, and by this share of the eigenfunctions' size, are wrong.
-OUTLIER, FLOOR = 5.0, 0.3
+# Anchors off the others' fit by more than so many of their median are wrong.
+# [medians; chosen: no noise of eigenfunctions is as uneven]
+OUTLIER_MEDIANS = 5.0
 
-# Error of T per RMS error of lengths, along a curve (where it adds up) and in more dimensions, and the factors about
-# it within which the true one lay, on pairs of circles and spheres.
-PER_STRAIN_OF_CURVES, PER_STRAIN = 1.5, 0.4
-LOW, HIGH = 0.4, 2.5
+# No anchor that is off by less is called wrong.
+# [RMS sizes of an eigenfunction; chosen: wrong ones are off by more than one]
+OUTLIER_SIZE = 0.3
+
+# Error of T per RMS error of lengths along a curve, where it adds up.
+# [dimensionless; measured: on pairs of circles]
+ERROR_PER_STRAIN_OF_CURVES = 1.5
+
+# Likewise in more dimensions.
+# [dimensionless; measured: on pairs of spheres]
+ERROR_PER_STRAIN = 0.4
+
+# Lower bound of the error over its estimate.
+# [dimensionless; measured: the true ones of pairs of circles and spheres lay within both factors]
+FACTOR_BELOW = 0.4
+
+# Upper bound of the error over its estimate.
+# [dimensionless; measured: likewise]
+FACTOR_ABOVE = 2.5
 
 # Errors below this are not told from those of the smooth fits.
-RESOLVED = 2e-3
+# [share of the target's spread; chosen: about what fits of a few hundred samples miss]
+FIT_ERROR = 2e-3
+
 REASON = {
     "galerkin": "eigenfunctions by Rayleigh-Ritz, registered and refined until T carries the metric",
     "diffusion_maps": "eigenfunctions by diffusion maps, registered and refined until T carries the metric",
@@ -165,7 +196,7 @@ def _without_outliers(
 
     matrix = register_eigenspaces(a, b, anchors, seed)[0][0]
     off = (a.coordinates[anchors[:, 0]] @ matrix.T - b.coordinates[anchors[:, 1]]).norm(dim=1)
-    wrong = off > max(OUTLIER * off.median().item(), FLOOR * math.sqrt(len(matrix)))
+    wrong = off > max(OUTLIER_MEDIANS * off.median().item(), OUTLIER_SIZE * math.sqrt(len(matrix)))
 
     if 3 * int(wrong.sum()) >= len(anchors):
         return anchors, []
@@ -188,16 +219,16 @@ def _best(
     r"""The refinement that comes nearest to an isometry, and how many come as near; anchors hold all of them."""
     tried: list[Refined] = []
 
-    for matrix in matrices[: TRIED if math.isfinite(count) else 1]:
+    for matrix in matrices[: REFINED_MATCHES if math.isfinite(count) else 1]:
         tried.append(refine(a, b, matrix, ends))
 
-        if not tried[-1].strain <= HOPELESS:
+        if not tried[-1].strain <= DIVERGED_STRAIN:
             break
 
     tried.sort(key=lambda each: each.strain)
-    as_good = sum(each.strain <= EQUALLY_GOOD * tried[0].strain for each in tried)
+    as_good = sum(each.strain <= EQUALLY_GOOD_STRAIN * tried[0].strain for each in tried)
 
-    return tried[0], as_good if count <= TRIED else count
+    return tried[0], as_good if count <= REFINED_MATCHES else count
 
 
 def _misfit(image: Tensor, cloud: Tensor) -> float:
@@ -227,10 +258,10 @@ def _learned(a: EigenSide, b: EigenSide, refined: Refined) -> tuple[Fit, Fit, Te
 
 def _error(refined: Refined, fit: Fit, m: int) -> Interval:
     r"""RMS error of T over the target's spread: of the map between eigenfunctions, and of learning T from it."""
-    per_strain = PER_STRAIN_OF_CURVES if m == 1 else PER_STRAIN
+    per_strain = ERROR_PER_STRAIN_OF_CURVES if m == 1 else ERROR_PER_STRAIN
     estimate = math.hypot(per_strain * refined.strain, fit.squared.mean().sqrt().item())
 
-    return Interval(estimate, LOW * estimate, HIGH * math.hypot(estimate, RESOLVED))
+    return Interval(estimate, FACTOR_BELOW * estimate, FACTOR_ABOVE * math.hypot(estimate, FIT_ERROR))
 
 
 def _inside(points: Tensor, cloud: Tensor) -> float:
@@ -250,7 +281,7 @@ def _doubts(misfit: float, refined: Refined, tolerance: float) -> list[str]:
             f"the eigenfunctions of A and B lie {misfit:.1f} times as far apart as samples of B do"
         )
 
-    if not (refined.strain <= STRAIN and refined.worst <= WORST_STRAIN):
+    if not (refined.strain <= LARGEST_STRAIN and refined.worst <= WORST_STRAIN):
         reasons.append(
             f"the refined map is off an isometry by {refined.strain:.1%} of lengths ({refined.worst:.0%} at its worst)"
         )
