@@ -17,7 +17,7 @@ from equiv.regression.hermite import fit_map
 from equiv.regression.kernel_map import Fit
 from equiv.spectral.spectrum import spectral_distance
 from equiv.transformation import NoMap, Transformation
-from equiv.unpaired.eigenfunctions import EigenSide, eigen_sides, nearest_in
+from equiv.unpaired.eigenfunctions import EigenSide, eigen_sides, leading_frames, nearest_in
 from equiv.unpaired.eigenspace_match import register_eigenspaces
 from equiv.unpaired.evidence import low_overlaps
 from equiv.unpaired.isometry_refinement import Refined, refine
@@ -204,15 +204,6 @@ def _without_outliers(
     return anchors[~wrong], wrong.nonzero().flatten().tolist()
 
 
-def _frames(obs: Observations, like: Tensor) -> Tensor:
-    r"""Frames of full column rank, in the order in which `EigenSide.frames` has them, `(n, d, m)`."""
-    assert obs.frames is not None
-    left, scale, _ = torch.linalg.svd(obs.frames.double().cpu(), full_matrices=False)
-    m = like.shape[1]
-
-    return left[:, :, :m] * scale[:, None, :m]
-
-
 def _best(
     a: EigenSide, b: EigenSide, matrices: list[Tensor], count: float, ends: tuple[Tensor, Tensor] | None
 ) -> tuple[Refined, float]:
@@ -240,20 +231,25 @@ def _misfit(image: Tensor, cloud: Tensor) -> float:
 
 def _learned(a: EigenSide, b: EigenSide, refined: Refined) -> tuple[Fit, Fit, Tensor]:
     r"""T and its inverse, and the eigenfunctions of A's samples on B's side."""
-    lift = fit_map(
-        b.coordinates, b.observations.values.cpu(), b.frames, _frames(b.observations, b.frames[0].T)
-    )
+    frames_a, frames_b = (_observed_frames(side) for side in (a, b))
+    lift = fit_map(b.coordinates, b.observations.values.cpu(), b.frames, frames_b)
     image, slope = refined(a.coordinates)
     moved = slope @ a.frames  # (n, k, m)
     pushed = derivatives_along(lift.map, image, moved)
     values, lifted = a.observations.values.double().cpu(), lift.map(image)
-    frames = _frames(a.observations, a.frames[0].T)
-    there, back = fit_map(values, lifted, frames, pushed), fit_map(lifted, values, pushed, frames)
+    there, back = fit_map(values, lifted, frames_a, pushed), fit_map(lifted, values, pushed, frames_a)
     device = a.observations.device
     there.map.to(device)
     back.map.to(device)
 
     return there, back, image
+
+
+def _observed_frames(side: EigenSide) -> Tensor:
+    r"""Frames of the activations in the order in which `EigenSide.frames` has them, `(n, d, m)`."""
+    assert side.observations.frames is not None
+
+    return leading_frames(side.observations.frames.double().cpu(), side.frames.shape[2])
 
 
 def _error(refined: Refined, fit: Fit, m: int) -> Interval:

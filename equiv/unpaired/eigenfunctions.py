@@ -19,7 +19,7 @@ from equiv.spectral.density import density_weights
 from equiv.spectral.diffusion_maps import DiffusionMaps
 from equiv.spectral.galerkin import GalerkinMaps
 
-__all__ = ["EigenSide", "eigen_sides", "nearest_in"]
+__all__ = ["EigenSide", "eigen_sides", "leading_frames", "nearest_in"]
 
 
 # Most eigenfunctions looked at.
@@ -127,14 +127,21 @@ def _eigenfunctions(obs: Observations, method: str) -> tuple[Tensor, Tensor, Ten
         evaluated = smooth.basis_.evaluate(obs.values)
         coefficients = torch.linalg.lstsq(evaluated.cpu(), maps.coordinates_.cpu(), driver="gelsd").solution
         coefficients = coefficients.to(obs.device)
-        function = lambda values: smooth.basis_.evaluate(values) @ coefficients  # noqa: E731
         eigenvalues, coordinates = maps.eigenvalues_, evaluated @ coefficients
 
-    left, scale, _ = torch.linalg.svd(obs.frames, full_matrices=False)
-    frames = left[:, :, :m] * scale[:, None, :m]
-    slopes = derivatives_along(function, obs.values, frames)
+        def function(values: Tensor) -> Tensor:
+            return smooth.basis_.evaluate(values) @ coefficients
+
+    slopes = derivatives_along(function, obs.values, leading_frames(obs.frames, m))
 
     return eigenvalues[1:].cpu(), coordinates.cpu(), slopes.cpu()
+
+
+def leading_frames(frames: Tensor, m: int) -> Tensor:
+    r"""Frames `(n, d, m)` of full column rank with the metric of frames `(n, d, k)` of rank m."""
+    left, scale, _ = torch.linalg.svd(frames, full_matrices=False)
+
+    return left[:, :, :m] * scale[:, None, :m]
 
 
 def _immersed(frames: Tensor) -> bool:
