@@ -74,7 +74,7 @@ def write_report(
     for section in sections:
         if not isinstance(section, Section | PictureStrip):
             raise TypeError(
-                "'sections' should hold Section and PictureStrip of equiv.report.report, "
+                "'sections' should hold Section and PictureStrip of equiv.report.sections, "
                 f"got {type(section).__name__}; wrap a figure in Section(title, figure=figure)."
             )
 
