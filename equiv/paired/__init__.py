@@ -12,6 +12,7 @@ Doors: `compare.compare_paired`.
                      removes
     direction        One direction of a paired comparison: a map from pairs, its error, and whether a large
                      error is final
+    measures         What the usual measures of similarity say of the same samples
     compare          Comparison of two networks seen at the same inputs: learn both maps, bound their
                      errors, decide
 """

@@ -11,6 +11,7 @@ from equiv.observe.observations import Observations
 from equiv.paired.coordinates import canonical_coordinates, integrated_coordinates
 from equiv.paired.direction import PairedDirection, median_rank
 from equiv.paired.frame_alignment import aligned_frames
+from equiv.paired.measures import usual_measures
 from equiv.regression.bounds import MIN_SAMPLES
 from equiv.transformation import Transformation
 from equiv.verdict import decide
@@ -112,6 +113,7 @@ def _compared(
             **{f"{name}_a_to_b": value for name, value in there.evidence.items()},
             **{f"{name}_b_to_a": value for name, value in back.evidence.items()},
             "coordinates": kind,
+            "measures": usual_measures(a.values, b.values),
         },
         sentence=sentence,
         tolerance=tolerance,
