@@ -2,15 +2,16 @@ r"""Comparison of two networks seen at the same inputs: learn both maps, bound t
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from equiv.comparison import Comparison, Direction
 from equiv.metric.neuron_scale import slope_weights
 from equiv.observe.observations import Observations
 from equiv.paired.coordinates import canonical_coordinates, integrated_coordinates
-from equiv.paired.direction import PairedDirection, median_rank
+from equiv.paired.direction import median_rank, paired_direction
 from equiv.paired.frame_alignment import aligned_frames
+from equiv.paired.measures import usual_measures
+from equiv.paired.pairs import Pairs, distinct_pairs
 from equiv.regression.bounds import MIN_SAMPLES
 from equiv.transformation import Transformation
 from equiv.verdict import decide
@@ -51,6 +52,9 @@ def compare_paired(
 
     Returns:
         The comparison, a mirror image of that of B and A.
+
+    References:
+        | Transformations between deep neural networks (Bertalan et al., 2020), https://arxiv.org/abs/2007.05646
     """
     if _order(b) < _order(a):
         # Every choice below is made in one fixed order of the two, so that the names A and B cannot matter.
@@ -60,6 +64,7 @@ def compare_paired(
 
 
 def _order(obs: Observations) -> tuple[float, ...]:
+    r"""Of two sides, the one with the smaller numbers comes first."""
     values = obs.values.double()
 
     return (values.shape[1], values.square().sum().item(), values.sum().item())
@@ -74,14 +79,12 @@ def _compared(
     seed: int,
 ) -> Comparison:
     # A copy of a sample would be found again when the sample is left out.
-    distinct, copies = _distinct(a, b)
+    distinct, copies = distinct_pairs(a, b)
     seen_a, seen_b = a.subset(distinct), b.subset(distinct)
     frames = _shared_frames(seen_a, seen_b)
-    u, v = _integrated(seen_a, seen_b, frames)
-    there = PairedDirection(seen_a, seen_b, frames, v, local, tolerance, confidence, seed)
-    back = PairedDirection(
-        seen_b, seen_a, frames and frames[::-1], u, local and local[::-1], tolerance, confidence, seed
-    )
+    pairs = Pairs(seen_a, seen_b, frames, _integrated(seen_a, seen_b, frames), local)
+    there = paired_direction(pairs, tolerance, confidence, seed)
+    back = paired_direction(pairs.reversed, tolerance, confidence, seed)
     verdict, sentence = decide(
         there.error,
         back.error,
@@ -92,7 +95,7 @@ def _compared(
         doubts_b_to_a=back.doubts,
     )
     ranks = median_rank(seen_a), median_rank(seen_b)
-    kind, coordinates_a, coordinates_b = _coordinates(seen_a, seen_b, u, v, ranks)
+    kind, coordinates_a, coordinates_b = _coordinates(pairs, ranks)
 
     return Comparison(
         verdict=verdict,
@@ -108,10 +111,11 @@ def _compared(
             "samples": len(distinct),
             "intrinsic_dimension_a": ranks[0],
             "intrinsic_dimension_b": ranks[1],
-            "frames": _sharing(seen_a, seen_b, frames, local),
+            "frames": _sharing(pairs),
             **{f"{name}_a_to_b": value for name, value in there.evidence.items()},
             **{f"{name}_b_to_a": value for name, value in back.evidence.items()},
             "coordinates": kind,
+            "measures": usual_measures(a.values, b.values),
         },
         sentence=sentence,
         tolerance=tolerance,
@@ -119,20 +123,8 @@ def _compared(
     )
 
 
-def _distinct(a: Observations, b: Observations) -> tuple[Tensor, Tensor]:
-    r"""Indices of the first of all equal pairs `(l,)`, and each sample's place among them `(n,)`."""
-    joint = torch.cat([a.values.double(), b.values.double()], dim=1)
-    _, copies = joint.unique(dim=0, return_inverse=True)
-    first = torch.full_like(copies, len(copies))
-    first.scatter_reduce_(0, copies, torch.arange(len(copies), device=copies.device), "amin")
-    order = first[first < len(copies)].sort().values
-    place = torch.empty_like(first)
-    place[copies[order]] = torch.arange(len(order), device=copies.device)
-
-    return order, place[copies]
-
-
 def _blocking(a: Observations, b: Observations) -> list[str]:
+    r"""Reasons that forbid a conclusion."""
     reasons = []
 
     if len(a) < MIN_SAMPLES:
@@ -155,22 +147,20 @@ def _shared_frames(a: Observations, b: Observations) -> tuple[Tensor, Tensor] | 
     return None if aligned is None else (a.frames, aligned)
 
 
-def _sharing(
-    a: Observations,
-    b: Observations,
-    frames: tuple[Tensor, Tensor] | None,
-    local: tuple[Observations, Observations] | None,
-) -> str:
-    if local is not None:
-        return f"at {len(local[0])} samples, since those of all would take too much memory: values alone elsewhere"
+def _sharing(pairs: Pairs) -> str:
+    r"""Which frames belong to common directions, in words."""
+    if pairs.local is not None:
+        count = len(pairs.local[0])
 
-    if a.frames is None or b.frames is None:
+        return f"at {count} samples, since those of all would take too much memory: values alone elsewhere"
+
+    if pairs.source.frames is None or pairs.target.frames is None:
         return "no frames on one side: values alone"
 
-    if frames is None:
+    if pairs.frames is None:
         return "the frames do not belong to common directions: values alone"
 
-    return "as given" if frames[1] is b.frames else "aligned by neighbours"
+    return "as given" if pairs.frames[1] is pairs.target.frames else "aligned by neighbours"
 
 
 def _integrated(
@@ -183,17 +173,15 @@ def _integrated(
     return integrated_coordinates(a.values, b.values, *frames)
 
 
-def _coordinates(
-    a: Observations,
-    b: Observations,
-    u: Tensor | None,
-    v: Tensor | None,
-    ranks: tuple[int | None, int | None],
-) -> tuple[str, Tensor, Tensor]:
+def _coordinates(pairs: Pairs, ranks: tuple[int | None, int | None]) -> tuple[str, Tensor, Tensor]:
+    r"""What the coordinates of both sides are, in words, and these, `(n, m)` each."""
+    u, v = pairs.coordinates
+
     if u is not None and v is not None:
         return "frames integrated along neighbours", u, v
 
+    a, b = pairs.source.values, pairs.target.values
     known = [rank for rank in ranks if rank is not None]
-    m = max(known, default=min(PLOTTED_VARIABLES, a.values.shape[1], b.values.shape[1]))
+    m = max(known, default=min(PLOTTED_VARIABLES, a.shape[1], b.shape[1]))
 
-    return "canonical variables", *canonical_coordinates(a.values, b.values, max(m, 1))
+    return "canonical variables", *canonical_coordinates(a, b, max(m, 1))

@@ -91,21 +91,19 @@ class KernelMap(Map):
     ) -> None:
         super().__init__()
         self.kind = kind
-
-        for name, tensor in (
-            ("center", center),
-            ("metric", metric),
-            ("offset", offset),
-            ("weight", weight),
-            ("points", points),
-            ("directions", directions),
-            ("coefficients", coefficients),
-            ("low", low),
-            ("high", high),
-            ("samples", samples),
-            ("radius", radius),
-        ):
-            self.register_buffer(name, tensor.detach())
+        self.register_tensors(
+            center=center,
+            metric=metric,
+            offset=offset,
+            weight=weight,
+            points=points,
+            directions=directions,
+            coefficients=coefficients,
+            low=low,
+            high=high,
+            samples=samples,
+            radius=radius,
+        )
 
     def forward(self, values: Tensor) -> Tensor:
         r"""Activations `(q, d_a)` to activations `(q, d_b)`, computed in float64, in the dtype given.
