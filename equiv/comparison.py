@@ -12,10 +12,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from equiv.transformation import NoMap, Transformation, build, describe, part, without_copies
-from equiv.verdict import Interval, Sentence, Verdict, guessed_template, templates
+from equiv.transformation import Map, NoMap, Transformation, build, describe, part, without_copies
+from equiv.verdict import Interval, Sentence, Verdict, exchanged, guessed_template, templates
 
-__all__ = ["Comparison", "Direction", "jsonable", "load"]
+__all__ = ["MEASURES", "Comparison", "Direction", "jsonable", "load"]
 
 DESCRIPTION_FILE = "comparison.json"
 TENSORS_FILE = "comparison.safetensors"
@@ -28,6 +28,18 @@ SUMMARY_ROWS = 24
 SUMMARY_WIDTH = 100
 
 MODULES = ("transformation", "chart_a", "chart_b")
+
+# What the usual measures of similarity are called, by their names in the diagnostics of paired comparisons.
+MEASURES = {
+    "linear_cka": "linear CKA",
+    "rbf_cka": "RBF CKA",
+    "svcca": "SVCCA",
+    "pwcca_a": "PWCCA of A",
+    "pwcca_b": "PWCCA of B",
+    "procrustes": "Procrustes",
+    "rsa": "RSA",
+    "mutual_knn": "mutual kNN",
+}
 
 
 @dataclass(frozen=True)
@@ -88,16 +100,18 @@ class Comparison:
     @property
     def mirrored(self) -> Comparison:
         r"""The same finding with the names A and B exchanged."""
+        transformation = self.transformation
+
         return dataclasses.replace(
             self,
             verdict=self.verdict.mirrored,
             a_to_b=self.b_to_a,
             b_to_a=self.a_to_b,
-            transformation=_mirrored(self.transformation.inverse),
+            transformation=Transformation(_mirrored(transformation.back), _mirrored(transformation.there)),
             coordinates_a=self.coordinates_b,
             coordinates_b=self.coordinates_a,
-            diagnostics=_mirrored(self.diagnostics),
-            sentence=_mirrored(self.sentence),
+            diagnostics=exchanged(self.diagnostics),
+            sentence=exchanged(self.sentence),
             chart_a=self.chart_b,
             chart_b=self.chart_a,
         )
@@ -110,11 +124,18 @@ class Comparison:
             ("error B to A", _in_words(self.b_to_a.error, "A")),
             ("symmetries", _number(self.symmetries)),
         ]
-        rows += [(name.replace("_", " "), _number(value)) for name, value in self.diagnostics.items()][
-            :SUMMARY_ROWS
+        known = self.diagnostics
+        told = [(name.replace("_", " "), _number(known[name])) for name in known if name != "measures"]
+        rows += [(name, _clipped(value)) for name, value in told[:SUMMARY_ROWS]]
+        measured = {MEASURES[name]: value for name, value in known.get("measures", {}).items()}
+        usual = [
+            f"{name} {value:.2f}"
+            for name, value in measured.items()
+            if value is not None and not math.isnan(value)
         ]
+        rows += [("usual measures", ", ".join(usual))] if usual else []
         width = max(len(name) for name, _ in rows)
-        lines = ["Comparison of A and B", *(f"  {name:<{width}}  {_clipped(value)}" for name, value in rows)]
+        lines = ["Comparison of A and B", *(f"  {name:<{width}}  {value}" for name, value in rows)]
 
         return "\n".join([*lines, "", self.sentence])
 
@@ -241,32 +262,9 @@ def _interval(saved: dict[str, float | None]) -> Interval:
     return Interval(*(math.nan if (bound := saved[name]) is None else bound for name in Interval._fields))
 
 
-EXCHANGED_NAMES = {"a": "b", "b": "a"}
-
-
-def _mirrored(value: Any) -> Any:
-    r"""Names with a part `a` or `b` between underscores, sentences, and reasons for there being no map, exchanged."""
-    if isinstance(value, dict):
-        partners = {
-            name: "_".join(EXCHANGED_NAMES.get(word, word) for word in name.split("_")) for name in value
-        }
-
-        # Where both names are there they keep their places and exchange their entries.
-        return {
-            name if partner in value else partner: _mirrored(value.get(partner, entry))
-            for (name, entry), partner in zip(value.items(), partners.values(), strict=True)
-        }
-
-    if isinstance(value, list):
-        return [_mirrored(entry) for entry in value]
-
-    if isinstance(value, Transformation):
-        return Transformation(_mirrored(value.there), _mirrored(value.back))
-
-    if isinstance(value, NoMap):
-        return NoMap(_mirrored(value.reason))
-
-    return value.mirrored if isinstance(value, Sentence) else value
+def _mirrored(map_: Map) -> Map:
+    r"""The same map; where there is none, a reason that names the networks the other way round."""
+    return NoMap(exchanged(map_.reason)) if isinstance(map_, NoMap) else map_
 
 
 def _in_words(error: Interval, target: str) -> str:

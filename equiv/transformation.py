@@ -135,6 +135,11 @@ def check_activations(values: object, neurons: int) -> None:
 class Map(DoublePrecision):
     r"""What a map between activations offers beside `forward`."""
 
+    def register_tensors(self, **tensors: Tensor) -> None:
+        r"""Registers tensors under their names: they move with the module, are saved, and take no gradient."""
+        for name, tensor in tensors.items():
+            self.register_buffer(name, tensor.detach())
+
     def extrapolates(self, values: Tensor) -> Tensor:
         r"""Where `values` or their images lie outside the region that the map was built on, `(q,)`, bool."""
         raise NotImplementedError

@@ -14,6 +14,7 @@ __all__ = [
     "Verdict",
     "decide",
     "determines",
+    "exchanged",
     "guessed_template",
     "templates",
 ]
@@ -52,6 +53,24 @@ class Sentence(str):
     def mirrored(self) -> "Sentence":
         r"""The sentence with the names A and B exchanged."""
         return Sentence(self.template.translate(str.maketrans(NAME_A + NAME_B, NAME_B + NAME_A)))
+
+
+def exchanged(value: Any) -> Any:
+    r"""Sentences in nested dictionaries and lists mirrored, and entries by names with a part `a` or `b` exchanged."""
+    if isinstance(value, dict):
+        letters = {"a": "b", "b": "a"}
+        partners = {name: "_".join(letters.get(word, word) for word in name.split("_")) for name in value}
+
+        # Where both names are there they keep their places and exchange their entries.
+        return {
+            name if partner in value else partner: exchanged(value.get(partner, entry))
+            for (name, entry), partner in zip(value.items(), partners.values(), strict=True)
+        }
+
+    if isinstance(value, list):
+        return [exchanged(entry) for entry in value]
+
+    return value.mirrored if isinstance(value, Sentence) else value
 
 
 def templates(value: Any, template_of: Callable[[str], str | None]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from manifolds import DOMAINS, Domain, observe, observed, rotate_frames, uniform
+from manifolds import DOMAINS, Domain, curve, observe, observed, rotate_frames, surface, uniform
 from torch import Tensor
 
 import equiv
@@ -46,19 +46,9 @@ def _paired(first: See, second: See, x: Tensor) -> Comparison:
 
 def _copied() -> Comparison:
     r"""A layer and the same with its neurons in another order and scale, without frames."""
-    values = _surface(uniform(120, 2))
+    values = surface(uniform(120, 2))
 
     return equiv.compare(Observations(values), Observations(3 * values[:, [3, 1, 0, 2]] - 1), paired=True)
-
-
-def _curve(x: Tensor) -> Tensor:
-    return torch.cat([x, (2 * x).sin(), x.square()], dim=-1)
-
-
-def _surface(x: Tensor) -> Tensor:
-    s, t = x[..., :1], x[..., 1:2]
-
-    return torch.cat([s + 0.2 * t.square(), t - 0.3 * s * t, (s + t).tanh(), (2 * s - t).sin()], dim=-1)
 
 
 def _bent(x: Tensor) -> Tensor:
@@ -66,15 +56,15 @@ def _bent(x: Tensor) -> Tensor:
 
 
 def _first(x: Tensor) -> Tensor:
-    return _curve(x[..., :1])
+    return curve(x[..., :1])
 
 
 def _second(x: Tensor) -> Tensor:
-    return _curve(x[..., 1:])
+    return curve(x[..., 1:])
 
 
 def _flipped(x: Tensor) -> Tensor:
-    return _surface(x.flip(-1)).exp()
+    return surface(x.flip(-1)).exp()
 
 
 def _halved(x: Tensor) -> Tensor:
@@ -103,9 +93,9 @@ DECIDED: dict[str, tuple[str, Callable[[], Comparison]]] = {
     "other sides": ("not_equivalent", lambda: _unpaired(SQUARE, RECTANGLE, 300, 4, _stretched)),
     "one of two inputs": ("a_determines_b", lambda: _unpaired(SQUARE, INTERVAL, 300, 2, lambda x: x[:, :1])),
     "torus": ("equivalent", lambda: _unpaired(TORUS, TORUS, 400, 4, outputs=8)),
-    "pairs": ("equivalent", lambda: _paired(_surface, _flipped, uniform(120, 2))),
-    "projection": ("a_determines_b", lambda: _paired(_surface, _first, uniform(120, 2))),
-    "fold": ("b_determines_a", lambda: _paired(torch.square, _curve, uniform(120, 1))),
+    "pairs": ("equivalent", lambda: _paired(surface, _flipped, uniform(120, 2))),
+    "projection": ("a_determines_b", lambda: _paired(surface, _first, uniform(120, 2))),
+    "fold": ("b_determines_a", lambda: _paired(torch.square, curve, uniform(120, 1))),
     "unrelated": ("not_equivalent", lambda: _paired(_first, _second, uniform(120, 2))),
     "copies": ("equivalent", _copied),
     "space": ("equivalent", lambda: _paired(_bent, lambda x: _bent(x.flip(-1)).sinh(), uniform(150, 3))),
@@ -116,7 +106,7 @@ DECIDED: dict[str, tuple[str, Callable[[], Comparison]]] = {
 UNDECIDED: dict[str, Callable[[], Comparison]] = {
     "unregistered": lambda: _unpaired(INTERVAL, Domain((0.0,), (1.3,)), 100, 2, lambda x: 1.3 * x),
     "failed": lambda: _unpaired(TORN, TORN, 100, 0),
-    "few": lambda: _paired(_surface, _first, uniform(4, 2)),
+    "few": lambda: _paired(surface, _first, uniform(4, 2)),
 }
 
 

@@ -16,12 +16,16 @@ __all__ = [
     "DOMAINS",
     "Domain",
     "RandomEmbedding",
+    "curve",
     "observe",
     "observed",
+    "plain",
     "pushed_forward",
     "random",
     "rigid_error",
     "rotate_frames",
+    "surface",
+    "swirled",
     "uniform",
 ]
 
@@ -169,3 +173,28 @@ def pushed_forward(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 def observed(function: Callable[[Tensor], Tensor], x: Tensor) -> Observations:
     r"""What a function of the last axis shows of the inputs `x`, `(n, m)`: values and exact frames."""
     return Observations(function(x), pushed_forward(function, x))
+
+
+def curve(x: Tensor) -> Tensor:
+    r"""A curve without a fold, from `(..., 1)` to `(..., 3)`."""
+    return torch.cat([x, (2 * x).sin(), x.square()], dim=-1)
+
+
+def surface(x: Tensor) -> Tensor:
+    r"""A surface that does not cross itself, from `(..., 2)` to `(..., 4)`."""
+    s, t = x[..., :1], x[..., 1:2]
+
+    return torch.cat([s + 0.2 * t.square(), t - 0.3 * s * t, (s + t).tanh(), (2 * s - t).sin()], dim=-1)
+
+
+def plain(x: Tensor) -> Tensor:
+    r"""The plane, a little bent, `(..., 2)` to `(..., 4)`."""
+    return torch.cat([x, (2 * x).sin()], dim=-1)
+
+
+def swirled(x: Tensor) -> Tensor:
+    r"""The plane swirled about its middle and bent, `(..., 2)` to `(..., 4)`: smoothly undone, hard to learn."""
+    angle = 2.0 * x.square().sum(dim=-1, keepdim=True)
+    z = x * angle.cos() + torch.cat([-x[..., 1:], x[..., :1]], dim=-1) * angle.sin()
+
+    return torch.cat([z, z.square()], dim=-1)

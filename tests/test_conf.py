@@ -64,6 +64,26 @@ def test_every_experiment_is_built_from_its_settings(name: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_has_a_debugging_size(name: str, tmp_path: Path) -> None:
+    usual, small = (composed(tmp_path, f"experiment={name}", *more) for more in ((), ("debug=default",)))
+    assert (small.trainer.max_epochs, small.trainer.limit_train_batches) == (1, 2)
+    assert list(small.logger) == ["csv"]
+
+    if small.dataset:  # what stands there is made smaller, and nothing is added
+        assert instantiate(small.dataset) is not None
+        assert small.dataset != usual.dataset
+        assert set(small.dataset) == set(usual.dataset)
+
+
+@pytest.mark.parametrize("name", ["default", "early_stopping", "best"])
+def test_callbacks_watch_what_is_logged(name: str, tmp_path: Path) -> None:
+    settings = composed(tmp_path, "experiment=horse", f"callbacks={name}")
+    made = [instantiate(each) for each in settings.callbacks.values()]
+    assert {getattr(each, "monitor", None) for each in made} <= {None, "val_loss"}
+    assert composed(tmp_path, "experiment=horse", "scheduler=none").scheduler == {}
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
 def test_what_an_experiment_sets_is_what_the_run_gets(name: str, tmp_path: Path) -> None:
     settings = composed(tmp_path, f"experiment={name}")
     leaves = own_values(yaml.safe_load(EXPERIMENTS[name].read_text()))

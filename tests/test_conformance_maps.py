@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 from comparisons import comparison
-from manifolds import pushed_forward, uniform
+from manifolds import plain, pushed_forward, swirled, uniform
 from torch import Tensor, nn
 
 import equiv
@@ -52,22 +52,11 @@ def _charted(name: str, which: Callable[[equiv.Comparison], nn.Module]) -> tuple
     return which(result), chart.lift(chart.get_buffer("anchor_coordinates")[20:40])
 
 
-def _plain(x: Tensor) -> Tensor:
-    return torch.cat([x, (2 * x).sin()], dim=-1)
-
-
-def _swirled(x: Tensor) -> Tensor:
-    angle = 2 * x.square().sum(dim=-1, keepdim=True)
-    z = x * angle.cos() + torch.cat([-x[..., 1:], x[..., :1]], dim=-1) * angle.sin()
-
-    return torch.cat([z, z.square()], dim=-1)
-
-
 def _regression() -> tuple[nn.Module, Tensor]:
     x = uniform(80, 2)
-    pairs = (_plain(x), _swirled(x), pushed_forward(_plain, x), pushed_forward(_swirled, x))
+    pairs = (plain(x), swirled(x), pushed_forward(plain, x), pushed_forward(swirled, x))
 
-    return fit_map(*pairs).map, _plain(0.8 * uniform(20, 2, seed=1))
+    return fit_map(*pairs).map, plain(0.8 * uniform(20, 2, seed=1))
 
 
 def _affine() -> tuple[nn.Module, Tensor]:
@@ -78,9 +67,9 @@ def _affine() -> tuple[nn.Module, Tensor]:
 
 def _inverse() -> tuple[nn.Module, Tensor]:
     x = uniform(250, 2)
-    pairs = (_swirled(x), _plain(x), pushed_forward(_swirled, x), pushed_forward(_plain, x))
+    pairs = (swirled(x), plain(x), pushed_forward(swirled, x), pushed_forward(plain, x))
 
-    return fit_inverse(fit_map(*pairs), *pairs, x).map, _swirled(0.5 * uniform(20, 2, seed=1))
+    return fit_inverse(fit_map(*pairs), *pairs, x).map, swirled(0.5 * uniform(20, 2, seed=1))
 
 
 CASES = {

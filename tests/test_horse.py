@@ -255,7 +255,7 @@ class TestMeshFiles:
     ) -> None:
         if content is not None:
             (tmp_path / name).write_bytes(content)
-        with pytest.raises(ValueError, match=rf"^'mesh' must .*({words})") as caught:
+        with pytest.raises(ValueError, match=rf"^'mesh' should .*({words})") as caught:
             HorseViews(**TINY, mesh=tmp_path / name, cache=tmp_path).prepare()
         assert "\n" not in str(caught.value)
 
@@ -298,7 +298,7 @@ class TestCache:
     def test_a_folder_that_is_none_is_one_sentence(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
         with pytest.raises(
-            ValueError, match=r"^'cache' must be a folder that can be written to, got .*; choose"
+            ValueError, match=r"^'cache' should be a folder that can be written to, got .*; choose"
         ):
             cache.cached(tmp_path / "file", {}, lambda: 1 / 0)
 
@@ -398,7 +398,7 @@ class TestHorseViews:
         bursts = tiny.a.bursts(tiny.a.probe[rows].double())
         assert bursts.dtype == torch.float64
         assert torch.equal(bursts, tiny.a.burst_pictures[rows].double())
-        with pytest.raises(ValueError, match=r"^'inputs' must be pictures out of 'probe'"):
+        with pytest.raises(ValueError, match=r"^'inputs' should be pictures out of 'probe'"):
             tiny.a.bursts(tiny.b.probe)
 
     def test_no_anchors_at_all(self, folder: Path) -> None:
@@ -420,7 +420,7 @@ class TestHorseViews:
         ],
     )
     def test_a_bad_argument_is_one_sentence(self, argument: str, value: object) -> None:
-        with pytest.raises(ValueError, match=rf"^'{argument}' must .*got "):
+        with pytest.raises(ValueError, match=rf"^'{argument}' should .*got "):
             HorseViews(**{argument: value})
 
     def test_settings_name_the_file(self, tiny: HorseViews, folder: Path) -> None:

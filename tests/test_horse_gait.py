@@ -124,7 +124,7 @@ class TestViews:
 
     @pytest.mark.parametrize(("name", "value"), [("phases", 3), ("mesh_step", 1.0), ("relation", "third")])
     def test_a_wrong_setting_is_one_sentence(self, name: str, value: object) -> None:
-        with pytest.raises(ValueError, match=rf"^'{name}' must .*got"):
+        with pytest.raises(ValueError, match=rf"^'{name}' should .*got"):
             HorseGaitViews(**SMALL | {name: value})
 
 

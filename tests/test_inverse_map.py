@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from manifolds import pushed_forward, random, uniform
+from manifolds import plain, pushed_forward, random, swirled, uniform
 from torch import Tensor
 
 from equiv.comparison import load
@@ -16,8 +16,6 @@ from equiv.regression.hermite import fit_map
 from equiv.regression.inverse import fit_inverse
 from equiv.regression.inverse_map import InverseMap
 from equiv.regression.kernel_map import Fit
-
-TURN = 2.0
 
 
 def test_preimages_are_found_from_the_start_that_leads_there() -> None:
@@ -47,31 +45,20 @@ def test_gauss_newton_step_solves_linear_equations() -> None:
     torch.testing.assert_close(gauss_newton_step(slopes, (slopes @ step[:, :, None])[:, :, 0]), step)
 
 
-def _plain(x: Tensor) -> Tensor:
-    return torch.cat([x, (2 * x).sin()], dim=-1)
-
-
-def _swirled(x: Tensor) -> Tensor:
-    angle = TURN * x.square().sum(dim=-1, keepdim=True)
-    z = x * angle.cos() + torch.cat([-x[..., 1:], x[..., :1]], dim=-1) * angle.sin()
-
-    return torch.cat([z, z.square()], dim=-1)
-
-
 @pytest.fixture(scope="module")
 def fits() -> tuple[Fit, Fit]:
     r"""The direct map from the swirled square to the plain one, and the map through the inverse."""
     x = uniform(400, 2, 1)
-    pairs = (_swirled(x), _plain(x), pushed_forward(_swirled, x), pushed_forward(_plain, x))
+    pairs = (swirled(x), plain(x), pushed_forward(swirled, x), pushed_forward(plain, x))
     direct = fit_map(*pairs)
 
     return direct, fit_inverse(direct, *pairs, x)
 
 
 def _errors(map_: torch.nn.Module, x: Tensor) -> Tensor:
-    truth = _plain(x)
+    truth = plain(x)
 
-    return (map_(_swirled(x)) - truth).square().sum(dim=1) / (truth - truth.mean(dim=0)).square().sum(
+    return (map_(swirled(x)) - truth).square().sum(dim=1) / (truth - truth.mean(dim=0)).square().sum(
         dim=1
     ).mean()
 
@@ -89,18 +76,18 @@ def test_a_swirl_is_undone_better_by_inverting_it(fits: tuple[Fit, Fit]) -> None
 
 def test_its_derivative_is_the_quotient_of_thepushed_forward(fits: tuple[Fit, Fit]) -> None:
     x = 0.5 * uniform(50, 2, 3)
-    jacobians = torch.func.vmap(torch.func.jacrev(lambda y: fits[1].map(y[None])[0]))(_swirled(x))
-    truth = pushed_forward(_plain, x)
+    jacobians = torch.func.vmap(torch.func.jacrev(lambda y: fits[1].map(y[None])[0]))(swirled(x))
+    truth = pushed_forward(plain, x)
 
-    assert (jacobians @ pushed_forward(_swirled, x) - truth).norm() < 0.02 * truth.norm()
+    assert (jacobians @ pushed_forward(swirled, x) - truth).norm() < 0.02 * truth.norm()
 
 
 def test_comparison_uses_it_and_is_mirrored_and_loaded_bit_for_bit(tmp_path: Path) -> None:
     x = uniform(600, 2, 1)
-    a, b = (Observations(network(x), pushed_forward(network, x)) for network in (_swirled, _plain))
+    a, b = (Observations(network(x), pushed_forward(network, x)) for network in (swirled, plain))
     found, mirrored = compare_paired(a, b), compare_paired(b, a)
     found.save(tmp_path)
-    values = _swirled(uniform(50, 2, 4))
+    values = swirled(uniform(50, 2, 4))
     loaded, mapped = load(tmp_path).transformation, found.transformation(values)
 
     assert isinstance(found.transformation.there, InverseMap)
@@ -115,7 +102,7 @@ def test_comparison_uses_it_and_is_mirrored_and_loaded_bit_for_bit(tmp_path: Pat
 
 def test_a_map_that_is_good_or_hopeless_stays(fits: tuple[Fit, Fit]) -> None:
     x = uniform(60, 2, 5)
-    pairs = (_plain(x), x.square(), pushed_forward(_plain, x), pushed_forward(torch.square, x))
+    pairs = (plain(x), x.square(), pushed_forward(plain, x), pushed_forward(torch.square, x))
     good = fit_map(*pairs)
     folded = fit_map(pairs[1], pairs[0], pairs[3], pairs[2])
 
@@ -133,7 +120,7 @@ def test_only_undecided_directions_try_it(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr("equiv.paired.direction.fit_inverse", stays)
     x = uniform(400, 2, 1)
-    a, b = (Observations(network(x), pushed_forward(network, x)) for network in (_swirled, _plain))
+    a, b = (Observations(network(x), pushed_forward(network, x)) for network in (swirled, plain))
 
     assert compare_paired(a, b, tolerance=0.3).verdict == "equivalent"
     assert not tried

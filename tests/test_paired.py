@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from manifolds import observed, uniform
+from manifolds import curve, observed, surface, uniform
 from torch import Tensor
 
 from equiv.comparison import Comparison, load
@@ -18,16 +18,6 @@ from equiv.paired.frame_alignment import aligned_frames
 N = 150
 
 
-def _curve(x: Tensor) -> Tensor:
-    return torch.cat([x, (2 * x).sin(), x.square()], dim=-1)
-
-
-def _surface(x: Tensor) -> Tensor:
-    s, t = x[..., :1], x[..., 1:2]
-
-    return torch.cat([s + 0.2 * t.square(), t - 0.3 * s * t, (s + t).tanh(), (2 * s - t).sin()], dim=-1)
-
-
 def _other(x: Tensor) -> Tensor:
     s, t = x[..., :1], x[..., 1:2]
 
@@ -39,17 +29,17 @@ def _circle(x: Tensor) -> Tensor:
 
 
 CASES = {
-    "embeddings": (_surface, _other, uniform(N, 2), "equivalent"),
-    "projection": (_surface, lambda x: _curve(x[..., :1]), uniform(N, 2), "a_determines_b"),
+    "embeddings": (surface, _other, uniform(N, 2), "equivalent"),
+    "projection": (surface, lambda x: curve(x[..., :1]), uniform(N, 2), "a_determines_b"),
     "unrelated": (
-        lambda x: _curve(x[..., :1]),
-        lambda x: _curve(x[..., 1:]),
+        lambda x: curve(x[..., :1]),
+        lambda x: curve(x[..., 1:]),
         uniform(N, 2),
         "not_equivalent",
     ),
-    "fold": (lambda x: x.square(), _curve, uniform(N, 1), "b_determines_a"),
+    "fold": (lambda x: x.square(), curve, uniform(N, 1), "b_determines_a"),
     "double cover": (_circle, lambda x: _circle(2 * x), math.pi * uniform(N, 1), "a_determines_b"),
-    "cubic": (lambda x: x**3, _curve, uniform(N, 1), "equivalent"),
+    "cubic": (lambda x: x**3, curve, uniform(N, 1), "equivalent"),
 }
 
 
@@ -68,8 +58,8 @@ def test_truth_table(name: str) -> None:
 
 def test_transformation_holds_on_fresh_inputs_both_ways() -> None:
     x, fresh = uniform(300, 2), uniform(2000, 2, seed=1)
-    found = compare_paired(observed(_surface, x), observed(_other, x))
-    a, b = _surface(fresh), _other(fresh)
+    found = compare_paired(observed(surface, x), observed(_other, x))
+    a, b = surface(fresh), _other(fresh)
 
     def error(map_, source: Tensor, target: Tensor) -> float:  # type: ignore[no-untyped-def]
         spread = (target - target.mean(dim=0)).square().sum()
@@ -92,7 +82,7 @@ def test_self_comparison_is_exact(dtype: torch.dtype, d: int) -> None:
 
 
 def test_permuted_rescaled_and_cast_copies_are_equivalent() -> None:
-    values = _surface(uniform(N, 2))
+    values = surface(uniform(N, 2))
     order = torch.tensor([3, 1, 0, 2])
     copy = (values[:, order] * torch.tensor([1e-3, -2.0, 50.0, 1.0]) + 3).float()
     found = compare_paired(Observations(values), Observations(copy.double()))
@@ -103,7 +93,7 @@ def test_permuted_rescaled_and_cast_copies_are_equivalent() -> None:
 
 def test_rescaling_neurons_of_the_source_changes_nothing() -> None:
     x = uniform(N, 1)
-    a, b = observed(lambda x: torch.cat([x.square(), x.cos()], dim=-1), x), observed(_curve, x)
+    a, b = observed(lambda x: torch.cat([x.square(), x.cos()], dim=-1), x), observed(curve, x)
     scale = torch.tensor([1e3, 1e-3], dtype=torch.float64)
     scaled = Observations(a.values * scale, a.frames * scale[:, None])
     plain, changed = compare_paired(a, b).a_to_b.error, compare_paired(scaled, b).a_to_b.error
@@ -115,12 +105,12 @@ def test_rescaling_neurons_of_the_source_changes_nothing() -> None:
 @pytest.mark.parametrize(("size", "expected"), [(0.01, "equivalent"), (0.3, "b_determines_a")])
 def test_a_leak_decides_by_its_size(size: float, expected: str) -> None:
     x = uniform(N, 2)
-    spread = _curve(x[:, :1]).std(dim=0).square().sum().sqrt() / x[:, 1:].std()
+    spread = curve(x[:, :1]).std(dim=0).square().sum().sqrt() / x[:, 1:].std()
 
     def leaking(x: Tensor) -> Tensor:
-        return torch.cat([_curve(x[..., :1]), size * spread * x[..., 1:]], dim=-1)
+        return torch.cat([curve(x[..., :1]), size * spread * x[..., 1:]], dim=-1)
 
-    found = compare_paired(observed(lambda x: _curve(x[..., :1]), x), observed(leaking, x))
+    found = compare_paired(observed(lambda x: curve(x[..., :1]), x), observed(leaking, x))
 
     assert found.verdict == expected
     assert found.a_to_b.error.low <= size <= found.a_to_b.error.high * 1.05
@@ -129,7 +119,7 @@ def test_a_leak_decides_by_its_size(size: float, expected: str) -> None:
 def test_too_few_samples_of_a_rough_map_are_inconclusive() -> None:
     x = uniform(40, 2)
     found = compare_paired(
-        observed(_surface, x), observed(lambda x: torch.cat([(30 * x).sin(), (30 * x).cos()], dim=-1), x)
+        observed(surface, x), observed(lambda x: torch.cat([(30 * x).sin(), (30 * x).cos()], dim=-1), x)
     )
 
     assert found.a_to_b.error.low > 0.05  # not learned
@@ -138,7 +128,7 @@ def test_too_few_samples_of_a_rough_map_are_inconclusive() -> None:
 
 def test_frames_turned_at_random_change_no_verdict() -> None:
     x = uniform(400, 2)
-    a, b = observed(_surface, x), observed(_other, x)
+    a, b = observed(surface, x), observed(_other, x)
     turn = torch.linalg.qr(torch.randn(400, 2, 2, generator=torch.Generator().manual_seed(0)).double())[0]
     found = compare_paired(a, Observations(b.values, b.frames @ turn))
 
@@ -148,7 +138,7 @@ def test_frames_turned_at_random_change_no_verdict() -> None:
 
 def test_constant_target_is_determined_and_determines_nothing() -> None:
     constant = Observations(torch.full((N, 2), 0.1, dtype=torch.float64))
-    found = compare_paired(Observations(_curve(uniform(N, 1))), constant)
+    found = compare_paired(Observations(curve(uniform(N, 1))), constant)
 
     assert found.verdict == "a_determines_b"
     assert compare_paired(constant, constant).verdict == "inconclusive"
@@ -169,18 +159,18 @@ def test_copies_of_samples_add_no_evidence() -> None:
 def test_few_samples_are_inconclusive(n: int) -> None:
     x = uniform(n, 2)
 
-    assert compare_paired(Observations(_surface(x)), Observations(_other(x))).verdict == "inconclusive"
+    assert compare_paired(Observations(surface(x)), Observations(_other(x))).verdict == "inconclusive"
 
 
 def test_what_are_no_activations_is_refused_by_the_transformation() -> None:
     x = uniform(20, 2)
-    transformation = compare_paired(Observations(_surface(x)), Observations(_other(x))).transformation
+    transformation = compare_paired(Observations(surface(x)), Observations(_other(x))).transformation
     for call in (transformation, transformation.extrapolates):
-        for wrong in (x, _surface(x)[0]):
+        for wrong in (x, surface(x)[0]):
             with pytest.raises(ValueError, match=r"'values' should have shape \(q, 4\)"):
                 call(wrong)
         with pytest.raises(TypeError, match="got int64"):
-            call(_surface(x).long())
+            call(surface(x).long())
 
 
 @pytest.mark.parametrize("n", [1, 2, 30])
@@ -195,7 +185,7 @@ def test_samples_that_are_all_equal_are_inconclusive(n: int, framed: bool) -> No
 
 def test_without_frames_the_learning_curve_tells_a_fold_from_too_few_samples() -> None:
     x, many = uniform(N, 1), uniform(40, 8)
-    fold = compare_paired(Observations(x.square()), Observations(_curve(x)))
+    fold = compare_paired(Observations(x.square()), Observations(curve(x)))
     sparse = compare_paired(Observations(many), Observations((9 * many).sin()))
 
     assert fold.verdict == "b_determines_a"
@@ -204,7 +194,7 @@ def test_without_frames_the_learning_curve_tells_a_fold_from_too_few_samples() -
 
 def test_saved_and_loaded_bit_for_bit(tmp_path) -> None:  # type: ignore[no-untyped-def]
     x = uniform(N, 2)
-    a, b = observed(_surface, x), observed(_other, x)
+    a, b = observed(surface, x), observed(_other, x)
     found = compare_paired(a, b)
     found.save(tmp_path)
     again = load(tmp_path)
@@ -249,7 +239,7 @@ def test_inverse_of_frames_is_the_pseudo_inverse() -> None:
 
 def test_alignment_finds_the_turn_and_leaves_what_is_aligned() -> None:
     x = uniform(800, 2)
-    a, b = observed(_surface, x), observed(_other, x)
+    a, b = observed(surface, x), observed(_other, x)
     assert a.frames is not None and b.frames is not None
     turn = torch.linalg.qr(torch.randn(800, 2, 2, generator=torch.Generator().manual_seed(0)).double())[0]
     found = aligned_frames(a.values, b.values, a.frames, b.frames @ turn)
@@ -262,7 +252,7 @@ def test_alignment_finds_the_turn_and_leaves_what_is_aligned() -> None:
 
 def test_integrated_coordinates_are_the_inputs() -> None:
     x = uniform(800, 2)
-    a, b = observed(_surface, x), observed(_other, x)
+    a, b = observed(surface, x), observed(_other, x)
     assert a.frames is not None and b.frames is not None
     found = integrated_coordinates(a.values, b.values, a.frames, b.frames)
 

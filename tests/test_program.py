@@ -43,12 +43,31 @@ def test_a_resumed_run_is_the_uninterrupted_one(tmp_path: Path, pictures: Path) 
     assert all(torch.equal(tensor, rest[name]) for name, tensor in whole.items())
 
 
+def test_everything_runs_on_little_for_debugging(tmp_path: Path, pictures: Path) -> None:
+    chosen = ("experiment=horse", "debug=default", f"dataset.cache={pictures}", f"hydra.run.dir={tmp_path}")
+    program(*chosen)
+    assert (tmp_path / "report.html").is_file()
+    assert set(json.loads((tmp_path / "metrics.json").read_text())) >= METRICS
+    assert not (tmp_path / "wandb").exists()
+
+
+def test_another_optimizer_and_a_callback_that_watches_one_network(tmp_path: Path, pictures: Path) -> None:
+    chosen = ("optimizer._target_=torch.optim.SGD", "optimizer.lr=0.01", "logger=none")
+    stop = "+callbacks.stop._target_=pytorch_lightning.callbacks.EarlyStopping"
+    tiny(tmp_path, pictures, *chosen, stop, "+callbacks.stop.monitor=val_loss_a")
+    checkpoint = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
+    assert any("EarlyStopping" in name for name in checkpoint["callbacks"])
+    assert "val_loss_b" in next((tmp_path / "csv").rglob("metrics.csv")).read_text()
+
+
 @pytest.mark.parametrize(
     ("override", "sentence"),
     [
         ("dataset.mesh=nowhere.ply", "nowhere.ply"),
         ("dataset.size=20", "'size'"),
         ("data.batch_size=1000", "'batch_size'"),
+        ("optimizer._target_=torch.optim.RMSprop", "~optimizer.fused"),
+        ("scheduler.warmup_epochs=50", "'warmup_epochs'"),
         ("relation=treble", "'relation'"),
         ("resume=nowhere", "nowhere"),
         ("matching.method=magic", "'method'"),

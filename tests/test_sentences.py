@@ -10,16 +10,13 @@ from typing import Any
 
 import pytest
 import torch
+from manifolds import observed
 from torch import Tensor
 
 import equiv
-from equiv import Comparison, Observations
+from equiv import Comparison
 from equiv.transformation import NoMap
 from equiv.verdict import NAME_A, NAME_B, Sentence, guessed_template
-
-
-def observed(function: Callable[[Tensor], Tensor], x: Tensor) -> Observations:
-    return Observations(function(x), torch.func.vmap(torch.func.jacrev(function))(x))
 
 
 def uniform(n: int, m: int, seed: int) -> Tensor:

@@ -3,16 +3,29 @@ r"""From integrated coordinates to a chart."""
 import torch
 from torch import Tensor
 
-from equiv.charts.chart import LARGEST_ANCHORS, Chart
+from equiv.charts.chart import MAX_ANCHORS, Chart
 from equiv.coordinates.lattice import lattice_images
 from equiv.flattening.integrate import Integration
 
 __all__ = ["anchor_indices", "build_chart"]
 
 
+# The nearest anchor whose distance is the spacing of anchors.
+# [anchors; chosen: within it a value next to an anchor lies in up to three dimensions]
+SPACING_NEIGHBOR = 4
+
+# Singular values of frames below this share of the largest are taken for zero.
+# [dimensionless; chosen: far above rounding, and a direction that is seen less is next to lost]
+SINGULAR_SHARE = 1e-6
+
+# Values this far off the manifold are not beyond it, however near the samples are: a share of the distance of samples.
+# [dimensionless; chosen: exact charts miss next to nothing, and other inputs of a network more than nothing]
+NORMAL_SHARE = 0.1
+
+
 def anchor_indices(n: int) -> Tensor:
     r"""The samples that a chart keeps as anchors."""
-    return torch.arange(0, n, -(-n // LARGEST_ANCHORS))
+    return torch.arange(0, n, -(-n // MAX_ANCHORS))
 
 
 def build_chart(found: Integration, scaled: Tensor, values: Tensor, weights: Tensor) -> Chart:
@@ -34,7 +47,7 @@ def build_chart(found: Integration, scaled: Tensor, values: Tensor, weights: Ten
     chosen = anchor_indices(n)
     anchors = u[chosen]
     copies = torch.cat([anchors + image for image in lattice_images(found.solution.periods, m)])
-    k = min(5, len(anchors))
+    k = min(SPACING_NEIGHBOR + 1, len(anchors))
     spacing = torch.from_numpy(KDTree(copies.numpy()).query(anchors.numpy(), k=k)[0][:, -1])
     between = torch.from_numpy(KDTree(scaled[chosen].numpy()).query(scaled[chosen].numpy(), k=k)[0][:, -1])
     fitted = torch.cat([basis.evaluate(block) @ coefficients for block in u.split(8192)])
@@ -50,9 +63,9 @@ def build_chart(found: Integration, scaled: Tensor, values: Tensor, weights: Ten
             "weights": weights,
             "anchor_values": values[chosen].clone(),
             "anchor_coordinates": anchors.clone(),
-            "anchor_inverses": torch.linalg.pinv(found.frames[chosen], rtol=1e-6),
+            "anchor_inverses": torch.linalg.pinv(found.frames[chosen], rtol=SINGULAR_SHARE),
             "anchor_spacing": spacing,
-            "normal_tolerance": torch.maximum(3 * normal.max(), 0.1 * between.median()),
+            "normal_tolerance": torch.maximum(3 * normal.max(), NORMAL_SHARE * between.median()),
             "periods": torch.zeros(0, m, dtype=torch.float64) if periods is None else periods,
         }
     )

@@ -13,10 +13,25 @@ __all__ = ["Chart"]
 
 
 # More samples than this are thinned out as starting points.
-LARGEST_ANCHORS = 4096
+# [samples; chosen: a trade of memory and time, every value is held against all of them]
+MAX_ANCHORS = 4096
 
 # From so many of the nearest anchors `restrict` iterates.
+# [anchors; chosen: two sheets that come near to each other, and one start to spare]
 STARTS = 3
+
+# Among so many of the nearest anchors these starts are chosen, by what a step along their tangents leaves.
+# [anchors; chosen: in up to three dimensions both of two sheets are among them]
+CANDIDATES = 12
+
+# Gauss-Newton steps of `restrict`, and one more that is differentiable.
+# [steps; chosen: from an anchor next to the value the error is squared in each]
+STEPS = 7
+
+# What is added to the diagonal of Gram matrices, over their trace.
+# [dimensionless; chosen: keeps singular ones solvable, next to rounding]
+GRAM_RIDGE = 1e-12
+
 _TENSORS = (
     "centers",
     "width",
@@ -53,7 +68,9 @@ class Chart(DoublePrecision):
         periods: Lattice vectors, `(p, m)`; p = 0 where coordinates are not periodic.
     """
 
-    def __init__(self, tensors: dict[str, Tensor], *, steps: int = 7, candidates: int = 12) -> None:
+    def __init__(
+        self, tensors: dict[str, Tensor], *, steps: int = STEPS, candidates: int = CANDIDATES
+    ) -> None:
         super().__init__()
         self.steps, self.candidates = steps, candidates
         for name in _TENSORS:
@@ -192,7 +209,7 @@ def _tangential(inverse: Tensor, linear: Tensor) -> Tensor:
 
 def _solve_gram(gram: Tensor, right: Tensor) -> Tensor:
     r"""Solves systems of Gram matrices `(..., m, m)`, singular or not, for `(..., m)`."""
-    ridge = 1e-12 * gram.diagonal(dim1=-2, dim2=-1).sum(dim=-1).clamp_min(1e-300)
+    ridge = GRAM_RIDGE * gram.diagonal(dim1=-2, dim2=-1).sum(dim=-1).clamp_min(1e-300)
     eye = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
 
     return torch.linalg.solve(gram + ridge[..., None, None] * eye, right[..., None])[..., 0]

@@ -22,11 +22,29 @@ from equiv.observe.observations import Observations
 __all__ = ["IsometricMaps"]
 
 
-# Larger clouds are solved for on a part first, which then gives the start for all.
-LARGEST_AT_ONCE = {1: 50_000, 2: 10_000, 3: 8_000}
+# By dimension, four for more: larger clouds are solved for on a part first, which then gives the start for all.
+# [samples; chosen: a trade of time, the more neighbours a sample has the longer sparse systems take]
+LARGEST_AT_ONCE = {1: 50_000, 2: 10_000, 3: 8_000, 4: 6_000}
 
-# Most of what a neuron's values range over, in spreads; of Gaussian ones it is six.
-LONGEST = 6.0
+# Neurons whose values range over more are silent nearly everywhere, and count less.
+# [spreads; derived: what Gaussian values range over]
+USUAL_RANGE = 6.0
+
+# Where a frame is singular its smallest singular value is taken for this share of the usual one.
+# [dimensionless; chosen: far above rounding, next to zero beside what is seen]
+SMALLEST_SCALE = 1e-6
+
+# Noise of frames estimated from bursts, over one over the root of the number of samples in a burst.
+# [share of the lengths; chosen: about what a regression on so many samples leaves]
+BURST_NOISE = 0.8
+
+# No frames count as noisier.
+# [share of the lengths; chosen: limits that allow for more would exclude nothing]
+LARGEST_NOISE = 0.25
+
+# Metrics of two samples with equal values that differ by less are the same, and the samples copies.
+# [squares of the metric; chosen: next to rounding]
+EQUAL_METRICS = 1e-12
 
 
 class IsometricMaps:
@@ -102,7 +120,7 @@ class IsometricMaps:
         values = obs.values.detach().double().cpu()
         weights = spread_weights(values) * _seldom(values)
         cloud = self._cloud(obs, values, weights)
-        at_once = LARGEST_AT_ONCE.get(cloud.dimension, 6_000)
+        at_once = LARGEST_AT_ONCE[min(cloud.dimension, max(LARGEST_AT_ONCE))]
 
         if len(values) <= at_once:
             found = integrate(cloud)
@@ -173,8 +191,8 @@ class IsometricMaps:
         basis, scale, _ = split_frames(obs.frames.detach().double().cpu() * weights[:, None], rtol=0.0)
         basis, scale = basis[:, :, :m], scale[:, :m]
         # Where a frame is singular the direction that it does not see must not count as infinitely far.
-        scale = scale.clamp_min(1e-6 * float(scale[:, -1].median()))
-        noise = 0.0 if obs.burst_size is None else min(0.25, 0.8 / math.sqrt(obs.burst_size))
+        scale = scale.clamp_min(SMALLEST_SCALE * float(scale[:, -1].median()))
+        noise = 0.0 if obs.burst_size is None else min(LARGEST_NOISE, BURST_NOISE / math.sqrt(obs.burst_size))
         cloud = Cloud(values * weights, _complete(basis), scale, noise)
         fewest = cloud.neighbors + 2
 
@@ -195,7 +213,7 @@ def _seldom(values: Tensor) -> Tensor:
     reach = values.amax(dim=0) - values.amin(dim=0)
     spread = (values - values.mean(dim=0)).square().mean(dim=0).sqrt()
 
-    return torch.where(reach > 0, LONGEST * spread / reach.clamp_min(1e-300), 1.0).clamp_max(1.0)
+    return torch.where(reach > 0, USUAL_RANGE * spread / reach.clamp_min(1e-300), 1.0).clamp_max(1.0)
 
 
 def distinct_rows(obs: Observations) -> Tensor:
@@ -207,7 +225,7 @@ def distinct_rows(obs: Observations) -> Tensor:
         one, other = (obs.frames.double().cpu()[k] for k in (later, later - 1))
         own, others = (one.mT @ one).square().sum(dim=(1, 2)), (other.mT @ other).square().sum(dim=(1, 2))
         apart = own + others - 2 * (one.mT @ other).square().sum(dim=(1, 2))  # |C - C'|^2
-        same[later - 1] = apart <= 1e-12 * (own + others)
+        same[later - 1] = apart <= EQUAL_METRICS * (own + others)
 
     return torch.cat([torch.ones(1, dtype=torch.bool), ~same])
 

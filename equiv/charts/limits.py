@@ -8,7 +8,7 @@ __all__ = ["FOLDED", "PAIRS_PER_MIRRORED", "Limits"]
 
 
 # One in so many pairs of neighbours may contradict a chart that is torn there: it is as accurate as it shows.
-# [pairs; chosen: tears take one to two roots of the number of pairs, which is more than this only among 10,000]
+# [pairs; chosen: a tear takes one to two roots of the number of pairs, as many as this where there are 10,000]
 PAIRS_PER_TEAR = 100
 
 # With more than one contradiction in so many pairs, a chart may be folded.

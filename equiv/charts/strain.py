@@ -22,10 +22,17 @@ from equiv.observe.observations import Observations
 
 __all__ = ["Strain", "measure_strain", "rigid_motions"]
 
+# Gaussians of the displacement behind the strains.
+# [functions; chosen: a trade of detail against noise, which more of them fit]
 FUNCTIONS = 60
 
-# Width of the Gaussians over their spacing: wider ones are so alike that small strains make large displacements.
+# Width of the Gaussians over their spacing.
+# [dimensionless; chosen: narrower ones leave ripples, of wider ones small strains make large displacements]
 WIDTH = 2.0
+
+# Combinations of functions that strain less than this share of the largest are left out.
+# [dimensionless; chosen: far above rounding]
+UNSTRAINED = 1e-10
 
 
 @dataclass(frozen=True)
@@ -81,7 +88,7 @@ def measure_strain(chart: Chart, obs: Observations, coordinates: Tensor, periods
 
     rows, strains = torch.cat(design), torch.cat(target)
     gram = rows.T @ rows
-    inverse = torch.linalg.pinv(gram, rtol=1e-10, hermitian=True)
+    inverse = torch.linalg.pinv(gram, rtol=UNSTRAINED, hermitian=True)
     solved = inverse @ (rows.T @ strains)
     left = (strains - rows @ solved).square().sum() / max(len(strains) - b * m, 1)
     # Lengths in the activations: |DF w| = |H w| with H^T H = DF^T DF.

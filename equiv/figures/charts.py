@@ -1,8 +1,8 @@
 r"""Figures: pure functions from tensors or arrays to `matplotlib.figure.Figure`.
 
 No window is opened and no setting of matplotlib is changed; save a figure with `figure.savefig(path)`. Its
-label, `figure.get_label()`, says in words and numbers what it shows. A is
-blue and B is orange everywhere, and grey is what they are compared with. Angles come in radians.
+label, `figure.get_label()`, says in words and numbers what it shows. A is blue and B is orange everywhere, and
+grey is what they are compared with. Angles come in radians.
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ class BlockSystem:
 
         return self._conjugate_gradients(right, tolerance, self._by_factor, FACTORISED_ITERATIONS)[0]
 
-    def _assembled(self, diagonal: Tensor):  # type: ignore[no-untyped-def]
+    def _assembled(self, diagonal: Tensor) -> Any:
         from scipy.sparse import bsr_matrix
 
         blocks = torch.cat([diagonal, self.cross, self.cross.mT])[self.pattern.order]

@@ -180,6 +180,7 @@ def _with_frames(values: Tensor, found: Flattening) -> Corrected | None:
         tried = (NARROW_WIDTH, WIDE_WIDTH) if turn == 0 else (width,)
         fits = [_fit_hermite(values, found, each) for each in tried]
         best = min(fits, key=lambda fitted: fitted.score)
+        # The width that cross-validation chooses is that of the second round, too; later ones take the wide one.
         width = WIDE_WIDTH if best is fits[-1] else NARROW_WIDTH
         found, refinement = _solved(found, _trapezoid_defect(best.fit, found))
         if turn == 0 and not float(found.misfit.median()) <= most:

@@ -92,10 +92,10 @@ def _robust(equations: PairEquations, start: PairSolution) -> PairSolution:
 
 def resettled(equations: PairEquations, solution: PairSolution) -> PairSolution:
     r"""The solution with samples that lie wrong set down anew, turned and mirrored as fits best; not solved again."""
-    bad = (solution.residual.norm(dim=1) > WRONG_MISFIT * equations.lengths).double()
+    missed = (solution.residual.norm(dim=1) > WRONG_MISFIT * equations.lengths).double()
     ends, others = torch.cat([equations.i, equations.j]), torch.cat([equations.j, equations.i])
     n = equations.n
-    wrong = ends.bincount(bad.repeat(2), minlength=n) > WRONG_PAIRS * ends.bincount(minlength=n)
+    wrong = ends.bincount(missed.repeat(2), minlength=n) > WRONG_PAIRS * ends.bincount(minlength=n)
 
     if not bool(wrong.any()):
         return solution
@@ -105,14 +105,14 @@ def resettled(equations: PairEquations, solution: PairSolution) -> PairSolution:
     own = torch.cat([seen_i, -seen_j])
     # What the other end sees of the way to it.
     seen = (rotations[others].mT @ torch.cat([seen_j, -seen_i])[:, :, None])[:, :, 0]
-    said = u[others] - seen
+    proposed = u[others] - seen
 
     for node in wrong.nonzero().flatten().tolist():
         pairs = (ends == node).nonzero().flatten()
         right = pairs[~wrong[others[pairs]]]
 
         if len(right) > equations.m:
-            u[node] = said[right].median(dim=0).values
+            u[node] = proposed[right].median(dim=0).values
             left, _, back = torch.linalg.svd(own[right].T @ (u[others[right]] - u[node]))
             rotations[node] = left @ back
 

@@ -28,7 +28,6 @@ __all__ = [
     "ROUNDING_SHARE",
     "all_distances",
     "mahalanobis",
-    "normal_share",
     "pair_distances",
     "tiles",
 ]
@@ -253,40 +252,3 @@ def mahalanobis(obs: Observations, other: Observations | None = None) -> Tensor:
             out[rows, columns] = _tile(points.subset(rows), others.subset(columns), None, buffer)
 
     return out
-
-
-def normal_share(obs: Observations, other: Observations | None = None) -> Tensor:
-    r"""The share of each squared difference that is normal to the tangent space, at its worse end.
-
-    The metric sees tangent directions alone, so a far point whose difference is normal looks near; a pair is
-    to be trusted only where this share is small (below a half, say).
-
-    Arguments:
-        obs: Observations with frames, `n` samples.
-        other: As in `mahalanobis`.
-
-    Returns:
-        Shares in `[0, 1]`, shape `(n, n)` or `(n, q)`, float64; 0 where two samples coincide.
-
-    Raises:
-        TypeError: If an argument is not `Observations`.
-        ValueError: If frames are missing.
-    """
-    a = _checked_points(obs, "obs")
-    b = a if other is None else _checked_points(other, "other", a.centre)
-    square = _euclidean(a, b)
-    normal = torch.zeros_like(square)
-
-    for points, others, turned in ((a, b, False), (b, a, True)):
-        assert points.frames is not None
-        tangent = torch.zeros_like(square)
-
-        for k, scale in enumerate(points.frames.scale):
-            weight = scale.square() if turned else scale.square()[:, None]
-            tangent.addcmul_(_square(points, others, k, turned, None), weight)
-
-        normal = torch.maximum(normal, (square - tangent) * _tested(points, turned))
-
-    share = (normal / square.clamp(min=torch.finfo(square.dtype).tiny)).clamp_(0, 1)
-
-    return share.fill_diagonal_(0) if other is None else share

@@ -140,10 +140,10 @@ def _best(judged: JudgedPairs, k: int, fewest: int) -> Tensor:
 
     Where fewer than `fewest` count, the best at all: as many and at least three, or two on each side.
     """
-    score, bad, ahead = judged
-    few = (~bad & score.isfinite()).sum(dim=1) < fewest
-    strict = torch.where(bad, torch.inf, score)
-    strict[few] = score[few] * torch.where(bad[few], NOT_COUNTED, 1.0)
+    score, excluded, ahead = judged
+    few = (~excluded & score.isfinite()).sum(dim=1) < fewest
+    strict = torch.where(excluded, torch.inf, score)
+    strict[few] = score[few] * torch.where(excluded[few], NOT_COUNTED, 1.0)
     sides = (
         [strict]
         if ahead is None

@@ -24,7 +24,7 @@ class JudgedPairs(NamedTuple):
     r"""What is said of pairs, `(r, c)` each: scores, whether they do not count, and the side of a curve."""
 
     score: Tensor
-    bad: Tensor
+    excluded: Tensor
     ahead: Tensor | None
 
 
@@ -97,11 +97,11 @@ class PairScores:
             1 - torch.minimum(tangent_i, tangent_j) / whole,
             torch.zeros(()),
         )
-        score, bad = self._judge(distance, normal, cosine)
+        score, excluded = self._judge(distance, normal, cosine)
         index = torch.arange(self.n)[rows]
         score[index - index[0], index] = torch.inf
 
-        return JudgedPairs(score, bad, ahead)
+        return JudgedPairs(score, excluded, ahead)
 
     def listed(self, rows: slice, others: Tensor) -> JudgedPairs:
         r"""Some rows with the samples listed for each, `(r, c)`."""
@@ -133,6 +133,6 @@ class PairScores:
             return distance, torch.zeros_like(distance, dtype=torch.bool)
 
         score = distance * (1 + self.penalty * normal.clamp_min(0))
-        bad = (normal > self.max_difference_sine**2) | (self.m - cosine > self.max_tangent_sine**2)
+        excluded = (normal > self.max_difference_sine**2) | (self.m - cosine > self.max_tangent_sine**2)
 
-        return score, bad
+        return score, excluded

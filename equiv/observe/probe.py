@@ -101,7 +101,7 @@ def probe(
         check_integer(batch_size, "batch_size")
 
     with quiet(network):
-        affordable = _affordable(read, given)
+        affordable = _affordable(read, given)  # whatever the batch size: it says which inputs are refused
         width = batch_size or affordable
         _check_independent(read, given, width)
         burst_size = None

@@ -10,8 +10,11 @@ Doors: `compare.compare_paired`.
                      crossings
     learning_curve   What errors at n / 2 and at n samples say about the error that no number of samples
                      removes
+    pairs            Two networks' samples at the same inputs, as one direction of their comparison sees
+                     them
     direction        One direction of a paired comparison: a map from pairs, its error, and whether a large
                      error is final
+    measures         What the usual measures of similarity say of the same samples
     compare          Comparison of two networks seen at the same inputs: learn both maps, bound their
                      errors, decide
 """

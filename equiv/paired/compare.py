@@ -2,6 +2,8 @@ r"""Comparison of two networks seen at the same inputs: learn both maps, bound t
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -11,9 +13,11 @@ from equiv.observe.dependence import find_draws, given_draws
 from equiv.observe.draws import Draws
 from equiv.observe.observations import Observations
 from equiv.paired.coordinates import canonical_coordinates, integrated_coordinates
-from equiv.paired.direction import PairedDirection, median_rank
+from equiv.paired.direction import median_rank, paired_direction, widened
 from equiv.paired.frame_alignment import aligned_frames
+from equiv.paired.measures import usual_measures
 from equiv.paired.neighbors import unit_spread
+from equiv.paired.pairs import Pairs, distinct_pairs
 from equiv.regression.bounds import MIN_SAMPLES
 from equiv.transformation import Transformation
 from equiv.verdict import decide
@@ -29,7 +33,7 @@ MAX_INTEGRATED_DIMENSION = 6
 MAX_INTEGRATED_SAMPLES = 20_000
 
 # Fewer independent draws leave bounds that hold nothing.
-# [draws; measured: leave-group-out bounds of 8 groups covered 95 % of errors, at four times their width]
+# [draws; chosen: bounds of eight groups are four times as wide as the error, of fewer wider yet]
 MIN_DRAWS = 8
 
 # So many canonical variables stand for coordinates where no frame tells the dimension.
@@ -60,6 +64,9 @@ def compare_paired(
 
     Returns:
         The comparison, a mirror image of that of B and A.
+
+    References:
+        | Transformations between deep neural networks (Bertalan et al., 2020), https://arxiv.org/abs/2007.05646
     """
     if _order(b) < _order(a):
         # Every choice below is made in one fixed order of the two, so that the names A and B cannot matter.
@@ -69,6 +76,7 @@ def compare_paired(
 
 
 def _order(obs: Observations) -> tuple[float, ...]:
+    r"""Of two sides, the one with the smaller numbers comes first."""
     values = obs.values.double()
 
     return (values.shape[1], values.square().sum().item(), values.sum().item())
@@ -83,29 +91,17 @@ def _compared(
     seed: int,
     groups: Tensor | None,
 ) -> Comparison:
-    distinct, copies = _distinct(a, b)
-    seen_a, seen_b = a.subset(distinct), b.subset(distinct)
-    frames = _shared_frames(a, b)
-    u, v = _integrated(seen_a, seen_b, _shared_frames(seen_a, seen_b))
-    repeated = len(distinct) < len(a)
-    common = a.oriented and b.oriented
     draws, doubted = _draws(a, b, groups)
-
-    def directions(draws: Draws) -> tuple[PairedDirection, PairedDirection]:
-        rest = tolerance, confidence, seed, draws, common
-
-        return (
-            PairedDirection(a, b, frames, None if repeated else v, local, *rest),
-            PairedDirection(
-                b, a, frames and frames[::-1], None if repeated else u, local and local[::-1], *rest
-            ),
-        )
-
-    there, back = directions(draws)
+    frames = _shared_frames(a, b)
+    pairs = Pairs(a, b, frames, _integrated(a, b, frames), local, draws)
+    there, back = (paired_direction(each, tolerance, confidence, seed) for each in (pairs, pairs.reversed))
 
     if doubted is not None:
-        for side, other in zip((there, back), directions(doubted), strict=True):
-            side.widen(other)
+        other = replace(pairs, draws=doubted)
+        there, back = (
+            widened(found, paired_direction(each, tolerance, confidence, seed), doubted.said, tolerance)
+            for found, each in ((there, other), (back, other.reversed))
+        )
 
     verdict, sentence = decide(
         there.error,
@@ -116,9 +112,9 @@ def _compared(
         doubts_a_to_b=there.doubts,
         doubts_b_to_a=back.doubts,
     )
-    ranks = median_rank(seen_a), median_rank(seen_b)
+    ranks = median_rank(a), median_rank(b)
     share = (1 - confidence) ** (1 / draws.count)
-    kind, coordinates_a, coordinates_b = _coordinates(seen_a, seen_b, u, v, ranks)
+    kind, coordinates_a, coordinates_b = _coordinates(pairs, ranks)
 
     return Comparison(
         verdict=verdict,
@@ -126,8 +122,8 @@ def _compared(
         b_to_a=Direction(back.error, share=share),
         transformation=Transformation(there.fit.map, back.fit.map),
         symmetries=1,
-        coordinates_a=coordinates_a[copies].to(a.values),
-        coordinates_b=coordinates_b[copies].to(b.values),
+        coordinates_a=coordinates_a.to(a.values),
+        coordinates_b=coordinates_b.to(b.values),
         diagnostics={
             "paired": True,
             "method": "regression on pairs" if frames is None else "regression on pairs and frames",
@@ -135,28 +131,16 @@ def _compared(
             **({} if draws.independent and doubted is None else {"groups": (doubted or draws).said}),
             "intrinsic_dimension_a": ranks[0],
             "intrinsic_dimension_b": ranks[1],
-            "frames": _sharing(a, b, frames, local),
+            "frames": _sharing(pairs),
             **{f"{name}_a_to_b": value for name, value in there.evidence.items()},
             **{f"{name}_b_to_a": value for name, value in back.evidence.items()},
             "coordinates": kind,
+            "measures": usual_measures(a.values, b.values),
         },
         sentence=sentence,
         tolerance=tolerance,
         confidence=confidence,
     )
-
-
-def _distinct(a: Observations, b: Observations) -> tuple[Tensor, Tensor]:
-    r"""Indices of the first of all equal pairs `(l,)`, and each sample's place among them `(n,)`."""
-    joint = torch.cat([a.values.double(), b.values.double()], dim=1)
-    _, copies = joint.unique(dim=0, return_inverse=True)
-    first = torch.full_like(copies, len(copies))
-    first.scatter_reduce_(0, copies, torch.arange(len(copies), device=copies.device), "amin")
-    order = first[first < len(copies)].sort().values
-    place = torch.empty_like(first)
-    place[copies[order]] = torch.arange(len(order), device=copies.device)
-
-    return order, place[copies]
 
 
 def _draws(a: Observations, b: Observations, groups: Tensor | None) -> tuple[Draws, Draws | None]:
@@ -167,20 +151,18 @@ def _draws(a: Observations, b: Observations, groups: Tensor | None) -> tuple[Dra
         return given_draws(given[0].to(a.device)), None
 
     ranks = [rank for rank in (median_rank(a), median_rank(b)) if rank is not None]
+    joint = torch.cat([unit_spread(a.values.double()), unit_spread(b.values.double())], dim=1)
 
-    return find_draws(
-        torch.cat([unit_spread(a.values.double()), unit_spread(b.values.double())], dim=1),
-        max(ranks, default=None),
-    )
+    return find_draws(joint, max(ranks, default=None))
 
 
 def _blocking(a: Observations, b: Observations, draws: Draws) -> list[str]:
+    r"""Reasons that forbid a conclusion."""
     reasons = []
+    what, least = ("sample", MIN_SAMPLES) if draws.independent else ("group", MIN_DRAWS)
 
-    if draws.count < MIN_DRAWS or len(a) < MIN_SAMPLES:
-        what = "sample" if draws.independent else "group"
+    if draws.count < least:
         many = f"{what} is" if draws.count == 1 else f"{what}s are"
-        least = MIN_SAMPLES if draws.independent else MIN_DRAWS
         reasons.append(f"{draws.count} {many} too few, at least {least} are needed")
 
     if not any(slope_weights(obs.values).any() for obs in (a, b)):
@@ -202,22 +184,20 @@ def _shared_frames(a: Observations, b: Observations) -> tuple[Tensor, Tensor] | 
     return None if aligned is None else (a.frames, aligned)
 
 
-def _sharing(
-    a: Observations,
-    b: Observations,
-    frames: tuple[Tensor, Tensor] | None,
-    local: tuple[Observations, Observations] | None,
-) -> str:
-    if local is not None:
-        return f"at {len(local[0])} samples, since those of all would take too much memory: values alone elsewhere"
+def _sharing(pairs: Pairs) -> str:
+    r"""Which frames belong to common directions, in words."""
+    if pairs.local is not None:
+        count = len(pairs.local[0])
 
-    if a.frames is None or b.frames is None:
+        return f"at {count} samples, since those of all would take too much memory: values alone elsewhere"
+
+    if pairs.source.frames is None or pairs.target.frames is None:
         return "no frames on one side: values alone"
 
-    if frames is None:
+    if pairs.frames is None:
         return "the frames do not belong to common directions: values alone"
 
-    return "as given" if frames[1] is b.frames else "aligned by neighbours"
+    return "as given" if pairs.frames[1] is pairs.target.frames else "aligned by neighbours"
 
 
 def _integrated(
@@ -227,20 +207,23 @@ def _integrated(
     if frames is None or len(a) > MAX_INTEGRATED_SAMPLES or frames[0].shape[2] > MAX_INTEGRATED_DIMENSION:
         return None, None
 
-    return integrated_coordinates(a.values, b.values, *frames)
+    # Copies of samples would be each other's only neighbours.
+    distinct, copies = distinct_pairs(a, b)
+    sides = (part[distinct] for part in (a.values, b.values, *frames))
+    u, v = integrated_coordinates(*sides)
+
+    return (None, None) if u is None or v is None else (u[copies], v[copies])
 
 
-def _coordinates(
-    a: Observations,
-    b: Observations,
-    u: Tensor | None,
-    v: Tensor | None,
-    ranks: tuple[int | None, int | None],
-) -> tuple[str, Tensor, Tensor]:
+def _coordinates(pairs: Pairs, ranks: tuple[int | None, int | None]) -> tuple[str, Tensor, Tensor]:
+    r"""What the coordinates of both sides are, in words, and these, `(n, m)` each."""
+    u, v = pairs.coordinates
+
     if u is not None and v is not None:
         return "frames integrated along neighbours", u, v
 
+    a, b = pairs.source.values, pairs.target.values
     known = [rank for rank in ranks if rank is not None]
-    m = max(known, default=min(PLOTTED_VARIABLES, a.values.shape[1], b.values.shape[1]))
+    m = max(known, default=min(PLOTTED_VARIABLES, a.shape[1], b.shape[1]))
 
-    return "canonical variables", *canonical_coordinates(a.values, b.values, max(m, 1))
+    return "canonical variables", *canonical_coordinates(a, b, max(m, 1))

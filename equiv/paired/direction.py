@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from equiv.observe.draws import Draws
 from equiv.observe.observations import Observations
 from equiv.paired.between import between_samples
 from equiv.paired.determinacy import determinacy, leaking
 from equiv.paired.learning_curve import remaining_error, resolution
+from equiv.paired.pairs import Pairs
 from equiv.regression.bounds import MIN_SAMPLES, relative_rms
 from equiv.regression.hermite import MAX_REFINED_ERROR, fit_map
 from equiv.regression.inverse import fit_inverse
@@ -22,7 +23,7 @@ from equiv.regression.kernel_map import Fit
 from equiv.regression.kernel_search import EFFORTS
 from equiv.verdict import Interval, determines
 
-__all__ = ["PairedDirection", "median_rank"]
+__all__ = ["PairedDirection", "median_rank", "paired_direction", "widened"]
 
 # So many of the largest errors rule the mean where they make up most of it: a map that suits these samples better
 # need not be better elsewhere.
@@ -50,139 +51,167 @@ MAX_RANKED_SAMPLES = 100
 MAX_RESOLUTION = 0.4
 
 
+@dataclass(frozen=True)
 class PairedDirection:
-    r"""One direction: the map, its error, and the evidence on whether a large error is final."""
+    r"""One direction of a paired comparison.
 
-    def __init__(
-        self,
-        source: Observations,
-        target: Observations,
-        frames: tuple[Tensor, Tensor] | None,
-        coordinates: Tensor | None,
-        local: tuple[Observations, Observations] | None,
-        tolerance: float,
-        confidence: float,
-        seed: int,
-        draws: Draws,
-        common: bool,
-    ) -> None:
-        self.source, self.target, self.frames, self.local = source, target, frames, local
-        self.tolerance, self.confidence, self.seed = tolerance, confidence, seed
-        self.draws, self.common = draws, common
-        candidates = self._candidates(coordinates)
-        self._judge(next(candidates))
+    Attributes:
+        fit: The map, with its held-out errors.
+        error: Its error on fresh inputs, over the target's spread.
+        doubts: Why a large error may be one of the method and not of the networks; empty where it is final.
+        evidence: Named numbers and sentences, without the direction's name.
+    """
 
-        # Where a map decides, another one could change nothing but the numbers.
-        while determines(self.error, tolerance, self.doubts) is None:
-            fit = next(candidates, None)
+    fit: Fit
+    error: Interval
+    doubts: list[str]
+    evidence: dict[str, Any]
 
-            if fit is None:
-                break
 
-            if fit.squared.mean() < self.fit.squared.mean():
-                self._judge(fit)
+def paired_direction(pairs: Pairs, tolerance: float, confidence: float, seed: int) -> PairedDirection:
+    r"""Learns a map from the source to the target, and judges it.
 
-    def _candidates(self, coordinates: Tensor | None) -> Iterator[Fit]:
-        r"""Maps that take more and more effort, each learned when it is asked for."""
-        source, target = self.source.values, self.target.values
-        source_frames, target_frames = self.frames or (None, None)
+    Arguments:
+        pairs: The samples.
+        tolerance: Largest error that still counts as determined, a share of the target's spread.
+        confidence: Level of the bounds.
+        seed: Seeds subsamples and resampling.
 
-        for effort in EFFORTS:
-            direct = fit_map(source, target, source_frames, target_frames, self.seed, effort, self.draws)
-            yield direct
+    Returns:
+        The first map that decides the direction; where none does, the one with the smallest mean square error.
+    """
+    candidates = _candidates(pairs, seed)
+    best = _judged(next(candidates), pairs, tolerance, confidence, seed)
 
-            if self.frames is not None and coordinates is not None and self.draws.independent:
-                yield fit_inverse(direct, source, target, *self.frames, coordinates, self.seed)
+    # Where a map decides, another one could change nothing but the numbers.
+    while determines(best.error, tolerance, best.doubts) is None:
+        fit = next(candidates, None)
 
-            if not self._worth_more(direct.squared):
-                return
+        if fit is None:
+            break
 
-    def _worth_more(self, squared: Tensor) -> bool:
-        r"""Whether a map from more equations may be hoped to be better everywhere."""
-        m = 0 if self.frames is None else self.frames[0].shape[2]
-        ruling = squared.topk(min(RULING_SAMPLES, len(squared))).values.sum()
+        if fit.squared.mean() < best.fit.squared.mean():
+            best = _judged(fit, pairs, tolerance, confidence, seed)
 
-        return bool(
-            len(squared) * (1 + m) >= MIN_EQUATIONS_RATIO * EFFORTS[0].final
-            and squared.mean().sqrt() < MAX_REFINED_ERROR
-            and ruling <= MAX_RULING_SHARE * squared.sum()
-        )
+    return best
 
-    def _judge(self, fit: Fit) -> None:
-        source, target, local = self.source, self.target, self.local
-        self.fit = fit
-        self.evidence: dict[str, Any] = {
-            "error_of_half": fit.half.mean().sqrt().item(),
-            "regression": fit.description,
-        }
-        self.doubts: list[str] = []
-        errors = fit.draw_errors
-        bounded = partial(
-            relative_rms, errors, self.confidence, self.seed, resolved=fit.resolved, slack=fit.slack
-        )
-        # One sample of each draw: others of it are near each other for no reason that the maps have.
-        draws = fit.draws or self.draws
-        firsts = draws.firsts() if fit.judged is None else fit.judged[draws.firsts()]
 
-        if self.frames is not None and len(errors) >= MIN_SAMPLES:
-            some = _some(len(firsts), self.seed).to(source.device)
-            rows = firsts[some]
-            seen = source.values[rows], target.values[rows], self.frames[0][rows], self.frames[1][rows]
-            found = determinacy(*seen, errors[some])
-            possible = torch.zeros_like(errors)
-            possible[some] = found.confusion
-            self.error = bounded(possible=possible)
+def widened(found: PairedDirection, other: PairedDirection, said: str, tolerance: float) -> PairedDirection:
+    r"""A direction with the bounds and doubts of other draws beside, which the samples cannot be told from."""
+    error = Interval(
+        found.error.estimate, min(found.error.low, other.error.low), max(found.error.high, other.error.high)
+    )
+    doubts = found.doubts + [doubt for doubt in other.doubts if doubt not in found.doubts]
 
-            if self.common:
-                self._veto(found.leak, between_samples(fit.map, *seen))
-            self.evidence |= {
-                "leak": found.leak,
-                "leaking_share": found.leaking_share,
-                "fold": found.fold,
-                "folded_samples": found.folded,
-                "crossing_samples": int((found.confusion > 0).sum().item()),
-            }
+    if determines(error, tolerance, doubts) is None:
+        doubts.append(f"{said} without being sure: name them by 'groups', or each sample its own")
 
-            if (found.floor if self.common else found.fold_floor) <= self.tolerance:
-                self.doubts.append(
-                    "no leak, fold or crossing accounts for the error, which more samples may lower"
-                )
+    return replace(found, error=error, doubts=doubts)
 
+
+def _candidates(pairs: Pairs, seed: int) -> Iterator[Fit]:
+    r"""Maps that take more and more effort, each learned when it is asked for."""
+    source, target = pairs.source.values, pairs.target.values
+    source_frames, target_frames = pairs.frames or (None, None)
+    coordinates = pairs.coordinates[1]
+
+    for effort in EFFORTS:
+        direct = fit_map(source, target, source_frames, target_frames, seed, effort, pairs.draws)
+        yield direct
+
+        # Of a copy of the sample that is left out an inverse map would start.
+        if pairs.frames is not None and coordinates is not None and direct.single and pairs.distinct:
+            yield fit_inverse(direct, source, target, *pairs.frames, coordinates, seed)
+
+        if not _worth_more(direct.squared, 0 if pairs.frames is None else pairs.frames[0].shape[2]):
             return
 
-        self.error = bounded()
-        remaining = remaining_error(errors, fit.half, median_rank(source) or median_rank(target))
-        self.evidence |= {"remaining_error": remaining, "resolution": resolution(source.values[firsts])}
 
-        if local is not None and local[0].frames is not None and local[1].frames is not None:
-            leak, share = leaking(local[0].frames, local[1].frames)
-            self.evidence |= {"leak": leak, "leaking_share": share}
-            self._veto(leak, 0.0)
+def _worth_more(squared: Tensor, m: int) -> bool:
+    r"""Whether a map from more equations, m + 1 for each sample, may be hoped to be better everywhere."""
+    ruling = squared.topk(min(RULING_SAMPLES, len(squared))).values.sum()
 
-            if leak > self.tolerance:
-                return  # what B shows of directions that A does not see, no number of samples brings back
+    return bool(
+        len(squared) * (1 + m) >= MIN_EQUATIONS_RATIO * EFFORTS[0].final
+        and squared.mean().sqrt() < MAX_REFINED_ERROR
+        and ruling <= MAX_RULING_SHARE * squared.sum()
+    )
 
-        if self.evidence["resolution"] > MAX_RESOLUTION:
-            self.doubts.append("no two samples of the source are near each other")
-        elif remaining <= self.tolerance:
-            self.doubts.append("the error still falls with the number of samples")
 
-    def widen(self, other: PairedDirection) -> None:
-        r"""Takes in the bounds and doubts of other draws, which the samples cannot be told from."""
-        self.error = Interval(
-            self.error.estimate, min(self.error.low, other.error.low), max(self.error.high, other.error.high)
-        )
-        self.doubts += [doubt for doubt in other.doubts if doubt not in self.doubts]
+def _judged(fit: Fit, pairs: Pairs, tolerance: float, confidence: float, seed: int) -> PairedDirection:
+    r"""A map with its error: by frames where there are some, else by how the error falls with the samples."""
+    known = {"error_of_half": fit.half.mean().sqrt().item(), "regression": fit.description}
+    errors = fit.draw_errors
+    bounded = partial(relative_rms, errors, confidence, seed, resolved=fit.resolved, slack=fit.slack)
 
-        if determines(self.error, self.tolerance, self.doubts) is None:
-            said = f"{other.draws.said} without being sure: name them by 'groups', or each sample its own"
-            self.doubts.append(said)
+    if pairs.frames is not None and len(errors) >= MIN_SAMPLES:
+        possible, doubts, evidence = _judged_by_frames(fit, pairs, tolerance, seed)
+        error = bounded(possible=possible)
+    else:
+        doubts, evidence = _judged_by_learning(fit, pairs, tolerance)
+        error = bounded()
 
-    def _veto(self, leak: float, between: float) -> None:
-        r"""Puts into the upper bound what frames along common directions say of inputs between the samples."""
-        self.evidence["error_between_samples"] = between
-        estimate, low, high = self.error
-        self.error = Interval(estimate, low, max(math.hypot(high, between), leak))
+    if pairs.common:
+        # What frames along common directions say of inputs between and beside the samples no sample shows.
+        high = math.hypot(error.high, evidence.get("error_between_samples", 0.0))
+        error = Interval(error.estimate, error.low, max(high, evidence.get("leak", 0.0)))
+
+    return PairedDirection(fit, error, doubts, known | evidence)
+
+
+def _judged_by_frames(
+    fit: Fit, pairs: Pairs, tolerance: float, seed: int
+) -> tuple[Tensor, list[str], dict[str, Any]]:
+    r"""Squared errors of draws that were not met but may be, doubts, and what leaks, folds and crossings there are."""
+    assert pairs.frames is not None
+    errors, firsts = fit.draw_errors, fit.firsts
+    some = _some(len(firsts), seed).to(pairs.source.device)
+    rows = firsts[some]
+    frames, target_frames = (each[rows] for each in pairs.frames)
+    seen = pairs.source.values[rows], pairs.target.values[rows], frames, target_frames
+    found = determinacy(*seen, errors[some])
+    possible = torch.zeros_like(errors)
+    possible[some] = found.confusion
+    doubts = []
+
+    # Frames that are known but for rotations prove no leak.
+    if (found.floor if pairs.common else found.fold_floor) <= tolerance:
+        doubts.append("no leak, fold or crossing accounts for the error, which more samples may lower")
+
+    return (
+        possible,
+        doubts,
+        {
+            "leak": found.leak,
+            "leaking_share": found.leaking_share,
+            "fold": found.fold,
+            "folded_samples": found.folded,
+            "crossing_samples": int((found.confusion > 0).sum().item()),
+            **({"error_between_samples": between_samples(fit.map, *seen)} if pairs.common else {}),
+        },
+    )
+
+
+def _judged_by_learning(fit: Fit, pairs: Pairs, tolerance: float) -> tuple[list[str], dict[str, Any]]:
+    r"""Doubts, and what is left of the error with ever more samples; a leak at the few with frames is final."""
+    dimension = median_rank(pairs.source) or median_rank(pairs.target)
+    remaining = remaining_error(fit.draw_errors, fit.half, dimension)
+    evidence = {"remaining_error": remaining, "resolution": resolution(pairs.source.values[fit.firsts])}
+
+    if pairs.local is not None:
+        frames, target_frames = (side.frames for side in pairs.local)
+
+        if frames is not None and target_frames is not None:
+            evidence["leak"], evidence["leaking_share"] = leaking(frames, target_frames)
+
+            if evidence["leak"] > tolerance:
+                # What B shows of directions that A does not see, no number of samples brings back.
+                return [], evidence
+
+    if evidence["resolution"] > MAX_RESOLUTION:
+        return ["no two samples of the source are near each other"], evidence
+
+    return ["the error still falls with the number of samples"] if remaining <= tolerance else [], evidence
 
 
 def _some(n: int, seed: int) -> Tensor:

@@ -79,17 +79,15 @@ class InverseMap(Map):
     ) -> None:
         super().__init__()
         self.direct, self.source, self.target = direct, source, target
-
-        for name, tensor in (
-            ("coordinates", coordinates),
-            ("sources", sources),
-            ("targets", targets),
-            ("inverses", inverses),
-            ("reach", reach),
-            ("spread", spread),
-            ("trust", trust),
-        ):
-            self.register_buffer(name, tensor.detach())
+        self.register_tensors(
+            coordinates=coordinates,
+            sources=sources,
+            targets=targets,
+            inverses=inverses,
+            reach=reach,
+            spread=spread,
+            trust=trust,
+        )
 
     def forward(self, values: Tensor) -> Tensor:
         r"""Activations `(q, d_s)` to activations `(q, d_t)`, computed in float64, in the dtype given.

@@ -92,21 +92,19 @@ class KernelMap(Map):
     ) -> None:
         super().__init__()
         self.kind = kind
-
-        for name, tensor in (
-            ("center", center),
-            ("metric", metric),
-            ("offset", offset),
-            ("weight", weight),
-            ("points", points),
-            ("directions", directions),
-            ("coefficients", coefficients),
-            ("low", low),
-            ("high", high),
-            ("samples", samples),
-            ("radius", radius),
-        ):
-            self.register_buffer(name, tensor.detach())
+        self.register_tensors(
+            center=center,
+            metric=metric,
+            offset=offset,
+            weight=weight,
+            points=points,
+            directions=directions,
+            coefficients=coefficients,
+            low=low,
+            high=high,
+            samples=samples,
+            radius=radius,
+        )
 
     def forward(self, values: Tensor) -> Tensor:
         r"""Activations `(q, d_a)` to activations `(q, d_b)`, computed in float64, in the dtype given.
@@ -233,6 +231,19 @@ class Fit:
     slack: tuple[float, float] = (1.0, 1.0)
     draws: Draws | None = None
     judged: Tensor | None = None
+
+    @property
+    def single(self) -> bool:
+        r"""Whether each sample is an independent draw."""
+        return self.draws is None or self.draws.independent
+
+    @property
+    def firsts(self) -> Tensor:
+        r"""The first judged sample of each draw, in the order of `draw_errors`, among those that were given."""
+        every = torch.arange(len(self.squared), device=self.squared.device)
+        firsts = every if self.draws is None else self.draws.firsts()
+
+        return firsts if self.judged is None else self.judged[firsts]
 
     @property
     def draw_errors(self) -> Tensor:

@@ -11,6 +11,7 @@ Doors: `markup.escape`, `markup.flattened`, `markup.in_words`, `markup.table`, `
     correspondence  Which point of B's chart answers to a point of A's, and how far away it is
     linked_charts   Two charts side by side, of which one lights up where the other is touched
     agreement       How well two charts agree: laid over each other, and where they fail
+    measures        What the usual measures of similarity would have said, beside what a comparison found
     sections        What a program adds to a report: text with a figure and its numbers, or pictures with a
                     slider
     page            The frame of a report: one HTML page that needs nothing from outside, with its style and

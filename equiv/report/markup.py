@@ -197,7 +197,7 @@ def figure_uri(figure: Any) -> str:
     if not hasattr(figure, "savefig"):
         raise TypeError(
             "'figure' should be a matplotlib figure or the bytes of a picture file, "
-            f"got {type(figure).__name__}; pass what equiv.figures.charts returns."
+            f"got {type(figure).__name__}; pass what functions of equiv.figures.charts return."
         )
 
     buffer = io.BytesIO()

@@ -17,6 +17,7 @@ from equiv.report.agreement import error_map_html, registration_html
 from equiv.report.correspondence import linked_pair
 from equiv.report.linked_charts import linked_charts_html
 from equiv.report.markup import escape, flattened, in_words, number, percent, table
+from equiv.report.measures import measures_table
 from equiv.report.page import page_html, versions
 from equiv.report.sections import PictureStrip, Section, section_html, strip_html
 from equiv.report.svg import bounds_svg, spectrum_svg
@@ -74,7 +75,7 @@ def write_report(
     for section in sections:
         if not isinstance(section, Section | PictureStrip):
             raise TypeError(
-                "'sections' should hold Section and PictureStrip of equiv.report.report, "
+                "'sections' should hold Section and PictureStrip of equiv.report.sections, "
                 f"got {type(section).__name__}; wrap a figure in Section(title, figure=figure)."
             )
 
@@ -82,7 +83,12 @@ def write_report(
     parts += _charts(result)
     parts += _spectra(result)
     parts += [(part.title, section_html(part)) for part in sections if isinstance(part, Section)]
-    parts += [("Determinacy", _determinacy(result)), ("All diagnostics", _diagnostics(result))]
+    parts += [("Determinacy", _determinacy(result))]
+
+    if "measures" in result.diagnostics:
+        parts.append(("Usual measures of similarity", measures_table(result.diagnostics["measures"])))
+
+    parts.append(("All diagnostics", _diagnostics(result)))
     parts += [("Settings and versions", _settings(settings or {}))]
 
     verdict = str(result.verdict).replace("_", " ")
@@ -220,7 +226,7 @@ def _diagnostics(result: Comparison) -> str:
     single = [
         [in_words(name), value]
         for name, value in result.diagnostics.items()
-        if not name.endswith(("_a", "_b")) or _alone(result, name)
+        if name != "measures" and (not name.endswith(("_a", "_b")) or _alone(result, name))
     ]
     blocks = [table("Of each network", ["Quantity", "A", "B"], pairs)] if pairs else []
     blocks += [table("Of the comparison", ["Quantity", "Value"], single)] if single else []

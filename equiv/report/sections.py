@@ -34,7 +34,7 @@ class Section:
         text: Plain text; blank lines separate paragraphs.
         figure: A matplotlib figure, or the bytes of a PNG, GIF, JPEG or WebP file; or None.
         alt: What the figure shows, for those who do not see it; empty is the title. The label that
-            `equiv.figures.charts` gives a figure is written below it.
+            `equiv.figures` gives a figure is written below it.
         table: The numbers behind the figure, as rows that map each column to its value; or None.
     """
 

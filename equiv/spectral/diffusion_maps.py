@@ -51,8 +51,8 @@ class DiffusionMaps:
 
     Arguments:
         n_coordinates: How many, k.
-        epsilon: Squared width of the kernel (see the formula), in squared input units; "auto": the log-sum
-            slope rule of `equiv.spectral.epsilon`.
+        epsilon: Squared width of the kernel (see the formula), in squared input units; "auto": so that a sample
+            has 8 to 16 effective neighbours (`equiv.spectral.epsilon`).
         alpha: 1 for the Laplacian whatever the sampling density, 0 for none. Dimensionless, in `[0, 1]`.
 
     Attributes:

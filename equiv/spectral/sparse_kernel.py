@@ -164,7 +164,7 @@ def pairs_within(points: MetricPoints, scores: Tensor, reach: float, max_normal:
         points: The samples.
         scores: Their principal scores, shape `(n, p)`.
         reach: :math:`R^2`, in squared input units.
-        max_normal: As in `equiv.mahalanobis.pair_distances`, at most a half.
+        max_normal: As in `equiv.metric.mahalanobis.pair_distances`, at most a half.
 
     Returns:
         Squared distances; those of zero (the diagonal, copies) are stored.

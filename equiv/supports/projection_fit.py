@@ -116,9 +116,8 @@ class SupportFunctionFit:
         centred = a - a.mean(dim=0)
         self.covariance = centred.T @ centred / len(a)
         self.reach = self.covariance.trace().sqrt().item()
-        self.tightness = max(
-            accuracy, ANCHOR_ACCURACIES[0] * self.reach
-        )  # of the anchors, while a minimum is sought
+        # Accuracy that the anchors are taken to have while a minimum is sought.
+        self.tightness = max(accuracy, ANCHOR_ACCURACIES[0] * self.reach)
         planes = itertools.combinations(range(self.m), 2)
         self.skews = torch.stack([skew_matrix(self.m, i, j) for i, j in planes])  # (k, m, m)
 

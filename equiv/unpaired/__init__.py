@@ -2,22 +2,22 @@ r"""The comparison of two networks that never saw a common input.
 
 Doors: `compare.compare_unpaired`.
 
-    compare              Comparison of two networks without pairs: geometry, registration, and an error from
-                         what is left
-    by_charts            Unpaired comparison by registered charts: flat input spaces
-    evidence             What speaks for and against a registration of two charts: errors, reasons for doubt,
-                         and the facts behind them
+    limits               Limits that both ways of comparing without pairs share
     errors               The error of an unpaired transformation on fresh inputs, estimated from what is
                          left, with its bounds
-    by_eigenfunctions    Unpaired comparison by registered eigenfunctions: curved input spaces, and methods
-                         that were asked for
+    evidence             What speaks for and against a registration of two charts: errors, reasons for doubt,
+                         and the facts behind them
+    by_charts            Unpaired comparison by registered charts: flat input spaces
     eigenfunctions       Eigenfunctions of both sides that embed their input spaces, where these admit no
                          flat chart or none is asked for
     eigenspace_match     Registration of eigenfunctions: the orthogonal change of basis in each eigenspace
                          that matches two clouds
     isometry_refinement  Refinement of registered eigenfunctions until they carry the metric of one side to
                          that of the other
-    limits               Limits that both ways of comparing without pairs share
+    by_eigenfunctions    Unpaired comparison by registered eigenfunctions: curved input spaces, and methods
+                         that were asked for
     result               The result of an unpaired comparison, built from what either way of comparing has
                          found
+    compare              Comparison of two networks without pairs: geometry, registration, and an error from
+                         what is left
 """

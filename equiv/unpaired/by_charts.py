@@ -28,7 +28,7 @@ __all__ = ["compare_by_charts"]
 
 
 # Rough charts exclude an isometry by what differs so many times more than what they miss, either way.
-# [dimensionless; chosen: the stranded samples have to agree besides]
+# [dimensionless; chosen: samples of one that lie where the other has none have to agree besides]
 ROUGHNESS_MARGIN = 2.5
 
 

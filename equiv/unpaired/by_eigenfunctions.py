@@ -17,7 +17,7 @@ from equiv.regression.hermite import fit_map
 from equiv.regression.kernel_map import Fit
 from equiv.spectral.spectrum import spectral_distance
 from equiv.transformation import NoMap, Transformation
-from equiv.unpaired.eigenfunctions import EigenSide, eigen_sides, nearest_in
+from equiv.unpaired.eigenfunctions import EigenSide, eigen_sides, leading_frames, nearest_in
 from equiv.unpaired.eigenspace_match import register_eigenspaces
 from equiv.unpaired.evidence import low_overlaps
 from equiv.unpaired.isometry_refinement import Refined, refine
@@ -26,35 +26,66 @@ from equiv.verdict import NAME_A, NAME_B, Interval
 
 __all__ = ["compare_by_eigenfunctions"]
 
-# Neighbours within whose distance a point belongs to the cloud.
+# The neighbour within whose distance a point belongs to a cloud.
+# [neighbours; derived: as `equiv.supports.support.inside`, which misses a share of exp(-6) of the support]
 NEIGHBORS = 6
 
-# Registrations refined, and how much more strain one leaves that is as good as the best.
-TRIED, EQUALLY_GOOD = 4, 2.0
+# Registrations that are refined, the best.
+# [registrations; chosen: a trade of time, the symmetries of most spaces are fewer or a continuum]
+REFINED_MATCHES = 4
 
-# Registered clouds of one space are as near to each other as to themselves.
+# A refined map is as good as the best when it leaves at most so many times its strain.
+# [dimensionless; chosen: a trade of symmetries that are missed against maps that are none]
+EQUALLY_GOOD_STRAIN = 2.0
+
+# Largest RMS distance of refined clouds; those of one space are as near to each other as to themselves.
+# [distances of samples; chosen: twice what one space has]
 REFINED_MISFIT = 2.0
 
 # Before refinement, and in more than one dimension, the noise of eigenfunctions is of the order of that distance.
+# [distances of samples; chosen: only what is farther apart is not worth refining]
 UNREFINED_MISFIT = 3.0
 
-# Largest RMS error of lengths, and its largest 99th percentile, that noise leaves in an isometry.
-STRAIN = 0.1
+# Largest RMS error of lengths that noise leaves in an isometry.
+# [dimensionless; chosen: lengths that differ everywhere are held against half the tolerance besides]
+LARGEST_STRAIN = 0.1
+
+# Largest 99th percentile of errors of lengths that it leaves.
+# [dimensionless; chosen: above it the map folds somewhere, below it eigenfunctions flatten at a boundary]
 WORST_STRAIN = 0.5
 
-# Where Gauss-Newton diverges there is no isometry near.
-HOPELESS = 2.0
+# Where the first refinements leave a larger RMS error, Gauss-Newton diverged, and there is no isometry near.
+# [dimensionless; chosen: lengths wrong by three times]
+DIVERGED_STRAIN = 2.0
 
-# Anchors off the others' fit by this many of their median, and by this share of the eigenfunctions' size, are wrong.
-OUTLIER, FLOOR = 5.0, 0.3
+# Anchors off the others' fit by more than so many of their median are wrong.
+# [medians; chosen: no noise of eigenfunctions is as uneven]
+OUTLIER_MEDIANS = 5.0
 
-# Error of T per RMS error of lengths, along a curve (where it adds up) and in more dimensions, and the factors about
-# it within which the true one lay, on pairs of circles and spheres.
-PER_STRAIN_OF_CURVES, PER_STRAIN = 1.5, 0.4
-LOW, HIGH = 0.4, 2.5
+# No anchor that is off by less is called wrong.
+# [RMS sizes of an eigenfunction; chosen: wrong ones are off by more than one]
+OUTLIER_SIZE = 0.3
+
+# Error of T per RMS error of lengths along a curve, where it adds up.
+# [dimensionless; measured: on pairs of circles]
+ERROR_PER_STRAIN_OF_CURVES = 1.5
+
+# Likewise in more dimensions.
+# [dimensionless; measured: on pairs of spheres]
+ERROR_PER_STRAIN = 0.4
+
+# Lower bound of the error over its estimate.
+# [dimensionless; measured: the true ones of pairs of circles and spheres lay within both factors]
+FACTOR_BELOW = 0.4
+
+# Upper bound of the error over its estimate.
+# [dimensionless; measured: likewise]
+FACTOR_ABOVE = 2.5
 
 # Errors below this are not told from those of the smooth fits.
-RESOLVED = 2e-3
+# [share of the target's spread; chosen: about what fits of a few hundred samples miss]
+FIT_ERROR = 2e-3
+
 REASON = {
     "galerkin": "eigenfunctions by Rayleigh-Ritz, registered and refined until T carries the metric",
     "diffusion_maps": "eigenfunctions by diffusion maps, registered and refined until T carries the metric",
@@ -165,21 +196,12 @@ def _without_outliers(
 
     matrix = register_eigenspaces(a, b, anchors, seed)[0][0]
     off = (a.coordinates[anchors[:, 0]] @ matrix.T - b.coordinates[anchors[:, 1]]).norm(dim=1)
-    wrong = off > max(OUTLIER * off.median().item(), FLOOR * math.sqrt(len(matrix)))
+    wrong = off > max(OUTLIER_MEDIANS * off.median().item(), OUTLIER_SIZE * math.sqrt(len(matrix)))
 
     if 3 * int(wrong.sum()) >= len(anchors):
         return anchors, []
 
     return anchors[~wrong], wrong.nonzero().flatten().tolist()
-
-
-def _frames(obs: Observations, like: Tensor) -> Tensor:
-    r"""Frames of full column rank, in the order in which `EigenSide.frames` has them, `(n, d, m)`."""
-    assert obs.frames is not None
-    left, scale, _ = torch.linalg.svd(obs.frames.double().cpu(), full_matrices=False)
-    m = like.shape[1]
-
-    return left[:, :, :m] * scale[:, None, :m]
 
 
 def _best(
@@ -188,16 +210,16 @@ def _best(
     r"""The refinement that comes nearest to an isometry, and how many come as near; anchors hold all of them."""
     tried: list[Refined] = []
 
-    for matrix in matrices[: TRIED if math.isfinite(count) else 1]:
+    for matrix in matrices[: REFINED_MATCHES if math.isfinite(count) else 1]:
         tried.append(refine(a, b, matrix, ends))
 
-        if not tried[-1].strain <= HOPELESS:
+        if not tried[-1].strain <= DIVERGED_STRAIN:
             break
 
     tried.sort(key=lambda each: each.strain)
-    as_good = sum(each.strain <= EQUALLY_GOOD * tried[0].strain for each in tried)
+    as_good = sum(each.strain <= EQUALLY_GOOD_STRAIN * tried[0].strain for each in tried)
 
-    return tried[0], as_good if count <= TRIED else count
+    return tried[0], as_good if count <= REFINED_MATCHES else count
 
 
 def _misfit(image: Tensor, cloud: Tensor) -> float:
@@ -209,15 +231,13 @@ def _misfit(image: Tensor, cloud: Tensor) -> float:
 
 def _learned(a: EigenSide, b: EigenSide, refined: Refined) -> tuple[Fit, Fit, Tensor]:
     r"""T and its inverse, and the eigenfunctions of A's samples on B's side."""
-    lift = fit_map(
-        b.coordinates, b.observations.values.cpu(), b.frames, _frames(b.observations, b.frames[0].T)
-    )
+    frames_a, frames_b = (_observed_frames(side) for side in (a, b))
+    lift = fit_map(b.coordinates, b.observations.values.cpu(), b.frames, frames_b)
     image, slope = refined(a.coordinates)
     moved = slope @ a.frames  # (n, k, m)
     pushed = derivatives_along(lift.map, image, moved)
     values, lifted = a.observations.values.double().cpu(), lift.map(image)
-    frames = _frames(a.observations, a.frames[0].T)
-    there, back = fit_map(values, lifted, frames, pushed), fit_map(lifted, values, pushed, frames)
+    there, back = fit_map(values, lifted, frames_a, pushed), fit_map(lifted, values, pushed, frames_a)
     device = a.observations.device
     there.map.to(device)
     back.map.to(device)
@@ -225,12 +245,19 @@ def _learned(a: EigenSide, b: EigenSide, refined: Refined) -> tuple[Fit, Fit, Te
     return there, back, image
 
 
+def _observed_frames(side: EigenSide) -> Tensor:
+    r"""Frames of the activations in the order in which `EigenSide.frames` has them, `(n, d, m)`."""
+    assert side.observations.frames is not None
+
+    return leading_frames(side.observations.frames.double().cpu(), side.frames.shape[2])
+
+
 def _error(refined: Refined, fit: Fit, m: int) -> Interval:
     r"""RMS error of T over the target's spread: of the map between eigenfunctions, and of learning T from it."""
-    per_strain = PER_STRAIN_OF_CURVES if m == 1 else PER_STRAIN
+    per_strain = ERROR_PER_STRAIN_OF_CURVES if m == 1 else ERROR_PER_STRAIN
     estimate = math.hypot(per_strain * refined.strain, fit.squared.mean().sqrt().item())
 
-    return Interval(estimate, LOW * estimate, HIGH * math.hypot(estimate, RESOLVED))
+    return Interval(estimate, FACTOR_BELOW * estimate, FACTOR_ABOVE * math.hypot(estimate, FIT_ERROR))
 
 
 def _inside(points: Tensor, cloud: Tensor) -> float:
@@ -251,7 +278,7 @@ def _doubts(misfit: float, refined: Refined, tolerance: float) -> list[str]:
             f"{NAME_B} do"
         )
 
-    if not (refined.strain <= STRAIN and refined.worst <= WORST_STRAIN):
+    if not (refined.strain <= LARGEST_STRAIN and refined.worst <= WORST_STRAIN):
         reasons.append(
             f"the refined map is off an isometry by {refined.strain:.1%} of lengths ({refined.worst:.0%} at its worst)"
         )

@@ -19,22 +19,32 @@ from equiv.spectral.density import density_weights
 from equiv.spectral.diffusion_maps import DiffusionMaps
 from equiv.spectral.galerkin import GalerkinMaps
 
-__all__ = ["EigenSide", "eigen_sides", "nearest_in"]
+__all__ = ["EigenSide", "eigen_sides", "leading_frames", "nearest_in"]
 
 
 # Most eigenfunctions looked at.
-MOST = 16
+# [eigenfunctions; chosen: a trade of time, spheres take 3, tori up to 8]
+MAX_EIGENFUNCTIONS = 16
+
+# One eigenfunction in so many samples at most.
+# [samples; chosen: higher ones have fewer samples to a half wave than tell their slope]
+SAMPLES_PER_EIGENFUNCTION = 20
 
 # Functions that they are sought among: few, so that the noise of samples stays smooth and can be refined away.
-FUNCTIONS = 20
+# [functions a dimension; chosen: a trade of that against the detail of high eigenfunctions]
+FUNCTIONS_PER_DIMENSION = 20
 
 # Eigenvalues farther apart than this factor belong to different eigenspaces, sampling noise within.
-GAP = 1.25
+# [dimensionless; chosen: sampling noise is some percent, eigenvalues of symmetric spaces are farther apart]
+EIGENSPACE_GAP = 1.25
 
-# Eigenfunctions immerse the space where their smallest slope is above this share of the usual one, but for a
-# share of the samples, since they flatten at boundaries.
-SLOPE = 0.1
-FLAT = 0.1
+# Eigenfunctions immerse the space where their smallest slope is above this share of the usual one.
+# [dimensionless; chosen: a tenth is told from a slope that vanishes everywhere]
+SMALLEST_SLOPE = 0.1
+
+# But for this share of the samples, since eigenfunctions flatten at boundaries.
+# [share of the samples; chosen: as many as are next to a boundary]
+FLAT_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -70,20 +80,20 @@ def eigen_sides(a: Observations, b: Observations, method: str) -> tuple[EigenSid
         method: "galerkin" or "diffusion_maps".
 
     Raises:
-        ValueError: If eigenfunctions cannot be computed, or none of the first `MOST` are enough.
+        ValueError: If eigenfunctions cannot be computed, or none of the first `MAX_EIGENFUNCTIONS` are enough.
     """
     found = [_eigenfunctions(obs, method) for obs in (a, b)]
     most = min(len(values) for values, _, _ in found)
     usual = (found[0][0][:most] + found[1][0][:most]) / 2
-    cuts = [k for k in range(1, len(usual)) if usual[k] > GAP * usual[k - 1]]
+    cuts = [k for k in range(1, len(usual)) if usual[k] > EIGENSPACE_GAP * usual[k - 1]]
 
     for end in cuts:
         if all(_immersed(frames[:, :end]) for _, _, frames in found):
             break
     else:
         raise ValueError(
-            f"'a' and 'b' should be immersed by their first {MOST} eigenfunctions, got flat ones; compare more "
-            "samples, or with method='isometric'."
+            f"'a' and 'b' should be immersed by their first {MAX_EIGENFUNCTIONS} eigenfunctions, got flat ones; "
+            "compare more samples, or with method='isometric'."
         )
 
     edges = [0, *(cut for cut in cuts if cut <= end)]
@@ -99,7 +109,7 @@ def eigen_sides(a: Observations, b: Observations, method: str) -> tuple[EigenSid
 def _eigenfunctions(obs: Observations, method: str) -> tuple[Tensor, Tensor, Tensor]:
     r"""Eigenvalues `(k,)`, eigenfunctions `(n, k)` and their slopes `(n, k, m)`, on the CPU in float64."""
     obs = obs.to(torch.float64)
-    count = min(MOST, len(obs) // 20)
+    count = min(MAX_EIGENFUNCTIONS, len(obs) // SAMPLES_PER_EIGENFUNCTION)
     assert obs.frames is not None and obs.rank is not None
     m = int(obs.rank.mode().values)
 
@@ -108,7 +118,7 @@ def _eigenfunctions(obs: Observations, method: str) -> tuple[Tensor, Tensor, Ten
     except ValueError:  # too few samples inside: the density stays as it is
         weights = None
 
-    smooth = GalerkinMaps(count, max(FUNCTIONS * m, count)).fit(obs, weights)
+    smooth = GalerkinMaps(count, max(FUNCTIONS_PER_DIMENSION * m, count)).fit(obs, weights)
     function: Callable[[Tensor], Tensor] = smooth.transform
     eigenvalues, coordinates = smooth.eigenvalues_, smooth.coordinates_
 
@@ -117,14 +127,21 @@ def _eigenfunctions(obs: Observations, method: str) -> tuple[Tensor, Tensor, Ten
         evaluated = smooth.basis_.evaluate(obs.values)
         coefficients = torch.linalg.lstsq(evaluated.cpu(), maps.coordinates_.cpu(), driver="gelsd").solution
         coefficients = coefficients.to(obs.device)
-        function = lambda values: smooth.basis_.evaluate(values) @ coefficients  # noqa: E731
         eigenvalues, coordinates = maps.eigenvalues_, evaluated @ coefficients
 
-    left, scale, _ = torch.linalg.svd(obs.frames, full_matrices=False)
-    frames = left[:, :, :m] * scale[:, None, :m]
-    slopes = derivatives_along(function, obs.values, frames)
+        def function(values: Tensor) -> Tensor:
+            return smooth.basis_.evaluate(values) @ coefficients
+
+    slopes = derivatives_along(function, obs.values, leading_frames(obs.frames, m))
 
     return eigenvalues[1:].cpu(), coordinates.cpu(), slopes.cpu()
+
+
+def leading_frames(frames: Tensor, m: int) -> Tensor:
+    r"""Frames `(n, d, m)` of full column rank with the metric of frames `(n, d, k)` of rank m."""
+    left, scale, _ = torch.linalg.svd(frames, full_matrices=False)
+
+    return left[:, :, :m] * scale[:, None, :m]
 
 
 def _immersed(frames: Tensor) -> bool:
@@ -135,7 +152,7 @@ def _immersed(frames: Tensor) -> bool:
     smallest = torch.linalg.svdvals(frames)[:, -1]
     usual = torch.linalg.svdvals(frames).mean()
 
-    return bool(smallest.quantile(FLAT) > SLOPE * usual)
+    return bool(smallest.quantile(FLAT_SHARE) > SMALLEST_SLOPE * usual)
 
 
 def nearest_in(cloud: Tensor, points: Tensor, count: int = 1) -> tuple[Tensor, Tensor]:

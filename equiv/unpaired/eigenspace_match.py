@@ -16,23 +16,41 @@ from equiv.unpaired.eigenfunctions import EigenSide
 
 __all__ = ["register_eigenspaces"]
 
+# Starts drawn at random.
+# [starts; chosen: a trade of time against minima missed]
 STARTS = 48
-ROUNDS = 12
+
+# Orthogonal fits to nearest neighbours from each start.
+# [rounds; chosen: a trade of time, the refinement does the rest]
+FITS_PER_START = 12
+
+# A fit that changes the matrix by less is the last.
+# [Frobenius norm of an orthogonal matrix; chosen: neighbours then stay the same]
+SETTLED_CHANGE = 1e-6
+
+# Size of what is drawn at random beside the moment of anchors.
+# [squared sizes of an eigenfunction; chosen: decides only what anchors leave open]
+RANDOM_MOMENT = 1e-3
 
 # Samples of either side while starts are compared.
-THINNED = 500
+# [samples; chosen: a trade of time, all pairs are looked at]
+THINNED_SAMPLES = 500
 
-# What anchors say outweighs what the neighbours of this many samples say.
-ANCHOR_WEIGHT = 50.0
+# What an anchor says outweighs what the neighbours of this many samples say.
+# [samples; chosen: anchors correspond, neighbours are only near]
+SAMPLES_PER_ANCHOR = 50.0
 
-# Two registrations are the same when their matrices differ by less, per eigenfunction.
-DISTINCT = 0.3
+# Two registrations are the same when their matrices differ by less, per root of the number of eigenfunctions.
+# [Frobenius norm of an orthogonal matrix; chosen: less than between symmetries, more than noise]
+DISTINCT_MATCHES = 0.3
 
 # A registration fits as well as the best when its misfit is below this many times it.
-EQUALLY_GOOD = 1.15
+# [dimensionless; chosen: a trade of symmetries that are missed against matches that are none]
+EQUALLY_GOOD_MATCHES = 1.15
 
 # More than this that fit equally well are a continuum.
-CONTINUUM = 12
+# [registrations; chosen: a quarter of the starts]
+MATCHES_OF_A_CONTINUUM = 12
 
 
 def register_eigenspaces(
@@ -67,21 +85,21 @@ def register_eigenspaces(
     for _ in range(STARTS):
         k = a.coordinates.shape[1]
         drawn = torch.randn(k, k, generator=generator, dtype=torch.float64)
-        moment = 1e-6 * drawn if ends is None else ends[0].T @ ends[1] + 1e-3 * drawn
+        moment = 1e-6 * drawn if ends is None else ends[0].T @ ends[1] + RANDOM_MOMENT * drawn
         matrix = _orthogonal(moment, a.blocks)
 
-        for _ in range(ROUNDS):
+        for _ in range(FITS_PER_START):
             moved = source @ matrix
             distances = torch.cdist(moved, target)
             there, back = distances.argmin(dim=1), distances.argmin(dim=0)
             moment = source.T @ target[there] + source[back].T @ target
 
             if ends is not None:
-                moment = moment + ANCHOR_WEIGHT * ends[0].T @ ends[1]
+                moment = moment + SAMPLES_PER_ANCHOR * ends[0].T @ ends[1]
 
             before, matrix = matrix, _orthogonal(moment, a.blocks)
 
-            if (matrix - before).norm() < 1e-6:
+            if (matrix - before).norm() < SETTLED_CHANGE:
                 break
 
         distances = torch.cdist(source @ matrix, target)
@@ -93,16 +111,16 @@ def register_eigenspaces(
         found.append(((square / 2).sqrt().item() / spacing, matrix.T))
 
     found.sort(key=lambda entry: entry[0])
-    limit = EQUALLY_GOOD * max(found[0][0], 1.0)
+    limit = EQUALLY_GOOD_MATCHES * max(found[0][0], 1.0)
     good: list[Tensor] = []
 
     for misfit, matrix in found:
-        far = all((matrix - other).norm() > DISTINCT * math.sqrt(len(matrix)) for other in good)
+        far = all((matrix - other).norm() > DISTINCT_MATCHES * math.sqrt(len(matrix)) for other in good)
 
         if misfit <= limit and far:
             good.append(matrix)
 
-    return good, found[0][0], len(good) if len(good) <= CONTINUUM else math.inf
+    return good, found[0][0], len(good) if len(good) <= MATCHES_OF_A_CONTINUUM else math.inf
 
 
 def _orthogonal(moment: Tensor, blocks: tuple[slice, ...]) -> Tensor:
@@ -117,7 +135,7 @@ def _orthogonal(moment: Tensor, blocks: tuple[slice, ...]) -> Tensor:
 
 
 def _thinned(coordinates: Tensor) -> Tensor:
-    return coordinates[:: math.ceil(len(coordinates) / THINNED)]
+    return coordinates[:: math.ceil(len(coordinates) / THINNED_SAMPLES)]
 
 
 def _spacing(coordinates: Tensor) -> float:

@@ -21,22 +21,38 @@ from equiv.verdict import Interval
 __all__ = ["estimate_error"]
 
 
-# RMS error of T over the root of the sum of squares of the charts' estimated errors, on synthetic pairs; the factors
-# about it within which it lay, below and above; and the degrees of freedom that it is worth beside anchors. The noise
-# of bursts averages as reckoned, and what fits of kinks miss is held out; of the errors of smooth charts those in gaps
-# between samples are not seen.
-EXACT = (1.5, 2.5, 3.0, 4.0)
-KINKED = (0.65, 2.5, 3.0, 8.0)
-NOISY = (1.2, 1.8, 3.5, 3.0)
+# By kind of frames: RMS error of T over the root of the sum of squares of both charts' estimated errors. Errors of
+# smooth charts in gaps between samples are not seen, what fits of kinks miss is held out, noise averages as reckoned.
+# [dimensionless; measured: benchmarks/transformation.py, on synthetic pairs]
+ERROR_PER_CHARTS = {"exact": 1.5, "kinked": 0.65, "noisy": 1.2}
+
+# By kind of frames: how many times smaller than that the error was at least.
+# [dimensionless; measured: benchmarks/transformation.py, on synthetic pairs]
+FACTOR_BELOW = {"exact": 2.5, "kinked": 2.5, "noisy": 1.8}
+
+# By kind of frames: how many times larger than that the error was at most.
+# [dimensionless; measured: benchmarks/transformation.py, on synthetic pairs]
+FACTOR_ABOVE = {"exact": 3.0, "kinked": 3.0, "noisy": 3.5}
+
+# By kind of frames: what the charts' estimate is worth beside anchors.
+# [degrees of freedom; measured: benchmarks/transformation.py, on synthetic pairs]
+FREEDOM_OF_CHARTS = {"exact": 4.0, "kinked": 8.0, "noisy": 3.0}
+
+# Level of the bounds that these factors are for.
+# [dimensionless; chosen: the usual one]
+CALIBRATED_CONFIDENCE = 0.95
 
 # Errors of neighbouring anchors are alike: the share of their degrees of freedom that counts.
-INDEPENDENT = 0.5
+# [dimensionless; chosen: two anchors count as one]
+INDEPENDENT_SHARE = 0.5
 
-# Errors below this share are told from zero by no estimate: what is left of them is rounding and luck.
-RESOLVED = 1e-6
+# Errors below this are told from zero by no estimate: what is left of them is rounding and luck.
+# [share of the target's spread; chosen: far above rounding in float64, far below every tolerance]
+SMALLEST_ERROR = 1e-6
 
 # How far the looseness of outlines may be underestimated.
-LOOSE_MARGIN = 1.4
+# [dimensionless; chosen: bounds of pairs without anchors then hold in benchmarks/transformation.py]
+LOOSENESS_MARGIN = 1.4
 
 
 def estimate_error(
@@ -68,36 +84,38 @@ def estimate_error(
 
     assert source.domain is not None
     charts = math.hypot(source.domain.accuracy * target.stretch, target.error)
-    factor, below, above, trust = _scatter(source, target)
-    expected = factor * charts / target.spread
+    kind = _frames_kind(source, target)
+    trust = FREEDOM_OF_CHARTS[kind]
+    expected = ERROR_PER_CHARTS[kind] * charts / target.spread
     shown, freedom = _left_out(source, target, found, transformation, anchors)
-    freedom *= INDEPENDENT
+    freedom *= INDEPENDENT_SHARE
     pooled = math.sqrt((trust * expected**2 + freedom * shown**2) / (trust + freedom))
     loose = _looseness(target, found)
     estimate = math.hypot(pooled, loose)
     fixed = 1 if found.alignment is None else len(found.alignment.covariance)
     # Of the ends of a curve there is little to underestimate, of corners that are projected there is.
-    margin = LOOSE_MARGIN if fixed > 1 or found.slack > 0 else 1.0
+    margin = LOOSENESS_MARGIN if fixed > 1 or found.slack > 0 else 1.0
     tails = (1 - confidence) / 2, (1 + confidence) / 2
-    # The factors are those of 95 %.
-    sharper = math.sqrt(trust / (trust + freedom)) * (erfinv(confidence) / erfinv(0.95))
+    factors = 1 / FACTOR_BELOW[kind], FACTOR_ABOVE[kind]
+    sharper = math.sqrt(trust / (trust + freedom)) * (erfinv(confidence) / erfinv(CALIBRATED_CONFIDENCE))
     low, high = (
         math.hypot(
             pooled * about**sharper, loose * wider * math.sqrt(gammaincinv(fixed / 2, tail) * 2 / fixed)
         )
-        for tail, about, wider in zip(tails, (1 / below, above), (1.0, margin), strict=True)
+        for tail, about, wider in zip(tails, factors, (1.0, margin), strict=True)
     )
 
-    return Interval(estimate, 0.0 if estimate < RESOLVED else min(low, estimate), max(high, estimate))
+    return Interval(estimate, 0.0 if estimate < SMALLEST_ERROR else min(low, estimate), max(high, estimate))
 
 
-def _scatter(source: ChartedSide, target: ChartedSide) -> tuple[float, float, float, float]:
+def _frames_kind(source: ChartedSide, target: ChartedSide) -> str:
+    r"""The worse kind of frames of both sides, as the tables above name it."""
     sides = source, target
 
     if any(side.observations.burst_size is not None for side in sides):
-        return NOISY
+        return "noisy"
 
-    return KINKED if any(side.kinked for side in sides) else EXACT
+    return "kinked" if any(side.kinked for side in sides) else "exact"
 
 
 def _left_out(

@@ -16,7 +16,8 @@ from equiv.verdict import NAME_A, NAME_B, Interval, Sentence
 
 __all__ = ["blocking_reasons", "direction_errors", "facts", "low_overlaps"]
 
-# Where a direction is excluded no map is returned, and the error is that of always predicting the mean.
+# Where a direction is excluded no map is returned.
+# [share of the target's spread; derived: the error of always predicting the mean]
 NO_MAP = Interval(1.0, 1.0, 1.0)
 
 

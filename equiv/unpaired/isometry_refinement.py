@@ -17,27 +17,57 @@ from equiv.unpaired.eigenfunctions import EigenSide, nearest_in
 __all__ = ["Refined", "refine"]
 
 
-# Of S, for each dimension, and at most one for so many samples.
+# By dimension of the space: Gaussians of S, in more than three as many as in three.
+# [functions; chosen: a trade of time, the equations are solved for all of them at once]
 FUNCTIONS = {1: 120, 2: 300, 3: 250}
-SAMPLES = 3
+
+# One of these functions for so many samples at most.
+# [samples; chosen: with fewer the noise of eigenfunctions is fitted]
+SAMPLES_PER_FUNCTION = 3
+
+# Gauss-Newton steps at most.
+# [steps; chosen: a trade of time, registrations that are right settle in fewer]
 STEPS = 8
 
-# Mean square of the last step, the eigenfunctions' being 1.
-SETTLED = 1e-7
+# Mean square of the last step.
+# [mean square of an eigenfunction; chosen: a move by 3e-4, less than the noise that is left]
+SETTLED_STEP = 1e-7
 
-# And of the third and later steps, where there is no isometry to be found.
-DIVERGED = 1e-2
+# Mean square of the third and later steps where there is no isometry to be found.
+# [mean square of an eigenfunction; chosen: moves by a tenth, when those towards an isometry have become small]
+DIVERGED_STEP = 1e-2
 
-# Most coefficients of S, equations for each of them, and entries of these that are held at a time.
-UNKNOWNS = 1200
-EQUATIONS = 12
-ENTRIES = 6_000_000
+# Most coefficients of S.
+# [numbers; chosen: a trade of time, the matrix of their equations is solved in every step]
+MAX_COEFFICIENTS = 1200
+
+# Equations for each function, over the dimension of the space, from so many samples as it takes.
+# [equations; chosen: a trade of time, with more the noise averages further]
+EQUATIONS_PER_FUNCTION = 12
+
+# Entries of the equations that are held at a time.
+# [numbers; chosen: 48 megabytes]
+ENTRIES_AT_ONCE = 6_000_000
+
+# Width of the Gaussians over their spacing.
+# [dimensionless; chosen: narrower ones leave ripples, wider ones are so alike that noise is amplified]
 WIDTH = 2.0
+
+# What is added to the diagonal of the equations, over its mean.
+# [dimensionless; chosen: keeps alike functions apart, far below what the samples determine]
 RIDGE = 1e-9
+
+# Weight of the anchors, were they as many as the samples.
+# [dimensionless; chosen: anchors correspond, so that S goes through them]
 ANCHOR_WEIGHT = 10.0
 
 # Weight of the distance from the cloud: without it a space could shrink into a smaller one.
-LANDING = 10.0
+# [dimensionless; chosen: S lands on the cloud before lengths fit]
+LANDING_WEIGHT = 10.0
+
+# The quantile of the errors of lengths that counts as the worst.
+# [share of the samples; chosen: single samples at the edge of a cloud show nothing]
+WORST_QUANTILE = 0.99
 
 
 @dataclass(frozen=True)
@@ -81,8 +111,10 @@ def refine(a: EigenSide, b: EigenSide, matrix: Tensor, anchors: tuple[Tensor, Te
         anchors: Eigenfunctions of A and of B at the anchors, `(c, k)` each; None for none.
     """
     k, m = a.coordinates.shape[1], a.frames.shape[2]
-    count = min(FUNCTIONS.get(m, 250), UNKNOWNS // k, len(a.coordinates) // SAMPLES)
-    enough = max(SAMPLES * count, EQUATIONS * count // m)
+    count = min(
+        FUNCTIONS.get(m, FUNCTIONS[3]), MAX_COEFFICIENTS // k, len(a.coordinates) // SAMPLES_PER_FUNCTION
+    )
+    enough = max(SAMPLES_PER_FUNCTION * count, EQUATIONS_PER_FUNCTION * count // m)
     some = slice(None, None, max(1, len(a.coordinates) // enough))
     points, frames = a.coordinates[some], a.frames[some]
     scale = b.metric.diagonal(dim1=1, dim2=2).sum(dim=1).mean() / m
@@ -96,7 +128,7 @@ def refine(a: EigenSide, b: EigenSide, matrix: Tensor, anchors: tuple[Tensor, Te
     known = None if anchors is None else basis.evaluate(anchors[0])
 
     size = values.shape[1] * k
-    block = max(1, ENTRIES // (size * (k * (k + 1) // 2 + k)))
+    block = max(1, ENTRIES_AT_ONCE // (size * (k * (k + 1) // 2 + k)))
 
     for step in range(STEPS):
         gram, goal = torch.zeros(size, size, dtype=torch.float64), torch.zeros(size, dtype=torch.float64)
@@ -120,7 +152,7 @@ def refine(a: EigenSide, b: EigenSide, matrix: Tensor, anchors: tuple[Tensor, Te
 
         moved = (values @ change).square().mean().item()
 
-        if moved < SETTLED or (step > 1 and not moved < DIVERGED):
+        if moved < SETTLED_STEP or (step > 1 and not moved < DIVERGED_STEP):
             break
 
     found = Refined(matrix, SmoothFit(basis, coefficients), 0.0, 0.0, 0.0)
@@ -130,7 +162,7 @@ def refine(a: EigenSide, b: EigenSide, matrix: Tensor, anchors: tuple[Tensor, Te
     return replace(
         found,
         strain=strain.square().mean().sqrt().item(),
-        worst=strain.quantile(0.99).item(),
+        worst=strain.quantile(WORST_QUANTILE).item(),
         dilation=defect.diagonal(dim1=1, dim2=2).mean().item(),
     )
 
@@ -194,8 +226,8 @@ def _equations(
 
     rows, defect = rows * weight[:, None, None], defect * weight
     normal = (_normal(_full(there, upper, k), m) + _normal(b.metric[nearest] / scale, m)) / 2
-    landing = LANDING * torch.einsum("nkl,nb->nkbl", normal, values)
-    off = LANDING * (normal @ (b.coordinates[nearest] - image)[:, :, None])[:, :, 0]
+    landing = LANDING_WEIGHT * torch.einsum("nkl,nb->nkbl", normal, values)
+    off = LANDING_WEIGHT * (normal @ (b.coordinates[nearest] - image)[:, :, None])[:, :, 0]
 
     return (
         torch.cat([rows.flatten(2).flatten(0, 1), landing.flatten(2).flatten(0, 1)]),

@@ -4,9 +4,9 @@ __all__ = ["EXCLUDING_ROUGHNESS", "MIN_OVERLAP"]
 
 
 # Below this share of samples of either side where the other has samples, a verdict is at best inconclusive.
-# [share of the samples; chosen: errors speak of the overlap alone, and of no tenth of the inputs that it leaves out]
+# [share of the samples; chosen: errors speak of the overlap alone, which may leave out a tenth of the inputs]
 MIN_OVERLAP = 0.9
 
 # Charts with objections that miss no more than this, and are not folded, still serve to exclude an isometry.
-# [dimensionless; chosen: what differs by a margin more than even the tolerance of a comparison usually is]
+# [dimensionless; chosen: rougher ones could exclude only what differs by more than an eighth of the spread]
 EXCLUDING_ROUGHNESS = 0.05

@@ -51,7 +51,7 @@ def cached(
         os.close(handle)
     except OSError as error:
         raise ValueError(
-            f"'cache' must be a folder that can be written to, got {str(path.parent)!r} ({error.strerror}); "
+            f"'cache' should be a folder that can be written to, got {str(path.parent)!r} ({error.strerror}); "
             "choose another."
         ) from error
     try:

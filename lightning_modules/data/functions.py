@@ -114,7 +114,7 @@ class FunctionViews:
 
         if len(low) != len(high) or not low or not all(x < y for x, y in zip(low, high, strict=True)):
             raise ValueError(
-                f"'low' and 'high' must be corners of a box, as [-1, -1] and [1, 1], got {list(low)} and "
+                f"'low' and 'high' should be corners of a box, as [-1, -1] and [1, 1], got {list(low)} and "
                 f"{list(high)}."
             )
 

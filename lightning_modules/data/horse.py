@@ -89,10 +89,12 @@ class HorseViews:
         )
         check_relation(relation, RELATIONS)
         if not 0 < burst_step < math.pi:
-            raise ValueError(f"'burst_step' must lie between 0 and pi radians, got {burst_step}; try 0.015.")
+            raise ValueError(
+                f"'burst_step' should lie between 0 and pi radians, got {burst_step}; try 0.015."
+            )
         if not 0.005 <= mesh_step <= 0.1:
             raise ValueError(
-                f"'mesh_step' must lie between 0.005 and 0.1 metres, got {mesh_step}; try 0.025."
+                f"'mesh_step' should lie between 0.005 and 0.1 metres, got {mesh_step}; try 0.025."
             )
         self.n_train, self.n_held_out, self.n_anchors, self.size = n_train, n_held_out, n_anchors, size
         self.burst_step, self.burst_size, self.seed, self.relation = burst_step, burst_size, seed, relation

@@ -91,7 +91,9 @@ class HorseGaitViews:
         )
         check_relation(relation, RELATIONS)
         if not 0.005 <= mesh_step <= 0.1:
-            raise ValueError(f"'mesh_step' must lie between 0.005 and 0.1 metres, got {mesh_step}; try 0.03.")
+            raise ValueError(
+                f"'mesh_step' should lie between 0.005 and 0.1 metres, got {mesh_step}; try 0.03."
+            )
         self.phases, self.yaws, self.n_held_out, self.n_anchors = phases, yaws, n_held_out, n_anchors
         self.size, self.seed, self.relation = size, seed, relation
         self.cache, self.mesh_step, self.workers = cache, mesh_step, workers

@@ -44,12 +44,12 @@ def load_mesh(file: str | Path, radius: float = 1.4, height: float = 2.3, step: 
         solid.update_faces(solid.nondegenerate_faces())
     except Exception as error:  # trimesh's many readers raise whatever they like
         raise ValueError(
-            f"'mesh' must be a file that trimesh reads, but {str(path)!r} could not be read as a mesh "
+            f"'mesh' should be a file that trimesh reads, but {str(path)!r} could not be read as a mesh "
             f"({type(error).__name__}: {error}); convert it to OBJ, PLY, STL or GLB."
         ) from error
     if len(solid.faces) == 0 or not np.isfinite(solid.vertices).all():
         raise ValueError(
-            f"'mesh' must hold triangles with finite vertices, but {str(path)!r} holds {len(solid.faces)} "
+            f"'mesh' should hold triangles with finite vertices, but {str(path)!r} holds {len(solid.faces)} "
             f"triangles of positive area and {len(solid.vertices)} vertices; export it with its faces."
         )
     return _normalised(solid, radius, height, step)
@@ -98,6 +98,6 @@ def _existing(file: str | Path) -> Path:
     path = Path(file).expanduser()
     if not path.is_file():
         raise ValueError(
-            f"'mesh' must be a file that trimesh reads, but there is no file {str(path)!r}; check the path."
+            f"'mesh' should be a file that trimesh reads, but there is no file {str(path)!r}; check the path."
         )
     return path

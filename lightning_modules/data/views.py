@@ -69,7 +69,7 @@ class View:
             index = [rows[picture.numpy().tobytes()] for picture in inputs.detach().cpu().float()]
         except KeyError:
             raise ValueError(
-                "'inputs' must be pictures out of 'probe', got one that is not; only those have bursts."
+                "'inputs' should be pictures out of 'probe', got one that is not; only those have bursts."
             ) from None
         return self.burst_pictures[index].to(inputs)
 

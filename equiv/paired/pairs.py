@@ -1,0 +1,72 @@
+r"""Two networks' samples at the same inputs, as one direction of their comparison sees them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from equiv.observe.draws import Draws
+from equiv.observe.observations import Observations
+
+__all__ = ["Pairs", "distinct_pairs"]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    r"""Samples of a source and of a target at the same inputs.
+
+    Attributes:
+        source: Observations of the network that a map starts from, n samples.
+        target: Those of the network that it leads to.
+        frames: Frames of both along the same directions, `(n, d_s, m)` and `(n, d_t, m)`; None where there are none.
+        coordinates: Coordinates `(n, m)` of both, integrated from the frames; None for a side that has none.
+        local: A few other samples of both with frames along the same directions, where the others have none.
+        draws: Which samples are one independent draw.
+    """
+
+    source: Observations
+    target: Observations
+    frames: tuple[Tensor, Tensor] | None = None
+    coordinates: tuple[Tensor | None, Tensor | None] = (None, None)
+    local: tuple[Observations, Observations] | None = None
+    draws: Draws | None = None
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    @property
+    def distinct(self) -> bool:
+        r"""Whether no pair occurs twice."""
+        return len(distinct_pairs(self.source, self.target)[0]) == len(self)
+
+    @property
+    def common(self) -> bool:
+        r"""Whether the frames of both are along the same directions by where they come from."""
+        return self.source.oriented and self.target.oriented
+
+    @property
+    def reversed(self) -> Pairs:
+        r"""The same pairs, seen from the target."""
+        return Pairs(
+            self.target,
+            self.source,
+            None if self.frames is None else self.frames[::-1],
+            self.coordinates[::-1],
+            None if self.local is None else self.local[::-1],
+            self.draws,
+        )
+
+
+def distinct_pairs(a: Observations, b: Observations) -> tuple[Tensor, Tensor]:
+    r"""Indices of the first of all equal pairs `(l,)`, and each sample's place among them `(n,)`."""
+    joint = torch.cat([a.values.double(), b.values.double()], dim=1)
+    _, copies = joint.unique(dim=0, return_inverse=True)
+    first = torch.full_like(copies, len(copies))
+    first.scatter_reduce_(0, copies, torch.arange(len(copies), device=copies.device), "amin")
+    order = first[first < len(copies)].sort().values
+    place = torch.empty_like(first)
+    place[copies[order]] = torch.arange(len(order), device=copies.device)
+
+    return order, place[copies]
