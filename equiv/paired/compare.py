@@ -52,9 +52,6 @@ def compare_paired(
 
     Returns:
         The comparison, a mirror image of that of B and A.
-
-    References:
-        | Transformations between deep neural networks (Bertalan et al., 2020), https://arxiv.org/abs/2007.05646
     """
     if _order(b) < _order(a):
         # Every choice below is made in one fixed order of the two, so that the names A and B cannot matter.
@@ -78,6 +75,7 @@ def _compared(
     confidence: float,
     seed: int,
 ) -> Comparison:
+    r"""The comparison in the order given: pairs, both directions, the verdict, and what is kept as evidence."""
     # A copy of a sample would be found again when the sample is left out.
     distinct, copies = distinct_pairs(a, b)
     seen_a, seen_b = a.subset(distinct), b.subset(distinct)

@@ -72,6 +72,7 @@ def matched_neurons(data: PairData, source: Tensor) -> Fit:
 def _fit(
     data: PairData, errors: Tensor, metric: Tensor, weight: Tensor, offset: Tensor, points: Tensor
 ) -> Fit:
+    r"""An affine map as a kernel map without kernels; errors `(n, d_b)` and weights are over the target's spread."""
     spread = torch.where(data.spread.isfinite(), data.spread, 0.0)
     map_ = KernelMap(
         "gaussian",

@@ -108,6 +108,7 @@ def _undefined(fit: Fit) -> Fit:
 
 
 def _final(data: PairData, settings: Settings, order: Tensor, effort: Effort) -> Fit | None:
+    r"""The kernel map with these settings, and its errors where samples were left out; None where none is solved."""
     learned = learn(data, settings, order, effort)
 
     if learned is None:
@@ -155,8 +156,8 @@ def learn(
     r = 0 if settings.slope == torch.inf else data.directions.shape[1]
     r = min(r, max(1, effort.final // len(data) - 1)) if r else 0
     n = min(len(data), effort.final // (1 + r))
-    half = _loo(data.subset(order[: n // 2], r), settings)
-    quarter = _loo(data.subset(order[: n // 4], r), settings) if n >= MIN_HALVED_SAMPLES else None
+    half = _left_out(data.subset(order[: n // 2], r), settings)
+    quarter = _left_out(data.subset(order[: n // 4], r), settings) if n >= MIN_HALVED_SAMPLES else None
     solution = None
 
     if half is not None and quarter is not None and _settled(half, quarter):
@@ -173,7 +174,8 @@ def learn(
     return None if solution is None else (part, settings, solution, half)
 
 
-def _loo(data: PairData, settings: Settings) -> Solution | None:
+def _left_out(data: PairData, settings: Settings) -> Solution | None:
+    r"""The solution with these settings, which holds its leave-one-out errors."""
     return solve_ridge(data, settings, (settings.ridge,))[1]
 
 
