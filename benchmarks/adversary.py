@@ -167,6 +167,8 @@ def main() -> None:
     records = [json.loads(text) for text in texts]
 
     if options.action == "report":
+        order = [*PAIRED, *UNPAIRED]
+        records.sort(key=lambda record: order.index(record["family"]))
         (options.records.parent / "adversary.md").write_text(table(records))
         print(table(records))
         print(*[line(record) for record in records if any(faults(record).values())], sep="\n")

@@ -9,7 +9,7 @@ import torch
 from adversary_sides import Side, Unpaired, embedded, flat, same, seen
 from adversary_truth import ALWAYS, NEVER, Truth, no, yes
 from families import Draw, Network
-from spaces import box
+from spaces import box, rescaled
 from torch import Tensor
 
 __all__ = ["MANIFOLDS"]
@@ -108,14 +108,14 @@ def _torus(draw: Draw, first: float, second: float, shear: float) -> Side:
 def torus_same(draw: Draw) -> Unpaired:
     first, second, shear = draw.uniform(3.4, 4.2), draw.uniform(2.6, 3.2), draw.uniform(0.0, 1.5)
 
-    return _anchored(draw, *[_torus(draw, first, second, shear) for _ in range(2)], 600, NEVER)
+    return _anchored(draw, *[_torus(draw, first, second, shear) for _ in range(2)], 600, ALWAYS)
 
 
 def torus_other_lattice(draw: Draw) -> Unpaired:
     r"""One area, other loops: the shortest is 2.6 long, or from 2.86 to 3.1."""
     sides = [_torus(draw, 3.4, 2.6, shear) for shear in (0.0, draw.uniform(1.2, 1.7))]
 
-    return _apart(*sides, 600, NEVER)
+    return _apart(*sides, 600)
 
 
 def spheroid_coordinates(across: float, along: float) -> tuple[Parts, Network]:
@@ -168,17 +168,20 @@ def sphere_larger(draw: Draw) -> Unpaired:
 def _projection(
     draw: Draw, sides: list[float], samples: int, anchors: int, forward: Truth, stretch: float = 1.0
 ) -> Unpaired:
-    r"""B sees all axes but the last, each stretched; the last one is not in B, so that nothing comes back.
+    r"""B's inputs are A's, all axes but the last stretched; the last one it does not see, its frames lose rank.
 
     Given B the last axis is uniform as ever: no map back has an error below its share of A's spread.
     """
-    space, m = box(*sides), len(sides) - 1
-    shadow = box(*[side * stretch for side in sides[:m]])
+    m = len(sides) - 1
+    factors = torch.tensor([stretch] * m + [1.0], dtype=torch.float64)
+    space = box(*sides)
+    shadow = seen(draw, box(*[side * stretch for side in sides[:m]])).network
+    b = Side(rescaled(space, factors).sample, lambda x: shadow(x[..., :m]))
     known = space.sample(anchors, draw.generator) if anchors else None
 
-    return flat(
-        draw, (space, shadow), samples, (forward, no(0.05, forward.owed)), known, bool(anchors),
-        lambda x: x[..., :m] * stretch, None,
+    return Unpaired(
+        seen(draw, space), b, samples, forward, no(0.05, forward.owed), lambda x: x * factors, None,
+        None if anchors else space, known,
     )  # fmt: skip
 
 
@@ -215,7 +218,7 @@ def covering_circle(draw: Draw) -> Unpaired:
 
 
 def covering_torus(draw: Draw) -> Unpaired:
-    return _covering(draw, (draw.uniform(2.6, 3.0), draw.uniform(3.4, 4.0)), 2, 600, NEVER)
+    return _covering(draw, (draw.uniform(2.6, 3.0), draw.uniform(3.4, 4.0)), 2, 600, ALWAYS)
 
 
 def no_covering(draw: Draw) -> Unpaired:

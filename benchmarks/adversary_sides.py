@@ -66,6 +66,8 @@ class Unpaired:
         anchors: A's coordinates of the known points, `(k, m)`, or None.
         wrong: How many of them, the first, are given a partner drawn at random.
         copies: How often each sample is repeated.
+        twins: Maps of A's coordinates that are nearly isometries; as good as the identity where the comparison says
+            that several maps fit equally well.
     """
 
     a: Side
@@ -79,6 +81,7 @@ class Unpaired:
     anchors: Tensor | None = None
     wrong: int = 0
     copies: int = 1
+    twins: tuple[Network, ...] = ()
 
     def observed(self, generator: torch.Generator) -> tuple[Observations, Observations, Tensor | None]:
         sides = []
@@ -115,7 +118,8 @@ class Unpaired:
         # Both ways in A's coordinates, about which the isometries are.
         u = self.back(y) if back else y
         goal = target.network if back else lambda v: target.network(self.there(v))
-        error = self._nearest(u, found, goal)
+        twins = self.twins if result.symmetries > 1 else ()
+        error = min([self._nearest(u, found, goal), *(missed(found, goal(twin(u))) for twin in twins)])
 
         return None if math.isnan(error) else error
 

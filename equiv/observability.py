@@ -23,7 +23,7 @@ MAX_FOLLOWING_ERROR = 0.05
 
 # The test looks at so many samples.
 # [samples; chosen: a map is learned for each set that is tried, and one from so many takes a second]
-TESTED_SAMPLES = 500
+INJECTIVITY_SAMPLES = 500
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +110,7 @@ def reconstruct(
 def _checked_frames(
     frames: Tensor | tuple[Tensor, Tensor] | None, observed: Tensor, target: Tensor
 ) -> tuple[Tensor | None, Tensor | None]:
+    r"""Frames `(n, d, m)` of `observed` and `(n, d_t, m)` of the target, both or none; errors as of `reconstruct`."""
     if frames is None:
         return None, None
 
@@ -182,7 +183,7 @@ def select_neurons(obs: Observations, n: int | None = None) -> Tensor:
 
     smallest = 1 if obs.rank is None else max(int(obs.rank.max().item()), 1)
     order = rank_neurons(obs, min(d, max(4 * smallest, 8)))
-    few = obs.subset(torch.arange(min(len(obs), TESTED_SAMPLES), device=obs.device))
+    few = obs.subset(torch.arange(min(len(obs), INJECTIVITY_SAMPLES), device=obs.device))
 
     for count in range(min(smallest, d), len(order) + 1):
         if count == d or _follows(few, order[:count]):
@@ -205,6 +206,7 @@ def _pruned(obs: Observations, chosen: Tensor, smallest: int) -> Tensor:
 
 
 def _follows(obs: Observations, chosen: Tensor) -> bool:
+    r"""Whether all neurons follow from the chosen ones, indices `(k,)`, by the upper bound of the error."""
     frames = (None, None) if obs.frames is None else (obs.frames[:, chosen], obs.frames)
     fit = fit_map(obs.values[:, chosen], standardised(obs)[0], frames[0], standardised(obs)[1])
 

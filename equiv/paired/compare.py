@@ -64,9 +64,6 @@ def compare_paired(
 
     Returns:
         The comparison, a mirror image of that of B and A.
-
-    References:
-        | Transformations between deep neural networks (Bertalan et al., 2020), https://arxiv.org/abs/2007.05646
     """
     if _order(b) < _order(a):
         # Every choice below is made in one fixed order of the two, so that the names A and B cannot matter.
@@ -91,6 +88,7 @@ def _compared(
     seed: int,
     groups: Tensor | None,
 ) -> Comparison:
+    r"""The comparison in the order given: pairs, both directions, the verdict, and what is kept as evidence."""
     draws, doubted = _draws(a, b, groups)
     frames = _shared_frames(a, b)
     pairs = Pairs(a, b, frames, _integrated(a, b, frames), local, draws)

@@ -11,8 +11,8 @@ from equiv.paired.neighbors import all_nearest, unit_spread
 __all__ = ["canonical_coordinates", "integrated_coordinates"]
 
 # Each sample has steps to so many of its nearest.
-# [neighbours; chosen: enough to connect samples of up to six dimensions, and few steps that bend]
-NEIGHBORS = 8
+# [steps; chosen: enough to connect samples of up to six dimensions, and few steps that bend]
+STEPS_PER_SAMPLE = 8
 
 # Coordinates are those of a flat space if they leave no more of the steps than this.
 # [share of the squared steps; chosen: steps that do not add up leave about half]
@@ -89,6 +89,12 @@ def canonical_coordinates(source: Tensor, target: Tensor, m: int) -> tuple[Tenso
         source: A's activations, shape `(n, d_a)`.
         target: B's activations, `(n, d_b)`.
         m: How many; fewer where there are not as many neurons.
+
+    Returns:
+        The variables of A and of B, `(n, m)` each, float64.
+
+    References:
+        | Relations between two sets of variates (Hotelling, 1936), https://doi.org/10.1093/biomet/28.3-4.321
     """
     bases = []
 
@@ -104,7 +110,7 @@ def canonical_coordinates(source: Tensor, target: Tensor, m: int) -> tuple[Tenso
 
 def _edges(joint: Tensor) -> tuple[Tensor, Tensor]:
     r"""Each sample with its nearest others, every edge once, `(e,)` and `(e,)`."""
-    nearest = all_nearest(joint, NEIGHBORS)
+    nearest = all_nearest(joint, STEPS_PER_SAMPLE)
     own = torch.arange(len(joint), device=joint.device).repeat_interleave(nearest.shape[1])
     edges = torch.stack([own, nearest.flatten()]).sort(dim=0).values.unique(dim=1)
 
@@ -112,6 +118,7 @@ def _edges(joint: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _steps(values: Tensor, frames: Tensor, tail: Tensor, head: Tensor) -> Tensor:
+    r"""Steps along edges as one side's frames see them, `(e, m)`, in input units."""
     inverse = invert_frames(frames, sensitivity_cut(frames))
     steps = values.new_empty(len(tail), frames.shape[2])
 

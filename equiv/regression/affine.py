@@ -61,6 +61,7 @@ def least_squares(data: PairData) -> Fit | None:
 def _fit(
     data: PairData, errors: Tensor, metric: Tensor, weight: Tensor, offset: Tensor, points: Tensor
 ) -> Fit:
+    r"""An affine map as a kernel map without kernels; errors `(n, d_b)` and weights are over the target's spread."""
     spread = torch.where(data.spread.isfinite(), data.spread, 0.0)
     map_ = KernelMap(
         "gaussian",

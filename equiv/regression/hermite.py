@@ -127,6 +127,7 @@ def _undefined(fit: Fit) -> Fit:
 
 
 def _final(data: PairData, settings: Settings, order: Tensor, effort: Effort) -> Fit | None:
+    r"""The kernel map with these settings, and its errors where samples were left out; None where none is solved."""
     learned = learn(data, settings, order, effort)
 
     if learned is None:
@@ -177,8 +178,10 @@ def learn(
     n = min(len(data), effort.final // (1 + r))
     single = data.draws.independent
     fewer = order[: n // 2] if single else order[:n][data.draws.subset(order[:n]).half()]
-    half = _loo(data.subset(fewer, r), settings)
-    quarter = _loo(data.subset(order[: n // 4], r), settings) if single and n >= MIN_HALVED_SAMPLES else None
+    half = _left_out(data.subset(fewer, r), settings)
+    quarter = (
+        _left_out(data.subset(order[: n // 4], r), settings) if single and n >= MIN_HALVED_SAMPLES else None
+    )
     solution = None
 
     if half is not None and quarter is not None and _settled(half, quarter):
@@ -195,7 +198,8 @@ def learn(
     return None if solution is None else (part, settings, solution, half)
 
 
-def _loo(data: PairData, settings: Settings) -> Solution | None:
+def _left_out(data: PairData, settings: Settings) -> Solution | None:
+    r"""The solution with these settings, which holds its leave-one-out errors."""
     return solve_ridge(data, settings, (settings.ridge,))[1]
 
 

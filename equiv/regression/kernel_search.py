@@ -37,7 +37,7 @@ AFFINE_VARIANCE = 1.0
 
 # Ridges that are tried first.
 # [variance of the target; chosen: from exact data to noise, each then refined by tens]
-RIDGES = (1e-9, 1e-6, 1e-3, 0.3)
+FIRST_RIDGES = (1e-9, 1e-6, 1e-3, 0.3)
 
 # Ridges that are tried beside one that was found.
 # [dimensionless; chosen: finer steps change leave-one-out errors by percents]
@@ -158,7 +158,7 @@ def search(data: PairData, order: Tensor, effort: Effort = QUICK_EFFORT) -> Sett
 
     few, more = part(effort.search), part(effort.tuning)
     start = [Settings(kind, length=h) for kind in PROFILES for h in LENGTHS]
-    found = _best(few, start, RIDGES, (torch.inf, Settings(ridge=RIDGES[-1])))
+    found = _best(few, start, FIRST_RIDGES, (torch.inf, Settings(ridge=FIRST_RIDGES[-1])))
     best = found[1]
     whitened = [
         replace(best, whitening=w, length=h * best.length) for w in WHITENINGS for h in WHITENED_LENGTHS
