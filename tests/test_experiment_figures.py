@@ -102,6 +102,13 @@ def test_training_is_told_epoch_by_epoch() -> None:
     assert "0: inconclusive, 1: not equivalent, 4: equivalent" in figure.get_label()
 
 
+def test_training_is_drawn_where_no_error_is_known() -> None:
+    figure = drawn(
+        training_figures.training_figure({0: row("inconclusive", math.nan), 2: row("inconclusive", math.nan)})
+    )
+    assert "0: inconclusive, 2: inconclusive" in figure.get_label()
+
+
 def test_a_transfer_shows_what_there_is_no_map_for() -> None:
     classes = {"truth": torch.zeros(5, 5), "nothing": torch.full((5, 5), -1)}
     corners = (torch.tensor([-1.0, -1.0]), torch.tensor([1.0, 1.0]))

@@ -45,6 +45,17 @@ def test_each_side_has_states_of_its_own_and_the_anchors_in_common() -> None:
     assert torch.equal(made.inputs_at(made.hidden.held_out)[1], made.held_out_b)
 
 
+def test_losses_are_validated_on_states_that_nothing_else_uses() -> None:
+    made = views().prepare()
+    (inputs_a, _), (inputs_b, targets_b) = made.validation
+    assert inputs_a.shape == made.held_out_a.shape
+    assert torch.equal(inputs_b, bent(inputs_a)) and torch.equal(targets_b, van_der_pol(inputs_a))
+    used = torch.cat([made.hidden.probe_a, made.hidden.probe_b, made.hidden.held_out])
+    assert torch.cdist(inputs_a, used).min() > 0
+    data = made.data_module(batch_size=16, seed=1)
+    assert len(data.train_dataloader()) == 3 and len(data.val_dataloader()) == 1
+
+
 def test_neither_the_order_nor_the_row_of_the_anchors_tells_anything() -> None:
     made, again = views().prepare(), views(seed=1).prepare()
     assert not torch.equal(made.anchors[:, 0], made.anchors[:, 1])

@@ -107,6 +107,11 @@ def test_few_files_stand_on_top() -> None:
     assert len(list((ROOT / "equiv").glob("*.py"))) <= MOST_FILES_ON_TOP
 
 
+def test_every_number_says_its_unit_its_kind_and_its_source() -> None:
+    unsaid = [f"{number.module}.{number.name}" for number in generate.numbers() if number.kind is None]
+    assert not unsaid, "end the comment above with [unit; derived, measured or chosen: source]"
+
+
 @pytest.mark.parametrize("name", generate.PAGES)
 def test_pages_made_from_the_code_are_not_stale(name: str) -> None:
     text = (ROOT / "docs" / name).read_text()

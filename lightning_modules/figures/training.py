@@ -80,8 +80,10 @@ def training_figure(rows: Mapping[int, Mapping[str, Any]]) -> Figure:
             xycoords="axes fraction",
             ha="right",
         )
-        losses.set(yscale="log", ylabel="loss / variance of the target")
-        errors.set(yscale="log", ylabel="error of T / spread of the target")
+        losses.set_ylabel("loss / variance of the target")
+        errors.set_ylabel("error of T / spread of the target")
+        _scale_by_logarithms(losses)
+        _scale_by_logarithms(errors)
         folds.set(ylabel="inputs that are folded over, %", xlabel="epochs trained")
         values.set(ylabel="eigenvalue, 1 / (input unit)²", xlabel="epochs trained")
         values.set_ylim(bottom=0)
@@ -106,6 +108,14 @@ def training_figure(rows: Mapping[int, Mapping[str, Any]]) -> Figure:
         figure.set_label(f"Two networks compared while they train. Verdict by epochs trained: {said}.")
 
     return figure
+
+
+def _scale_by_logarithms(axes: Axes) -> None:
+    r"""Makes the vertical axis logarithmic, unless none of its numbers is known."""
+    drawn = np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in axes.lines])
+
+    if (drawn > 0).any():
+        axes.set_yscale("log")
 
 
 def _draw_errors(
