@@ -65,6 +65,12 @@ def _affine() -> tuple[nn.Module, Tensor]:
     return fit_map(x, x @ uniform(4, 3, seed=2) + 1, None, None).map, uniform(20, 4, seed=1)
 
 
+def _neurons() -> tuple[nn.Module, Tensor]:
+    x = uniform(80, 4)
+
+    return fit_map(x, 2 * x[:, [2, 0]] + 1, None, None).map, uniform(20, 4, seed=1)
+
+
 def _inverse() -> tuple[nn.Module, Tensor]:
     x = uniform(250, 2)
     pairs = (swirled(x), plain(x), pushed_forward(swirled, x), pushed_forward(plain, x))
@@ -83,6 +89,7 @@ CASES = {
     ),
     "kernel map": Case(_regression),
     "affine map": Case(_affine),
+    "neuron map": Case(_neurons),
     "inverse map": Case(_inverse, exports=False, slack=5e-3),
     "transformation": Case(lambda: _charted("plane", lambda found: found.transformation)),
     "half a transformation": Case(lambda: (Transformation(_affine()[0], NoMap("no reason.")), _affine()[1])),

@@ -130,18 +130,48 @@ def test_frames_turned_at_random_change_no_verdict() -> None:
     x = uniform(400, 2)
     a, b = observed(surface, x), observed(_other, x)
     turn = torch.linalg.qr(torch.randn(400, 2, 2, generator=torch.Generator().manual_seed(0)).double())[0]
-    found = compare_paired(a, Observations(b.values, b.frames @ turn))
+    found = compare_paired(a, Observations(b.values, b.frames @ turn, oriented=False))
 
     assert found.verdict == "equivalent"
     assert found.diagnostics["frames"] == "aligned by neighbours"
 
 
-def test_constant_target_is_determined_and_determines_nothing() -> None:
+def test_frames_along_common_directions_are_never_turned_and_show_all_that_leaks() -> None:
+    x = uniform(300, 6)
+    first, last = observed(lambda z: surface(z[..., :2]), x), observed(lambda z: surface(z[..., 4:]), x)
+    found = compare_paired(first, last)
+
+    assert found.verdict == "not_equivalent" and found.diagnostics["frames"] == "as given"
+    assert found.diagnostics["leak_a_to_b"] == pytest.approx(1.0)
+    assert found.diagnostics["leak_b_to_a"] == pytest.approx(1.0)
+
+
+def test_what_aliases_on_a_grid_is_no_yes() -> None:
+    x = torch.arange(100, dtype=torch.float64)[:, None] / 100
+    wave = lambda z: z + 0.2 * (2 * math.pi * 100 * z).sin()  # noqa: E731
+    found = compare_paired(observed(curve, x), observed(lambda z: curve(wave(z)), x))
+
+    assert found.a_to_b.error.high > 0.05 and found.b_to_a.error.high > 0.05
+
+
+def test_of_a_constant_target_there_is_nothing_to_measure() -> None:
     constant = Observations(torch.full((N, 2), 0.1, dtype=torch.float64))
     found = compare_paired(Observations(curve(uniform(N, 1))), constant)
 
-    assert found.verdict == "a_determines_b"
+    assert found.verdict == "inconclusive" and "constant" in found.sentence
+    assert math.isnan(found.a_to_b.error.estimate)
     assert compare_paired(constant, constant).verdict == "inconclusive"
+
+
+@pytest.mark.parametrize("large", [-1e4, 1e9, -1e30])
+def test_a_constant_neuron_changes_nothing_however_large(large: float) -> None:
+    x = uniform(N, 2)
+    masked = [Observations(torch.cat([z, torch.full_like(z, large)], dim=1)) for z in x.split(1, dim=1)]
+    bare = [Observations(z) for z in x.split(1, dim=1)]
+    found, known = compare_paired(*masked), compare_paired(*bare)
+
+    assert found.verdict == known.verdict == "not_equivalent"
+    assert found.a_to_b.error.estimate == pytest.approx(known.a_to_b.error.estimate, rel=0.2)
 
 
 def test_copies_of_samples_add_no_evidence() -> None:
@@ -150,9 +180,42 @@ def test_copies_of_samples_add_no_evidence() -> None:
     twice = torch.arange(40).repeat(3)
     once, thrice = compare_paired(a, b), compare_paired(a.subset(twice), b.subset(twice))
 
-    assert thrice.a_to_b.error == once.a_to_b.error and thrice.verdict == once.verdict
-    assert thrice.diagnostics["samples"] == 40
-    assert torch.equal(thrice.coordinates_a, once.coordinates_a[twice])
+    assert thrice.verdict == once.verdict == "inconclusive"
+    assert thrice.a_to_b.error.estimate == pytest.approx(once.a_to_b.error.estimate, rel=0.1)
+    assert thrice.diagnostics["groups"] == "40 groups of equal rows, found"
+
+
+@pytest.mark.parametrize("jitter", [0.0, 1e-7, 1e-3])
+def test_noise_determines_nothing_however_often_its_samples_are_nearly_repeated(jitter: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    draw = lambda *shape: torch.randn(*shape, generator=generator, dtype=torch.float64)  # noqa: E731
+    a, b = (draw(60, 3).repeat(2, 1) + jitter * draw(120, 3) for _ in range(2))
+    found = compare_paired(Observations(a), Observations(b))
+    told = compare_paired(Observations(a), Observations(b), groups=torch.arange(60).repeat(2))
+
+    for each in (found, told):
+        assert each.a_to_b.error.high > 0.5 and each.b_to_a.error.high > 0.5
+
+
+def test_atoms_count_as_often_as_they_are_drawn() -> None:
+    generator = torch.Generator().manual_seed(0)
+    shown = (torch.rand(600, generator=generator) < 0.4).double()[:, None]
+    x = shown * uniform(600, 1)
+    wave = lambda z: z + 0.3 * (40 * z).sin()  # noqa: E731
+    found = compare_paired(Observations(x), Observations(wave(x)))
+    fresh = (torch.rand(20_000, generator=generator) < 0.4).double()[:, None] * uniform(20_000, 1, seed=9)
+    truth = wave(fresh)
+    true = ((found.transformation(fresh) - truth).norm() / (truth - truth.mean()).norm()).item()
+
+    assert "groups" not in found.diagnostics  # six in ten equal rows are draws, not repetitions
+    assert found.a_to_b.error.low <= true <= found.a_to_b.error.high
+
+
+def test_samples_say_on_what_share_of_the_inputs_they_speak() -> None:
+    x = uniform(299, 1)
+    found = compare_paired(Observations(x), Observations(curve(x)))
+
+    assert found.a_to_b.share == pytest.approx(0.05 ** (1 / 299))
 
 
 @pytest.mark.parametrize("n", [2, 3, 9])
@@ -180,7 +243,7 @@ def test_samples_that_are_all_equal_are_inconclusive(n: int, framed: bool) -> No
     obs = Observations(values, torch.eye(3).expand(n, 3, 3) if framed else None)
     found = compare_paired(obs, obs)
 
-    assert found.verdict == "inconclusive" and "1 distinct sample is too few" in found.sentence
+    assert found.verdict == "inconclusive" and "constant" in found.sentence
 
 
 def test_without_frames_the_learning_curve_tells_a_fold_from_too_few_samples() -> None:

@@ -34,7 +34,7 @@ def efforts(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     taken: list[object] = []
 
     def learned(*arguments: object) -> Fit:
-        taken.append(arguments[-1])
+        taken.append(arguments[5])
 
         return fit_map(*arguments)  # type: ignore[arg-type]
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from equiv.metric.neuron_scale import centred
 from equiv.observe.frames import invert_frames, sensitivity_cut
+from equiv.observe.pushforward import derivatives_along
 from equiv.transformation import Map
 
 __all__ = ["between_samples"]
@@ -51,12 +52,7 @@ def between_samples(
     )
     along, goal = source_frames[rows].double() @ turn, target_frames[rows].double() @ turn
     values = source[rows].double()
-    missed = torch.zeros_like(step)
-
-    for direction in range(count):
-        pushed = torch.func.jvp(map_, (values,), (along[:, :, direction].contiguous(),))[1]
-        missed += (pushed - goal[:, :, direction]).square().sum(dim=1)
-
+    missed = (derivatives_along(map_, values, along) - goal).square().sum(dim=(1, 2))
     spread = centred(target.double()).square().sum(dim=1).mean()
 
     return math.sqrt(((missed * m / count) * (step / 2).square()).mean() / spread)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from equiv.comparison import Comparison, Direction
-from equiv.metric.neuron_scale import slope_weights
+from equiv.metric.neuron_scale import centred
 from equiv.observe.dependence import find_draws, given_draws
 from equiv.observe.draws import Draws
 from equiv.observe.observations import Observations
@@ -20,7 +20,7 @@ from equiv.paired.neighbors import unit_spread
 from equiv.paired.pairs import Pairs, distinct_pairs
 from equiv.regression.bounds import MIN_SAMPLES
 from equiv.transformation import Transformation
-from equiv.verdict import decide
+from equiv.verdict import NAME_A, NAME_B, decide
 
 __all__ = ["compare_paired"]
 
@@ -163,8 +163,9 @@ def _blocking(a: Observations, b: Observations, draws: Draws) -> list[str]:
         many = f"{what} is" if draws.count == 1 else f"{what}s are"
         reasons.append(f"{draws.count} {many} too few, at least {least} are needed")
 
-    if not any(slope_weights(obs.values).any() for obs in (a, b)):
-        reasons.append("all neurons on both sides are constant")
+    for name, obs in ((NAME_A, a), (NAME_B, b)):
+        if not centred(obs.values.double()).any():
+            reasons.append(f"all neurons of {name} are constant, so that there is nothing to measure")
 
     return reasons
 

@@ -195,7 +195,7 @@ def _judged_by_frames(
 def _judged_by_learning(fit: Fit, pairs: Pairs, tolerance: float) -> tuple[list[str], dict[str, Any]]:
     r"""Doubts, and what is left of the error with ever more samples; a leak at the few with frames is final."""
     dimension = median_rank(pairs.source) or median_rank(pairs.target)
-    remaining = remaining_error(fit.draw_errors, fit.half, dimension)
+    remaining = remaining_error(*(fit.learned or (fit.draw_errors, fit.half)), dimension)
     evidence = {"remaining_error": remaining, "resolution": resolution(pairs.source.values[fit.firsts])}
 
     if pairs.local is not None:

@@ -4,6 +4,7 @@ Doors: `kernel_map.Fit`, `kernel_search.EFFORTS`, `hermite.MAX_REFINED_ERROR`, `
 `inverse.fit_inverse`, `bounds.MIN_SAMPLES`, `bounds.relative_rms`.
 
     pair_data       Paired activations and frames, standardised for regression
+    few_parameters  Maps with no or few parameters: honest candidates whatever the number of neurons
     hermite_kernel  Radial kernels for values and directional derivatives (Hermite data)
     leave_one_out   Leave-one-out errors of kernel ridge regression from one factorisation
     kernel_map      Kernel maps: an affine part plus radial kernels and their derivatives, as a module

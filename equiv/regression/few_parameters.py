@@ -94,7 +94,7 @@ Rule = Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
 def _identity(source: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     every = torch.arange(target.shape[1], device=source.device)
 
-    return every, torch.ones_like(target[0]), torch.zeros_like(target[0])
+    return every, target.new_ones(target.shape[1]), target.new_zeros(target.shape[1])
 
 
 def _one_scale(source: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -180,13 +180,14 @@ def mean_fit(source: Tensor, target: Tensor, draws: Draws, generator: torch.Gene
 def _mean(source: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     first = torch.zeros(target.shape[1], dtype=torch.int64, device=source.device)
 
-    return first, torch.zeros_like(target[0]), target.mean(dim=0)
+    return first, target.new_zeros(target.shape[1]), target.mean(dim=0)
 
 
 def _fit(
     rule: Rule, source: Tensor, target: Tensor, draws: Draws, folds: list[tuple[Tensor, Tensor]], name: str
 ) -> Fit:
     spread = centred(target).square().sum(dim=1).mean().sqrt()
+    spread = torch.where(spread > 0, spread, torch.nan)  # of a constant target there is nothing to measure
     errors = torch.empty_like(target)
 
     for kept, judged in folds:

@@ -118,7 +118,9 @@ def fit_map(
     if not fits:
         return _undefined(mean_fit(source, target, draws, generator))
 
-    return min(fits, key=lambda fit: fit.squared.mean().item())
+    best = min(fits, key=lambda fit: fit.squared.mean().item())
+
+    return best if learned is None else replace(best, learned=(learned.draw_errors, learned.half))
 
 
 def _undefined(fit: Fit) -> Fit:

@@ -220,6 +220,8 @@ class Fit:
         slack: What errors on fresh inputs may be beyond the bounds of those held out, low and high.
         draws: Which of the judged samples are one independent draw; None: each is one.
         judged: Which samples are judged, `(n,)`, of those that were given; None: all.
+        learned: Squared errors of draws of the most flexible map that was tried, and these of half of the draws: that
+            a stiff map learns nothing more from more samples does not say that none would. None: those of this map.
     """
 
     map: Map
@@ -231,6 +233,7 @@ class Fit:
     slack: tuple[float, float] = (1.0, 1.0)
     draws: Draws | None = None
     judged: Tensor | None = None
+    learned: tuple[Tensor, Tensor] | None = None
 
     @property
     def single(self) -> bool:
