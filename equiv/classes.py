@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from equiv.checks import check_number
 from equiv.comparison import Comparison
+from equiv.observe.compared import shared_groups
 from equiv.observe.observations import Observations
 from equiv.observe.sides import Probing, observe_pairs
 from equiv.paired.compare import compare_paired
@@ -42,6 +43,7 @@ def equivalence_classes(
     inputs: Any = None,
     *,
     layers: Sequence[str] | Sequence[Sequence[str]] | None = None,
+    groups: Any = None,
     tolerance: float = 0.05,
     seed: int = 0,
 ) -> Classes:
@@ -55,6 +57,7 @@ def equivalence_classes(
         networks: Modules, or observations whose i-th samples show the same input.
         inputs: Inputs of the modules; None with observations alone.
         layers: Layers to observe, names for all networks or one list of names for each; None: the output.
+        groups: As in `equiv.compare`.
         tolerance: As in `equiv.compare`.
         seed: As in `equiv.compare`.
 
@@ -63,7 +66,7 @@ def equivalence_classes(
 
     Raises:
         TypeError: If a network is neither a module nor observations.
-        ValueError: If there are no networks, inputs are missing, or numbers of samples disagree.
+        ValueError: If there are no networks, inputs are missing, or numbers of samples or groups disagree.
 
     Example:
         >>> a = nn.Sequential(nn.Linear(2, 8), nn.Tanh())
@@ -88,6 +91,7 @@ def equivalence_classes(
             "at the same inputs."
         )
 
+    groups = shared_groups(groups, observed)
     labels: list[int] = []
     representatives: list[int] = []
     comparisons: dict[tuple[int, int], Comparison] = {}
@@ -104,6 +108,7 @@ def equivalence_classes(
                 tolerance=tolerance,
                 seed=seed,
                 local=None if local is None else (local[representative], local[i]),
+                groups=groups,
             )
             comparisons[representative, i] = found[label] = result
 

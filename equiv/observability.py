@@ -2,16 +2,20 @@ r"""Few neurons from which everything else follows: choose them, and reconstruct
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from equiv.checks import as_floating, check_finite, check_integer, check_number
+from equiv.checks import as_floating, check_finite, check_integer, check_number, checked_groups
+from equiv.observe.frames import split_frames
 from equiv.observe.neuron_ranking import rank_neurons, standardised
 from equiv.observe.observations import Observations
 from equiv.regression.bounds import MIN_SAMPLES, relative_rms
 from equiv.regression.hermite import fit_map
+from equiv.regression.kernel_map import Fit
+from equiv.regression.paired_draws import MIN_DRAWS, enclosing, paired_draws
 from equiv.transformation import Map
 from equiv.verdict import Interval
 
@@ -24,6 +28,11 @@ MAX_FOLLOWING_ERROR = 0.05
 # The test looks at so many samples.
 # [samples; chosen: a map is learned for each set that is tried, and one from so many takes a second]
 INJECTIVITY_SAMPLES = 500
+
+
+# The frames of so many samples tell the dimension of the inputs.
+# [samples; chosen: a median of ranks that are nearly all alike]
+RANKED_SAMPLES = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +59,7 @@ def reconstruct(
     target: Tensor,
     *,
     frames: Tensor | tuple[Tensor, Tensor] | None = None,
+    groups: Tensor | None = None,
     confidence: float = 0.95,
     seed: int = 0,
 ) -> Reconstruction:
@@ -64,26 +74,30 @@ def reconstruct(
         frames: Derivative data, which sharpen the map: the pair of frames `(n, d, m)` of `observed` and
             `(n, d_t, m)` of the flattened target; or those of `observed` alone, of which use is made where
             the target can be the m inputs that the frames belong to. None for none.
+        groups: Integer labels `(n,)` of samples that are no independent draws, such as frames of one recording: a
+            group is held out whole, and the error is that on new groups. None: those of observations, or such as are
+            found; where it is open whether samples are one draw, the bounds hold for both.
         confidence: Level of the error bounds, in (0, 1).
         seed: Seeds subsamples.
 
     Returns:
-        The reconstruction.
+        The reconstruction. Of fewer than 8 independent draws, the upper bound is infinite.
 
     Raises:
-        TypeError: If an argument is no floating tensor.
+        TypeError: If an argument is no floating tensor, or labels are no integers.
         ValueError: If numbers of samples disagree, there are fewer than 10, or an entry is not finite.
 
     References:
         | Differentiable manifolds (Whitney, 1936), Annals of Mathematics 37
 
     Example:
-        >>> x = torch.linspace(-1, 1, 60, dtype=torch.float64)[:, None]
+        >>> x = torch.rand(60, 1, dtype=torch.float64)
         >>> found = reconstruct(torch.cat([x, x**2], dim=1), x**3)
         >>> found.error.high < 0.01
         True
     """
     if isinstance(observed, Observations):
+        groups = observed.groups if groups is None else groups
         observed, frames = observed.values, observed.frames if frames is None else frames
 
     observed = as_floating(observed, "observed", "(n, d)", 2).detach()
@@ -100,11 +114,31 @@ def reconstruct(
         )
 
     flat = target.reshape(len(target), -1)
-    fit = fit_map(observed, flat, *_checked_frames(frames, observed, flat), seed)
+    slopes = _checked_frames(frames, observed, flat)
+    labels = None if groups is None else checked_groups(groups, len(observed))
+    draws, doubted = paired_draws(observed, flat, labels, None if slopes[0] is None else _rank(slopes[0]))
+    fit = fit_map(observed, flat, *slopes, seed, draws=draws)
+    error = _error(fit, confidence, seed)
 
-    return Reconstruction(
-        relative_rms(fit.squared, confidence, seed, resolved=fit.resolved), fit.map, tuple(target.shape[1:])
-    )
+    if doubted is not None:
+        error = enclosing(
+            error, _error(fit_map(observed, flat, *slopes, seed, draws=doubted), confidence, seed)
+        )
+
+    if not draws.independent and draws.count < MIN_DRAWS:
+        error = error._replace(high=math.inf)
+
+    return Reconstruction(error, fit.map, tuple(target.shape[1:]))
+
+
+def _rank(frames: Tensor) -> int:
+    r"""The median rank of frames `(n, d, m)`, of some of them."""
+    return int(split_frames(frames[:RANKED_SAMPLES])[2].median().item())
+
+
+def _error(fit: Fit, confidence: float, seed: int) -> Interval:
+    r"""The error on new draws."""
+    return relative_rms(fit.draw_errors, confidence, seed, resolved=fit.resolved, slack=fit.slack)
 
 
 def _checked_frames(

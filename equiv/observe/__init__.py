@@ -3,7 +3,8 @@ r"""From a network and its inputs to activations and frames.
 Doors: `observations.Observations`, `frames.invert_frames`, `frames.sensitivity_cut`,
 `frames.split_frames`, `pushforward.derivatives_along`, `probe.probe`, `sides.Probing`,
 `sides.observe_alone`, `sides.observe_pairs`, `compared.check_frames`, `compared.check_method`,
-`compared.check_paired`, `compared.check_sides`, `compared.checked_anchors`, `compared.checked_pairing`,
+`compared.check_paired`, `compared.check_sides`, `compared.check_ungrouped`, `compared.checked_anchors`,
+`compared.checked_pairing`, `compared.shared_groups`, `draws.Draws`, `dependence.find_draws`, `dependence.given_draws`,
 `processes.gathered`, `processes.part`, `processes.rank_and_count`, `neuron_ranking.rank_neurons`,
 `neuron_ranking.standardised`.
 
@@ -24,6 +25,10 @@ Doors: `observations.Observations`, `frames.invert_frames`, `frames.sensitivity_
                     be too many numbers
     compared        What `compare` accepts: two sides, how they are probed, which samples are paired, and
                     anchors
+    draws           Which samples are one independent draw, so that they are left out, counted and resampled
+                    together
+    dependence      Samples that are no independent draws, found where nobody said so: copies, near-copies,
+                    trials, and paths
     processes       Several processes, each with a part of the samples: observations gathered
     neuron_ranking  Orders of neurons, each next one that which tells most that the earlier ones do not
 """

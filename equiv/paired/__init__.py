@@ -2,7 +2,7 @@ r"""The comparison of two networks seen at the same inputs.
 
 Doors: `compare.compare_paired`.
 
-    neighbors        Nearest samples, among all of them, and the unit in which two sides count alike
+    neighbors        Nearest samples, among all of them
     frame_alignment  Do the frames of paired samples belong to the same directions of the input space, and
                      if not, how are they turned?
     coordinates      Coordinates of paired samples on both sides, in one frame of reference
@@ -10,6 +10,7 @@ Doors: `compare.compare_paired`.
                      crossings
     learning_curve   What errors at n / 2 and at n samples say about the error that no number of samples
                      removes
+    between          What frames say of the error between the samples, where no value was seen
     pairs            Two networks' samples at the same inputs, as one direction of their comparison sees
                      them
     direction        One direction of a paired comparison: a map from pairs, its error, and whether a large
