@@ -7,6 +7,7 @@ exists.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -14,15 +15,19 @@ from torch import Tensor
 
 from equiv.checks import as_floating, check_finite, check_integer, check_number
 
-__all__ = ["linear_cka", "mutual_knn", "procrustes", "pwcca", "rbf_cka", "rsa", "svcca"]
+__all__ = ["debiased_cka", "linear_cka", "mutual_knn", "procrustes", "pwcca", "rbf_cka", "rsa", "svcca"]
 
-# Activations whose spread is below this share of their size do not vary.
+# Neurons whose deviations are below this share of their size do not vary.
 # [share of the size; chosen: a hundred times the rounding of float64]
 MIN_SPREAD = 1e-14
 
 # Principal components with smaller scales are rounding.
 # [share of the largest scale; chosen: between the rounding of float64 and of float32]
 MIN_SCALE = 1e-10
+
+# Distances that differ by less are equal.
+# [share of the mean square distance; chosen: a thousand times the rounding of float64]
+DISTANCE_ROUNDING = 1e-12
 
 # A share of the variance that is missed by less is held.
 # [share of the variance; chosen: a thousand times the rounding of the sums]
@@ -55,15 +60,44 @@ def linear_cka(a: Any, b: Any) -> float:
     return ((a.mT @ b).square().sum() / ((a.mT @ a).norm() * (b.mT @ b).norm())).item()
 
 
+def debiased_cka(a: Any, b: Any) -> float:
+    r"""Linear centred kernel alignment by unbiased estimates: near 0 for independent networks however wide they are.
+
+    .. math:: \frac{\langle K, L \rangle}{\sqrt{\langle K, K \rangle \langle L, L \rangle}}, \qquad
+        \langle K, L \rangle = \sum_{i \ne j} \tilde{K}_{ij} \tilde{L}_{ij}
+
+    with Gram matrices whose rows sum to 0 without their diagonals. The biased measure of independent samples grows
+    with the number of neurons over that of samples. Arguments and errors as of `linear_cka`; the result is
+    in `[-1, 1]`, NaN of 3 samples and where only one differs.
+
+    References:
+        | Do wide and deep networks learn the same things?, section 2 (Nguyen et al., 2021)
+        | https://arxiv.org/abs/2010.15327
+    """
+    grams = []
+
+    for values in _paired(a, b):
+        n = len(values)
+        gram = (values @ values.mT).fill_diagonal_(0.0)
+        rows = gram.sum(dim=1) / (n - 2)
+        gram += rows.sum() / (n - 1) - rows - rows[:, None]
+        gram.fill_diagonal_(0.0)
+
+        if n < 4 or not gram.norm() > MIN_SPREAD * values.square().sum():
+            return math.nan
+
+        grams.append(gram)
+
+    return _alignment(*grams)
+
+
 def rbf_cka(a: Any, b: Any, width: float = 0.5) -> float:
     r"""Centred kernel alignment with Gaussians :math:`\exp(-|y - y'|^2 / (2 \sigma^2))`.
 
     Arguments, result and errors as of `linear_cka`; 1 for the same up to rotation and scale.
 
     Arguments:
-        a: Activations, shape `(n, d_a)`.
-        b: Activations at the same inputs, shape `(n, d_b)`.
-        width: :math:`\sigma` in units of the median distance between samples. Positive.
+        width: :math:`\sigma` in units of the median distance between samples that differ. Positive.
 
     References:
         | Similarity of neural network representations revisited, section 4 (Kornblith et al., 2019)
@@ -72,8 +106,9 @@ def rbf_cka(a: Any, b: Any, width: float = 0.5) -> float:
     kernels = []
 
     for values in _paired(a, b):
-        squared = torch.cdist(values, values).square()
-        median = squared[*torch.triu_indices(len(values), len(values), 1)].median()
+        squared = _squared_distances(values)
+        apart = squared[*torch.triu_indices(len(values), len(values), 1)]
+        median = apart[apart > 0].median()  # equal samples tell of no scale
         kernels.append(torch.exp(-squared / (2 * width**2 * median)))
 
     return _alignment(*(k - k.mean(dim=0) - k.mean(dim=1)[:, None] + k.mean() for k in kernels))
@@ -85,8 +120,6 @@ def svcca(a: Any, b: Any, variance: float = 0.99) -> float:
     Arguments, result and errors as of `linear_cka`; 1 for the same up to an invertible linear map of them.
 
     Arguments:
-        a: Activations, shape `(n, d_a)`.
-        b: Activations at the same inputs, shape `(n, d_b)`.
         variance: Share of the variance kept, in `(0, 1]`.
 
     References:
@@ -137,26 +170,32 @@ def procrustes(a: Any, b: Any) -> float:
 def rsa(a: Any, b: Any) -> float:
     r"""Rank correlation (Spearman's) of the distances between samples.
 
-    Distances are one less the correlation of two samples' activations; of a single neuron, the difference.
-    Arguments and errors as of `linear_cka`; the result is in `[-1, 1]`.
+    Distances are one less the correlation of two samples' varying neurons; of a single one, the difference. Arguments
+    and errors as of `linear_cka`; the result is in `[-1, 1]`, NaN where all samples are equally far apart.
 
     References:
         | Representational similarity analysis (Kriegeskorte et al., 2008)
         | https://doi.org/10.3389/neuro.06.004.2008
     """
-    a, b = (_checked(values, name) for values, name in ((a, "a"), (b, "b")))
-    _paired(a, b)
+    a, b = (_checked(values, name).double() for values, name in ((a, "a"), (b, "b")))
     i, j = torch.triu_indices(len(a), len(a), 1)
     ranks = []
 
-    for values in (a.double(), b.double()):
-        if values.shape[1] == 1:
-            distance = (values[i] - values[j]).abs()[:, 0]
+    for values, varying in zip((a, b), _paired(a, b), strict=True):
+        seen = values[:, (varying != 0).any(dim=0)]
+        seen = seen / seen.abs().max()
+
+        if seen.shape[1] == 1:
+            distance = (seen[i] - seen[j]).abs()[:, 0]
         else:
-            centred = values - values.mean(dim=1, keepdim=True)
-            unit = centred / centred.norm(dim=1, keepdim=True).clamp(min=1e-300)
+            centred = seen - seen.mean(dim=1, keepdim=True)
+            length = centred.norm(dim=1, keepdim=True)
+            # A sample at which all neurons are equal correlates with none.
+            centred[length[:, 0] <= MIN_SPREAD * seen.norm(dim=1)] = 0.0
+            unit = centred / length.clamp(min=1e-300)
             distance = 1 - (unit @ unit.mT)[i, j]
-        ranks.append(_ranks(distance))
+
+        ranks.append(_ranks((distance / DISTANCE_ROUNDING).round()))
 
     return torch.corrcoef(torch.stack(ranks))[0, 1].item()
 
@@ -164,11 +203,10 @@ def rsa(a: Any, b: Any) -> float:
 def mutual_knn(a: Any, b: Any, k: int = 10) -> float:
     r"""Mean share of a sample's k nearest neighbours in A that are so in B as well.
 
+    Of samples at equal distances, of which k takes in some alone, each counts as the same part of a neighbour.
     Arguments, result and errors as of `linear_cka`; chance gives k / (n - 1).
 
     Arguments:
-        a: Activations, shape `(n, d_a)`.
-        b: Activations at the same inputs, shape `(n, d_b)`.
         k: Neighbours, less than n.
 
     References:
@@ -181,11 +219,29 @@ def mutual_knn(a: Any, b: Any, k: int = 10) -> float:
         if k >= len(values):
             raise ValueError(f"'k' should be less than the {len(values)} samples, got {k}; lower it.")
 
-        distance = torch.cdist(values, values).fill_diagonal_(torch.inf)
-        order = distance.topk(k, dim=1, largest=False).indices
-        near.append(torch.zeros_like(distance, dtype=torch.bool).scatter_(1, order, True))
+        near.append(_neighbour_weights(values, k))
 
-    return ((near[0] & near[1]).sum() / (k * len(near[0]))).item()
+    return torch.cosine_similarity(near[0], near[1], dim=1).mean().item()
+
+
+def _neighbour_weights(values: Tensor, k: int) -> Tensor:
+    r"""1 for the k nearest of each sample, shared evenly by those that are equally far as the last, `(n, n)`."""
+    distance = _squared_distances(values)
+    same = DISTANCE_ROUNDING * distance.mean()
+    distance.fill_diagonal_(torch.inf)
+    last = distance.topk(k, dim=1, largest=False).values[:, -1:]
+    nearer = distance < last - same
+    tied = (distance <= last + same) & ~nearer
+    share = (k - nearer.sum(dim=1, keepdim=True)) / tied.sum(dim=1, keepdim=True)
+
+    return nearer.double() + tied * share
+
+
+def _squared_distances(values: Tensor) -> Tensor:
+    r"""Squared distances between samples, `(n, n)`, exactly 0 between equal ones."""
+    squared = torch.cdist(values, values).square()
+
+    return torch.where(squared > DISTANCE_ROUNDING * squared.mean(), squared, 0.0)
 
 
 def _checked(values: Any, name: str) -> Tensor:
@@ -196,7 +252,7 @@ def _checked(values: Any, name: str) -> Tensor:
 
 
 def _paired(a: Any, b: Any) -> tuple[Tensor, Tensor]:
-    r"""Both, centred, float64."""
+    r"""Both, centred, float64, at most 1 in size; neurons that do not vary are exactly 0, however large they were."""
     a, b = _checked(a, "a").double(), _checked(b, "b").double()
 
     if len(a) != len(b) or len(a) < 3:
@@ -208,11 +264,15 @@ def _paired(a: Any, b: Any) -> tuple[Tensor, Tensor]:
     centred = []
 
     for values, name in ((a, "a"), (b, "b")):
-        centred.append(values - values.mean(dim=0))
-        if not centred[-1].norm() > MIN_SPREAD * values.norm():
-            raise ValueError(
-                f"'{name}' should vary from sample to sample, got equal rows; check the network."
-            )
+        size = values.abs().amax(dim=0).clamp_min(1e-300)
+        deviation = values / size - (values / size).mean(dim=0)
+        varying = deviation.abs().amax(dim=0) > MIN_SPREAD
+
+        if not varying.any():
+            raise ValueError(f"'{name}' should vary from sample to sample, got equal rows; probe others.")
+
+        size = torch.where(varying, size, 0.0)
+        centred.append(deviation * (size / size.max()))
 
     return centred[0], centred[1]
 

@@ -2,8 +2,9 @@ r"""Many networks: which are equivalent, and which determine which."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from equiv.checks import check_number
 from equiv.comparison import Comparison
+from equiv.observe.compared import shared_groups
 from equiv.observe.observations import Observations
 from equiv.observe.sides import Probing, observe_pairs
 from equiv.paired.compare import compare_paired
@@ -19,15 +21,24 @@ from equiv.verdict import Verdict
 __all__ = ["Classes", "equivalence_classes"]
 
 
+# A network is compared with at most so many members of a class.
+# [networks; chosen: of small collections all pairs are compared, the cost of large ones grows with their number alone]
+MAX_COMPARED = 8
+
+# One of two networks determines the other.
+ONE_WAY = (Verdict.A_DETERMINES_B, Verdict.B_DETERMINES_A)
+
+
 @dataclass(frozen=True, eq=False)
 class Classes:
     r"""Equivalence classes of networks and the partial order between them.
 
     Attributes:
-        labels: Class of each network, shape `(N,)`, int64, numbered by first appearance.
-        determines: Whether network i determines network j, shape `(N, N)`, bool: reflexive, and transitive
-            through the members of a class.
-        comparisons: The comparisons made, by pairs (i, j) of network indices, i the first member of its class.
+        labels: Class of each network, shape `(N,)`, int64, numbered by first appearance. Members of a class were found
+            equivalent pair by pair, of large classes each to the first 8.
+        determines: Whether network i was found to determine network j, shape `(N, N)`, bool, reflexive. It is not
+            transitive, since errors add up, and False where the two were not compared.
+        comparisons: The comparisons made, by pairs (i, j) of network indices, i < j.
         undecided: Pairs (i, j) of classes between which some comparison was inconclusive.
     """
 
@@ -42,19 +53,26 @@ def equivalence_classes(
     inputs: Any = None,
     *,
     layers: Sequence[str] | Sequence[Sequence[str]] | None = None,
+    groups: Any = None,
     tolerance: float = 0.05,
     seed: int = 0,
 ) -> Classes:
-    r"""Sorts networks into classes by comparing each with one representative of every class found so far.
+    r"""Sorts networks into classes by comparing each with the first member of every class found so far.
 
-    Being equivalent is transitive, so the map between two members of a class is the composition of their
-    maps to and from the representative, which serves as the class's common chart: N networks in K classes
-    cost at most N K comparisons, N - 1 if all are equivalent.
+    Being equivalent up to a tolerance is not transitive: errors of maps that are composed add up, by as much as the
+    second map stretches those of the first. So nothing is claimed that was not compared. A network joins a class if it
+    is equivalent to all of its members, of large classes to the first 8; where the first member of one class determines
+    that of another, the others are compared too, 8 of each.
+
+    N networks in K classes cost at most N K comparisons between classes where none determines another, at most 8 N
+    within them, and for each pair of classes of which one determines the other at most 64: no more than
+    N (N - 1) / 2 altogether. Copies of each other, permuted or scaled or not, take the least time.
 
     Arguments:
         networks: Modules, or observations whose i-th samples show the same input.
         inputs: Inputs of the modules; None with observations alone.
         layers: Layers to observe, names for all networks or one list of names for each; None: the output.
+        groups: As in `equiv.compare`.
         tolerance: As in `equiv.compare`.
         seed: As in `equiv.compare`.
 
@@ -63,7 +81,7 @@ def equivalence_classes(
 
     Raises:
         TypeError: If a network is neither a module nor observations.
-        ValueError: If there are no networks, inputs are missing, or numbers of samples disagree.
+        ValueError: If there are no networks, inputs are missing, or numbers of samples or groups disagree.
 
     Example:
         >>> a = nn.Sequential(nn.Linear(2, 8), nn.Tanh())
@@ -88,44 +106,66 @@ def equivalence_classes(
             "at the same inputs."
         )
 
-    labels: list[int] = []
-    representatives: list[int] = []
+    groups = shared_groups(groups, observed)
     comparisons: dict[tuple[int, int], Comparison] = {}
-    order = torch.zeros(len(networks), len(networks), dtype=torch.bool)  # between classes
-    undecided: list[tuple[int, int]] = []
 
-    for i, obs in enumerate(observed):
-        found: dict[int, Comparison] = {}
-
-        for label, representative in enumerate(representatives):
-            result = compare_paired(
-                observed[representative],
-                obs,
+    def verdict(i: int, j: int) -> Verdict:
+        if (i, j) not in comparisons:
+            comparisons[i, j] = compare_paired(
+                observed[i],
+                observed[j],
                 tolerance=tolerance,
                 seed=seed,
-                local=None if local is None else (local[representative], local[i]),
+                local=None if local is None else (local[i], local[j]),
+                groups=groups,
             )
-            comparisons[representative, i] = found[label] = result
 
-            if result.verdict is Verdict.EQUIVALENT:
-                labels.append(label)
-                break
+        return comparisons[i, j].verdict
+
+    classes: list[list[int]] = []
+
+    for i in range(len(observed)):
+        joined = next((members for members in classes if _belongs(i, members, verdict)), None)
+
+        if joined is None:
+            classes.append([i])
         else:
-            new = len(representatives)
-            representatives.append(i)
-            labels.append(new)
-            order[new, new] = True
+            joined.append(i)
 
-            for label, result in found.items():
-                order[label, new] = result.verdict is Verdict.A_DETERMINES_B
-                order[new, label] = result.verdict is Verdict.B_DETERMINES_A
+    for c, members in enumerate(classes):
+        for others in classes[c + 1 :]:
+            if verdict(members[0], others[0]) in ONE_WAY:
+                # What holds for the first members need not hold for others that are near them.
+                for i, j in product(members[:MAX_COMPARED], others[:MAX_COMPARED]):
+                    verdict(min(i, j), max(i, j))
 
-                if result.verdict is Verdict.INCONCLUSIVE:
-                    undecided.append((label, new))
+    return _classes(classes, comparisons)
 
-    index = torch.tensor(labels)
 
-    return Classes(index, order[index[:, None], index[None, :]], comparisons, undecided)
+def _belongs(i: int, members: list[int], verdict: Callable[[int, int], Verdict]) -> bool:
+    r"""Whether a network is equivalent to each member of a class, or to as many as are looked at."""
+    return all(verdict(member, i) is Verdict.EQUIVALENT for member in members[:MAX_COMPARED])
+
+
+def _classes(classes: list[list[int]], comparisons: dict[tuple[int, int], Comparison]) -> Classes:
+    r"""What the comparisons say, and nothing else."""
+    labels = torch.zeros(sum(map(len, classes)), dtype=torch.int64)
+
+    for label, members in enumerate(classes):
+        labels[members] = label
+
+    determines = torch.eye(len(labels), dtype=torch.bool)
+    undecided = set()
+
+    for (i, j), found in comparisons.items():
+        determines[i, j] = found.verdict in (Verdict.EQUIVALENT, Verdict.A_DETERMINES_B)
+        determines[j, i] = found.verdict in (Verdict.EQUIVALENT, Verdict.B_DETERMINES_A)
+
+        if found.verdict is Verdict.INCONCLUSIVE:
+            low, high = sorted((int(labels[i]), int(labels[j])))
+            undecided.add((low, high))
+
+    return Classes(labels, determines, comparisons, sorted(undecided))
 
 
 def _layers(layers: Any, i: int, count: int) -> Sequence[str] | None:

@@ -14,8 +14,10 @@ from equiv.observe.compared import (
     check_method,
     check_paired,
     check_sides,
+    check_ungrouped,
     checked_anchors,
     checked_pairing,
+    shared_groups,
 )
 from equiv.observe.observations import Observations
 from equiv.observe.sides import Probing, observe_alone, observe_pairs
@@ -41,6 +43,7 @@ def compare(
     frames_a: Frames = "jacobian",
     frames_b: Frames = "jacobian",
     anchors: Any = None,
+    groups: Any = None,
     tolerance: float = 0.05,
     confidence: float = 0.95,
     method: str = "auto",
@@ -66,6 +69,9 @@ def compare(
             `burst_std`, `batch_size`. Likewise `frames_b`.
         frames_b: Frames of B.
         anchors: Unpaired only: pairs of sample indices that show exactly the same hidden state, `(k, 2)`.
+        groups: Paired only: integer labels `(n,)` of samples that are no independent draws, such as tokens of one
+            text, augmentations of one picture or frames of one recording. A group is held out whole, and the error
+            is that on new groups. They override those of observations; None: these, or such as are found.
         tolerance: Largest error that still counts as determined, a share of the target's RMS spread, in (0,
             1).
         confidence: Level of the error bounds, in (0, 1).
@@ -114,7 +120,10 @@ def compare(
             confidence=confidence,
             seed=seed,
             local=None if local is None else (local[0], local[1]),
+            groups=shared_groups(groups, [observed_a, observed_b]),
         )
+
+    check_ungrouped(groups)
 
     observed_a, observed_b = observe_alone(side_a, "frames_a"), observe_alone(side_b, "frames_b")
     check_frames("a", observed_a)

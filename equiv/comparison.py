@@ -32,6 +32,7 @@ MODULES = ("transformation", "chart_a", "chart_b")
 # What the usual measures of similarity are called, by their names in the diagnostics of paired comparisons.
 MEASURES = {
     "linear_cka": "linear CKA",
+    "debiased_cka": "linear CKA, debiased",
     "rbf_cka": "RBF CKA",
     "svcca": "SVCCA",
     "pwcca_a": "PWCCA of A",

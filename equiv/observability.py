@@ -2,28 +2,42 @@ r"""Few neurons from which everything else follows: choose them, and reconstruct
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from equiv.checks import as_floating, check_finite, check_integer, check_number
+from equiv.checks import as_floating, check_finite, check_integer, check_number, checked_groups
+from equiv.observe.draws import Draws
+from equiv.observe.frames import split_frames
 from equiv.observe.neuron_ranking import rank_neurons, standardised
 from equiv.observe.observations import Observations
-from equiv.regression.bounds import MIN_SAMPLES, relative_rms
+from equiv.regression.bounds import MIN_SAMPLES, highest_of_each, relative_rms
 from equiv.regression.hermite import fit_map
+from equiv.regression.kernel_map import Fit
+from equiv.regression.paired_draws import MIN_DRAWS, enclosing, paired_draws
 from equiv.transformation import Map
 from equiv.verdict import Interval
 
 __all__ = ["Reconstruction", "reconstruct", "select_neurons"]
 
-# Chosen neurons pass when the upper bound of the error with which the rest follows from them is below this.
-# [share of the rest's spread; chosen: the tolerance that comparisons have unless they are told]
+# Chosen neurons pass when the upper bounds of the errors with which the others follow from them are below this.
+# [share of each neuron's spread; chosen: the tolerance that comparisons have unless they are told]
 MAX_FOLLOWING_ERROR = 0.05
 
 # The test looks at so many samples.
 # [samples; chosen: a map is learned for each set that is tried, and one from so many takes a second]
 INJECTIVITY_SAMPLES = 500
+
+
+# Neurons that follow worst are added up to so many times as many as the order holds.
+# [dimensionless; chosen: a map is learned for each, and where more stand alone nearly all do]
+MAX_ADDED = 2
+
+# The frames of so many samples tell the dimension of the inputs.
+# [samples; chosen: a median of ranks that are nearly all alike]
+RANKED_SAMPLES = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +64,7 @@ def reconstruct(
     target: Tensor,
     *,
     frames: Tensor | tuple[Tensor, Tensor] | None = None,
+    groups: Tensor | None = None,
     confidence: float = 0.95,
     seed: int = 0,
 ) -> Reconstruction:
@@ -64,26 +79,30 @@ def reconstruct(
         frames: Derivative data, which sharpen the map: the pair of frames `(n, d, m)` of `observed` and
             `(n, d_t, m)` of the flattened target; or those of `observed` alone, of which use is made where
             the target can be the m inputs that the frames belong to. None for none.
+        groups: Integer labels `(n,)` of samples that are no independent draws, such as frames of one recording: a
+            group is held out whole, and the error is that on new groups. None: those of observations, or such as are
+            found; where it is open whether samples are one draw, the bounds hold for both.
         confidence: Level of the error bounds, in (0, 1).
         seed: Seeds subsamples.
 
     Returns:
-        The reconstruction.
+        The reconstruction. Of fewer than 8 independent draws, the upper bound is infinite.
 
     Raises:
-        TypeError: If an argument is no floating tensor.
+        TypeError: If an argument is no floating tensor, or labels are no integers.
         ValueError: If numbers of samples disagree, there are fewer than 10, or an entry is not finite.
 
     References:
         | Differentiable manifolds (Whitney, 1936), Annals of Mathematics 37
 
     Example:
-        >>> x = torch.linspace(-1, 1, 60, dtype=torch.float64)[:, None]
+        >>> x = torch.rand(60, 1, dtype=torch.float64)
         >>> found = reconstruct(torch.cat([x, x**2], dim=1), x**3)
         >>> found.error.high < 0.01
         True
     """
     if isinstance(observed, Observations):
+        groups = observed.groups if groups is None else groups
         observed, frames = observed.values, observed.frames if frames is None else frames
 
     observed = as_floating(observed, "observed", "(n, d)", 2).detach()
@@ -100,11 +119,31 @@ def reconstruct(
         )
 
     flat = target.reshape(len(target), -1)
-    fit = fit_map(observed, flat, *_checked_frames(frames, observed, flat), seed)
+    slopes = _checked_frames(frames, observed, flat)
+    labels = None if groups is None else checked_groups(groups, len(observed))
+    draws, doubted = paired_draws(observed, flat, labels, None if slopes[0] is None else _rank(slopes[0]))
+    fit = fit_map(observed, flat, *slopes, seed, draws=draws)
+    error = _error(fit, confidence, seed)
 
-    return Reconstruction(
-        relative_rms(fit.squared, confidence, seed, resolved=fit.resolved), fit.map, tuple(target.shape[1:])
-    )
+    if doubted is not None:
+        error = enclosing(
+            error, _error(fit_map(observed, flat, *slopes, seed, draws=doubted), confidence, seed)
+        )
+
+    if not draws.independent and draws.count < MIN_DRAWS:
+        error = error._replace(high=math.inf)
+
+    return Reconstruction(error, fit.map, tuple(target.shape[1:]))
+
+
+def _rank(frames: Tensor) -> int:
+    r"""The median rank of frames `(n, d, m)`, of some of them."""
+    return int(split_frames(frames[:RANKED_SAMPLES])[2].median().item())
+
+
+def _error(fit: Fit, confidence: float, seed: int) -> Interval:
+    r"""The error on new draws."""
+    return relative_rms(fit.draw_errors, confidence, seed, resolved=fit.resolved, slack=fit.slack)
 
 
 def _checked_frames(
@@ -153,9 +192,11 @@ def _checked_frames(
 def select_neurons(obs: Observations, n: int | None = None) -> Tensor:
     r"""Few neurons from which all others of `obs` follow.
 
-    Neurons are added in the order of `equiv.observe.neuron_ranking`, which nearest neighbours decide. A set
-    passes if the other neurons follow from it within 5 % of their spread at held-out samples, which is an
-    injectivity test. Of a set that passes, neurons are dropped again as long as it does.
+    Neurons are added in the order of `equiv.observe.neuron_ranking`, which nearest neighbours decide; where most of
+    the others follow, the one that follows worst. A set passes if each of the other neurons follows from it within 5 %
+    of that neuron's spread at held-out samples, which is an injectivity test. Of a set that passes, neurons are dropped
+    again as long as it does. Samples are drawn at random, whatever order they come in. Groups of observations, and
+    copies that are found, are held out whole; of fewer than 8 draws nothing follows, and all neurons are chosen.
 
     Arguments:
         obs: Observations; with frames the test is sharper.
@@ -179,35 +220,69 @@ def select_neurons(obs: Observations, n: int | None = None) -> Tensor:
         if n > d:
             raise ValueError(f"'n' should be at most the number of neurons, {d}, got {n}; ask for fewer.")
 
-        return rank_neurons(obs, n)
+        return rank_neurons(obs, n, _draws(obs))
 
+    draws = _draws(obs)
     smallest = 1 if obs.rank is None else max(int(obs.rank.max().item()), 1)
-    order = rank_neurons(obs, min(d, max(4 * smallest, 8)))
-    few = obs.subset(torch.arange(min(len(obs), INJECTIVITY_SAMPLES), device=obs.device))
+    order = rank_neurons(obs, min(d, max(4 * smallest, 8)), draws).tolist()
+    rows = draws.order(torch.Generator().manual_seed(0))[:INJECTIVITY_SAMPLES].sort().values
+    few, draws = obs.subset(rows), draws.subset(rows)
+    chosen = order[: min(smallest, d)]
 
-    for count in range(min(smallest, d), len(order) + 1):
-        if count == d or _follows(few, order[:count]):
-            return _pruned(few, order[:count], smallest)
+    while len(chosen) < min(d, MAX_ADDED * len(order)):
+        errors = _errors(few, draws, chosen)
 
-    return torch.arange(d, device=obs.device) if len(order) < d else order
+        if bool((errors < MAX_FOLLOWING_ERROR).all()):
+            return _pruned(few, draws, chosen, smallest)
+
+        later = [neuron for neuron in order if neuron not in chosen]
+        most = bool(errors.median() < MAX_FOLLOWING_ERROR)
+        chosen.append(int(errors.argmax()) if most or not later else later[0])
+
+    every = order + [neuron for neuron in range(d) if neuron not in order]
+
+    return (
+        _pruned(few, draws, every, smallest) if len(chosen) == d else torch.tensor(every, device=obs.device)
+    )
 
 
-def _pruned(obs: Observations, chosen: Tensor, smallest: int) -> Tensor:
+def _draws(obs: Observations) -> Draws:
+    r"""Which samples are one draw; where it is open whether near-copies are, they are. Rows in order are no path."""
+    values = standardised(obs)[0]
+    rank = None if obs.frames is None else _rank(obs.frames)
+    draws, doubted = paired_draws(values, values, obs.groups, rank)
+
+    return doubted if doubted is not None and doubted.reach == 0 else draws
+
+
+def _pruned(obs: Observations, draws: Draws, chosen: list[int], smallest: int) -> Tensor:
     r"""Without each neuron that later choices made superfluous."""
-    kept = chosen.tolist()
+    kept = chosen
 
-    for index in chosen.tolist():
+    for index in chosen:
         rest = [k for k in kept if k != index]
 
-        if len(rest) >= smallest and _follows(obs, torch.tensor(rest, device=obs.device)):
+        if len(rest) >= smallest and bool((_errors(obs, draws, rest) < MAX_FOLLOWING_ERROR).all()):
             kept = rest
 
     return torch.tensor(kept, device=obs.device)
 
 
-def _follows(obs: Observations, chosen: Tensor) -> bool:
-    r"""Whether all neurons follow from the chosen ones, indices `(k,)`, by the upper bound of the error."""
-    frames = (None, None) if obs.frames is None else (obs.frames[:, chosen], obs.frames)
-    fit = fit_map(obs.values[:, chosen], standardised(obs)[0], frames[0], standardised(obs)[1])
+def _errors(obs: Observations, draws: Draws, chosen: list[int]) -> Tensor:
+    r"""Upper bounds of the errors with which each neuron follows from the chosen ones, `(d,)`; 0 for these."""
+    values, frames = standardised(obs)
+    others = [neuron for neuron in range(values.shape[1]) if neuron not in chosen]
+    bounds = values.new_zeros(values.shape[1])
 
-    return relative_rms(fit.squared).high < MAX_FOLLOWING_ERROR
+    if not draws.independent and draws.count < MIN_DRAWS:
+        bounds[others] = math.inf
+
+        return bounds
+
+    source, target = (None, None) if frames is None else (frames[:, chosen], frames[:, others])
+    fit = fit_map(values[:, chosen], values[:, others], source, target, draws=draws)
+    assert fit.missed is not None
+    squared = fit.missed.square() if fit.draws is None else fit.draws.totals(fit.missed.square())
+    bounds[others] = highest_of_each(squared).nan_to_num(math.inf)
+
+    return bounds

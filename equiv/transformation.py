@@ -22,6 +22,7 @@ __all__ = [
     "build",
     "check_activations",
     "describe",
+    "outside",
     "part",
     "savable",
     "without_copies",
@@ -132,6 +133,23 @@ def check_activations(values: object, neurons: int) -> None:
         )
 
 
+def outside(values: Tensor, neurons: int, judged: Callable[[Tensor], Tensor]) -> Tensor:
+    r"""Where `values` lie outside a region, `(q,)`, bool: NaN and infinite ones everywhere.
+
+    Arguments:
+        values: Activations, shape `(q, neurons)`.
+        neurons: How many there have to be.
+        judged: Says it of finite activations, `(q, neurons)` to `(q,)`.
+
+    Raises:
+        TypeError, ValueError: As of `check_activations`.
+    """
+    check_activations(values, neurons)
+    finite = values.isfinite().all(dim=1)
+
+    return judged(torch.where(finite[:, None], values, 0.0)) | ~finite
+
+
 class Map(DoublePrecision):
     r"""What a map between activations offers beside `forward`."""
 
@@ -141,7 +159,10 @@ class Map(DoublePrecision):
             self.register_buffer(name, tensor.detach())
 
     def extrapolates(self, values: Tensor) -> Tensor:
-        r"""Where `values` or their images lie outside the region that the map was built on, `(q,)`, bool."""
+        r"""Where `values` or their images lie outside the region that the map was built on, `(q,)`, bool.
+
+        Values that are NaN or infinite do.
+        """
         raise NotImplementedError
 
     def config(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from equiv import baselines
 
 MEASURES = [
     baselines.linear_cka,
+    baselines.debiased_cka,
     baselines.rbf_cka,
     baselines.svcca,
     baselines.pwcca,
@@ -131,3 +132,66 @@ def test_mutual_knn_against_scikit_learn(pair: tuple[Tensor, Tensor]) -> None:
     assert baselines.mutual_knn(*pair) == pytest.approx(np.mean(shared))
     with pytest.raises(ValueError, match="'k' should be less than"):
         baselines.mutual_knn(*pair, k=120)
+
+
+def test_debiased_cka_by_its_definition(pair: tuple[Tensor, Tensor]) -> None:
+    def unbiased(k: np.ndarray, m: np.ndarray) -> float:
+        n, one = len(k), np.ones(len(k))
+        return (
+            np.trace(k @ m)
+            + one @ k @ one * (one @ m @ one) / ((n - 1) * (n - 2))
+            - 2 / (n - 2) * one @ k @ m @ one
+        ) / (n * (n - 3))
+
+    k, m = ((x @ x.T).fill_diagonal_(0).numpy() for x in pair)
+    expected = unbiased(k, m) / np.sqrt(unbiased(k, k) * unbiased(m, m))
+    assert baselines.debiased_cka(*pair) == pytest.approx(expected, rel=1e-10)
+
+
+def test_debiased_cka_of_independent_wide_layers_is_near_0() -> None:
+    found = []
+    for seed in range(20):
+        generator = torch.Generator().manual_seed(seed)
+        a, b = (torch.randn(50, 400, generator=generator, dtype=torch.float64) for _ in range(2))
+        found.append(baselines.debiased_cka(a, b))
+        assert baselines.linear_cka(a, b) > 0.8
+    assert abs(np.mean(found)) < 0.02 and max(map(abs, found)) < 0.1
+
+
+@pytest.mark.parametrize("measure", MEASURES, ids=lambda measure: measure.__name__)
+def test_dead_neurons_and_sizes_change_nothing(measure, pair: tuple[Tensor, Tensor]) -> None:
+    a, b = pair
+    expected = measure(a, b)
+    for constant in (1.0, -1e30, 1e-200):
+        dead = torch.full_like(a[:, :2], constant)
+        assert measure(torch.cat([dead, a], dim=1), b) == pytest.approx(expected, abs=1e-9)
+    for scale in (1e160, 1e-165):
+        assert measure(scale * a, b) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("measure", MEASURES, ids=lambda measure: measure.__name__)
+def test_ties_and_copies_do_not_hang_on_the_order_of_samples(measure, pair: tuple[Tensor, Tensor]) -> None:
+    generator = torch.Generator().manual_seed(4)
+    order = torch.randperm(120, generator=generator)
+    copied = tuple(x[torch.arange(120) // 3] for x in pair)
+    coarse = tuple((x > 0).double() for x in pair)
+    mostly_dead = tuple(x * (torch.arange(120) % 5 == 0)[:, None] for x in pair)
+    for a, b in (copied, coarse, mostly_dead):
+        value = measure(a, b)
+        assert np.isfinite(value)
+        assert measure(a, a) == pytest.approx(1, abs=1e-9)
+        assert measure(a[order], b[order]) == pytest.approx(value, abs=1e-9)
+
+
+def test_neighbours_among_ties_are_those_of_chance() -> None:
+    generator = torch.Generator().manual_seed(5)
+    a, b = ((torch.rand(400, 1, generator=generator) < 0.5).double() for _ in range(2))
+    # All samples of one value are equally near: of 10 any 200, of which half are so in the other.
+    assert baselines.mutual_knn(a, b) == pytest.approx(0.5, abs=0.05)
+
+
+def test_where_there_is_nothing_to_measure_nothing_is_said() -> None:
+    one = torch.zeros(20, 3, dtype=torch.float64)
+    one[4] = 1
+    assert np.isnan(baselines.debiased_cka(one, one)) and np.isnan(baselines.debiased_cka(one[3:6], one[3:6]))
+    assert np.isnan(baselines.rsa(torch.eye(20), torch.eye(20)))

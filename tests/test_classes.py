@@ -1,5 +1,7 @@
 r"""Classes of networks: labels, the partial order, and how few comparisons they take."""
 
+import math
+
 import pytest
 import torch
 from manifolds import observed, uniform
@@ -30,11 +32,11 @@ def test_classes_and_order(inputs: Tensor) -> None:
         [False, True, False, False, True],
     ]
     assert found.undecided == []
-    # Each network against one representative of each class before it, at most.
-    assert set(found.comparisons) == {(0, 1), (0, 2), (0, 3), (1, 3), (0, 4), (1, 4)}
+    # Not the fourth against the last, whose classes are unrelated.
+    assert set(found.comparisons) == {(i, j) for i in range(5) for j in range(i + 1, 5)} - {(3, 4)}
 
 
-def test_equivalent_networks_take_one_comparison_each() -> None:
+def test_equivalent_networks_are_compared_with_each_other() -> None:
     generator = torch.Generator().manual_seed(0)
     network = nn.Sequential(nn.Linear(2, 6), nn.Tanh()).double()
     networks = []
@@ -49,7 +51,53 @@ def test_equivalent_networks_take_one_comparison_each() -> None:
     found = equivalence_classes(networks, inputs, layers=["1"])
 
     assert found.labels.tolist() == [0, 0, 0, 0] and found.determines.all()
-    assert set(found.comparisons) == {(0, 1), (0, 2), (0, 3)}
+    assert set(found.comparisons) == {(i, j) for i in range(4) for j in range(i + 1, 4)}
+
+
+def _turned(angle: float, x: Tensor) -> Observations:
+    return Observations(math.cos(angle) * x[:, :1] + math.sin(angle) * x[:, 1:])
+
+
+@pytest.mark.parametrize(("order", "step"), [([1, 0, 2, 3], 0.034), ([2, 1, 3, 0, 4], 0.02)])
+def test_errors_along_a_chain_add_up(order: list[int], step: float) -> None:
+    # Each reads one direction of the plane, and misses the sine of the angle to another.
+    inputs = uniform(300, 2)
+    found = equivalence_classes([_turned(step * k, inputs) for k in order])
+    errors = [[abs(math.sin(step * (p - q))) for q in order] for p in order]
+
+    for i, row in enumerate(errors):
+        for j, error in enumerate(row):
+            assert error < 0.05 or not (found.determines[i, j] or found.labels[i] == found.labels[j])
+
+    # Neighbours are seen to be near each other where they were compared.
+    near = [(i, j) for i, j in found.comparisons if errors[i][j] < 0.045]
+    assert near and all(found.determines[i, j] and found.determines[j, i] for i, j in near)
+
+
+def test_what_one_member_determines_others_need_not() -> None:
+    # Members of the first class, with a trace of the second input, lie to both sides of what is asked.
+    x = uniform(300, 2)
+    wide = [torch.cat([x[:, :1], x[:, :1] ** 3 + trace * x[:, 1:]], dim=1) for trace in (0.0, 0.01, -0.01)]
+    asked = x[:, :1] ** 2 + 0.01 * x[:, 1:]
+    found = equivalence_classes([*map(Observations, wide), Observations(asked)])
+
+    assert {(0, 3), (1, 3), (2, 3)} <= set(found.comparisons)
+
+    for (i, j), result in found.comparisons.items():
+        assert not found.determines[i, j] or result.a_to_b.error.high < 0.05
+        assert not found.determines[j, i] or result.b_to_a.error.high < 0.05
+
+
+def test_large_classes_are_compared_in_part_and_claim_no_more() -> None:
+    x = uniform(60, 2)
+    found = equivalence_classes([Observations((1 + k) * x) for k in range(11)])
+
+    assert found.labels.tolist() == [0] * 11
+    compared = {pair for i, j in found.comparisons for pair in ((i, j), (j, i))}
+    assert len(found.comparisons) == 28 + 3 * 8
+    assert {tuple(pair) for pair in found.determines.nonzero().tolist()} == compared | {
+        (i, i) for i in range(11)
+    }
 
 
 def test_bad_arguments(inputs: Tensor) -> None:

@@ -65,10 +65,11 @@ def _affine() -> tuple[nn.Module, Tensor]:
     return fit_map(x, x @ uniform(4, 3, seed=2) + 1, None, None).map, uniform(20, 4, seed=1)
 
 
-def _neurons() -> tuple[nn.Module, Tensor]:
+def _neuronwise() -> tuple[nn.Module, Tensor]:
     x = uniform(80, 4)
+    target = (3 * x[:, [2, 0, 3]]).to(torch.bfloat16).double()
 
-    return fit_map(x, 2 * x[:, [2, 0]] + 1, None, None).map, uniform(20, 4, seed=1)
+    return fit_map(x, target, None, None).map, uniform(20, 4, seed=1)
 
 
 def _inverse() -> tuple[nn.Module, Tensor]:
@@ -89,7 +90,7 @@ CASES = {
     ),
     "kernel map": Case(_regression),
     "affine map": Case(_affine),
-    "neuron map": Case(_neurons),
+    "neuron map": Case(_neuronwise),
     "inverse map": Case(_inverse, exports=False, slack=5e-3),
     "transformation": Case(lambda: _charted("plane", lambda found: found.transformation)),
     "half a transformation": Case(lambda: (Transformation(_affine()[0], NoMap("no reason.")), _affine()[1])),
@@ -139,6 +140,19 @@ def test_shapes(case: tuple[Case, nn.Module, Tensor]) -> None:
     assert map_.extrapolates(values).dtype == torch.bool
     assert not map_.extrapolates(values).any()
     assert map_.extrapolates(values + 100 * values.std()).all()
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf, 1e300, -1e200])
+def test_nothing_that_is_no_number_or_beyond_all_is_inside(
+    case: tuple[Case, nn.Module, Tensor], value: float
+) -> None:
+    _, map_, values = case
+    spoilt = values.clone()
+    spoilt[1, 0] = spoilt[3, -1] = spoilt[4] = value
+    expected = torch.zeros(len(values), dtype=torch.bool)
+    expected[[1, 3, 4]] = True
+
+    assert torch.equal(map_.extrapolates(spoilt), expected)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 r"""Few neurons: reconstruction with honest bounds, and the choice of neurons where the answer is known."""
 
+import math
+
 import pytest
 import torch
 from manifolds import uniform
@@ -97,3 +99,46 @@ def test_selection_without_frames_and_bad_arguments() -> None:
 
     with pytest.raises(ValueError, match="'frames' should have shape"):
         reconstruct(x, x, frames=torch.ones(100, 3, 1, dtype=torch.float64))
+
+
+def _plane(x: torch.Tensor, count: int) -> torch.Tensor:
+    weight = torch.randn(2, count, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+
+    return (x[:, :2] @ weight / 2).tanh()
+
+
+@pytest.mark.parametrize("place", [0, 57, 119])
+def test_no_neuron_is_lost_behind_the_others(place: int) -> None:
+    x = uniform(400, 3)
+    many = _plane(x, 120)
+    many[:, place] = x[:, 2]
+    chosen = select_neurons(Observations(many)).tolist()
+    rest = [k for k in range(120) if k not in chosen]
+
+    assert place in chosen and len(chosen) < 10
+    assert reconstruct(many[:, chosen], many[:, rest]).error.high < 0.05
+
+
+@pytest.mark.parametrize("arranged", ["in order", "in turn"])
+def test_the_choice_does_not_depend_on_the_order_of_the_inputs(arranged: str) -> None:
+    angle = math.tau * torch.arange(3000, dtype=torch.float64) / 3000
+    # Only the last quarter of a circle, or every sixth sample, tells that one neuron is none of the circle.
+    values = torch.stack([angle.cos(), angle.sin(), (2 * angle).cos(), (angle - 1.5 * math.pi).relu()], dim=1)
+    order = torch.arange(3000) if arranged == "in order" else torch.arange(3000).reshape(6, -1).T.flatten()
+    random = torch.randperm(3000, generator=torch.Generator().manual_seed(0))[:500]
+    chosen = select_neurons(Observations(values[order]))
+
+    assert reconstruct(values[random][:, chosen], values[random]).error.high < 0.05
+
+
+def test_copies_and_groups_choose_no_fewer_neurons() -> None:
+    independent = torch.randn(80, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    trials = independent.repeat_interleave(2, 0)
+    noise = torch.randn(160, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+    for jitter in (0.0, 1e-3):
+        assert len(select_neurons(Observations(trials + jitter * noise))) == 3
+
+    named = Observations(trials + 0.1 * noise, groups=torch.arange(160) // 2)
+    assert len(select_neurons(named)) == 3
+    assert len(select_neurons(Observations(_plane(uniform(160, 2), 6), groups=torch.arange(160) % 5))) == 6

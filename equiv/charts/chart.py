@@ -7,7 +7,7 @@ from torch import Tensor
 
 from equiv.coordinates.lattice import into_cell, lattice_images
 from equiv.coordinates.smooth_fit import SmoothBasis
-from equiv.transformation import DoublePrecision, check_activations, savable
+from equiv.transformation import DoublePrecision, check_activations, outside, savable
 
 __all__ = ["Chart"]
 
@@ -133,9 +133,11 @@ class Chart(DoublePrecision):
         r"""Where values lie outside the region of the samples, `(q, d)` to `(q,)` bool.
 
         That is farther from the manifold than samples are, or at coordinates farther from the nearest anchor
-        than twice the anchors' spacing there.
+        than twice the anchors' spacing there. Values that are NaN or infinite do.
         """
-        check_activations(values, len(self.get_buffer("weights")))
+        return outside(values, len(self.get_buffer("weights")), self._far)
+
+    def _far(self, values: Tensor) -> Tensor:
         wide = values.detach().double()
         coordinates = self.restrict(wide)
         weights = self.get_buffer("weights").double()
@@ -146,9 +148,9 @@ class Chart(DoublePrecision):
         wrapped = into_cell(coordinates, periods)
         distance = torch.stack([torch.cdist(wrapped, anchors + image) for image in images]).amin(dim=0)
         nearest = distance.min(dim=1)
-        far = nearest.values > 2 * self.get_buffer("anchor_spacing").double()[nearest.indices]
+        near = nearest.values <= 2 * self.get_buffer("anchor_spacing").double()[nearest.indices]
 
-        return far | ~(normal <= self.get_buffer("normal_tolerance").double())
+        return ~(near & (normal <= self.get_buffer("normal_tolerance").double()))
 
     def _step(self, coordinates: Tensor, values: Tensor) -> Tensor:
         r"""One Gauss-Newton step; differentiable in `values`, the coordinates taken as given."""

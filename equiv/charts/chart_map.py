@@ -8,7 +8,7 @@ from torch import Tensor
 
 from equiv.charts.chart import Chart
 from equiv.coordinates.lattice import minimum_image
-from equiv.transformation import Map, check_activations, part, savable
+from equiv.transformation import Map, check_activations, outside, part, savable
 
 __all__ = ["ChartMap"]
 
@@ -59,7 +59,11 @@ class ChartMap(Map):
 
     def extrapolates(self, values: Tensor) -> Tensor:
         r"""Where the source lies off its chart or its image off the target's, shape `(q,)`, bool."""
-        return self.source.extrapolates(values) | self.target.extrapolates(self(values))
+        return outside(
+            values,
+            len(self.source.get_buffer("weights")),
+            lambda seen: self.source.extrapolates(seen) | self.target.extrapolates(self(seen)),
+        )
 
     def config(self) -> dict[str, Any]:
         r"""JSON-ready description, without tensors."""

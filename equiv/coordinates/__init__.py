@@ -1,11 +1,10 @@
 r"""Coordinates and functions of them, before any network.
 
-Doors: `lattice.into_cell`, `lattice.lattice_embeddings`, `lattice.lattice_images`,
-`lattice.minimum_image`, `lattice.reduce_lattice`, `motion.Motion`, `motion.rigid_fit`,
-`motion.rotation_grid`, `motion.skew_matrix`, `domain.Domain`, `smooth_fit.SmoothBasis`,
-`smooth_fit.SmoothFit`, `smooth_fit.farthest_points`, `smooth_fit.fit_smooth`, `smooth_fit.in_blocks`,
-`hermite_fit.HermiteFit`, `hermite_fit.fit_hermite`, `preimages.Function`,
-`preimages.gauss_newton_step`, `preimages.preimages`.
+Doors: `lattice.into_cell`, `lattice.lattice_embeddings`, `lattice.lattice_images`, `lattice.minimum_image`,
+`lattice.reduce_lattice`, `motion.Motion`, `motion.rigid_fit`, `motion.rotation_grid`, `motion.skew_matrix`,
+`domain.Domain`, `smooth_fit.SmoothBasis`, `smooth_fit.SmoothFit`, `smooth_fit.farthest_points`,
+`smooth_fit.fit_smooth`, `smooth_fit.in_blocks`, `hermite_fit.HermiteFit`, `hermite_fit.fit_hermite`,
+`preimages.Function`, `preimages.gauss_newton_step`, `preimages.preimages`.
 
     lattice      Coordinates modulo a lattice of periods: differences, nearest representatives, local
                  isometries

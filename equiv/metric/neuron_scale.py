@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["CONSTANT_DEVIATION", "centred", "slope_weights", "spread_weights"]
+__all__ = ["CONSTANT_DEVIATION", "centred", "slope_weights", "spread_weights", "unit_spread"]
 
 
 # Neurons that deviate from their mean by less than this share of their largest value are constant.
@@ -28,6 +28,13 @@ def centred(values: Tensor) -> Tensor:
     alive = deviation.abs().amax(dim=0) > CONSTANT_DEVIATION * values.abs().amax(dim=0)
 
     return torch.where(alive, deviation, 0.0)
+
+
+def unit_spread(values: Tensor) -> Tensor:
+    r"""Values centred, over their RMS distance from the mean, `(n, d)`."""
+    deviation = centred(values)
+
+    return deviation / deviation.square().sum(dim=1).mean().sqrt().clamp_min(1e-300)
 
 
 def spread_weights(values: Tensor) -> Tensor:

@@ -2,12 +2,13 @@ r"""What `compare` accepts: two sides, how they are probed, which samples are pa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from equiv.checks import nearest_name
+from equiv.checks import checked_groups, nearest_name
 from equiv.observe.observations import Observations
 from equiv.observe.sides import Probing
 
@@ -16,8 +17,10 @@ __all__ = [
     "check_method",
     "check_paired",
     "check_sides",
+    "check_ungrouped",
     "checked_anchors",
     "checked_pairing",
+    "shared_groups",
 ]
 
 METHODS = ("auto", "isometric", "diffusion_maps", "galerkin")
@@ -140,6 +143,52 @@ def check_paired(a: Observations, b: Observations, anchors: object) -> None:
             f"'a' and 'b' should have as many samples as each other when paired, got {len(a)} and {len(b)}; "
             "say paired=False if they are unrelated samples."
         )
+
+
+def check_ungrouped(groups: object) -> None:
+    r"""Nothing is said of groups where no samples are paired.
+
+    Raises:
+        ValueError: If groups are given.
+    """
+    if groups is not None:
+        raise ValueError(
+            "'groups' should be None without pairs, got labels; leave them out, or say paired=True where row i of "
+            "both shows the same input."
+        )
+
+
+def shared_groups(groups: object, sides: Sequence[Observations]) -> Tensor | None:
+    r"""Which samples are one independent draw, labels `(n,)`: as given, else as the observations say; None: unknown.
+
+    Arguments:
+        groups: Labels of the samples, which override those of the observations; None for none.
+        sides: Observations at the same inputs.
+
+    Raises:
+        TypeError: If labels are no integers.
+        ValueError: If there is not one for each sample, or observations group the samples in different ways.
+    """
+    if groups is not None:
+        return checked_groups(groups, len(sides[0]))
+
+    known = [side.groups.cpu() for side in sides if side.groups is not None]
+
+    if any(not torch.equal(_first_of_group(known[0]), _first_of_group(labels)) for labels in known[1:]):
+        raise ValueError(
+            "'groups' of all observations should join the same samples, got different ones; pass groups= for the "
+            "comparison."
+        )
+
+    return known[0] if known else None
+
+
+def _first_of_group(labels: Tensor) -> Tensor:
+    r"""For each sample the first of its group, `(n,)`: the same however groups are numbered."""
+    place = labels.unique(return_inverse=True)[1]
+    first = torch.full_like(place, len(place))
+
+    return first.scatter_reduce_(0, place, torch.arange(len(place)), "amin")[place]
 
 
 def check_frames(name: str, observed: Observations) -> None:

@@ -96,13 +96,13 @@ class Draws:
                 yield out, (self.units[out] == unit).nonzero()[:, 0]
 
     def totals(self, squared: Tensor) -> Tensor:
-        r"""One number a draw whose mean is that over all samples, `(count,)`, in the order of `firsts`."""
+        r"""One number a draw whose mean is that over all samples, `(n, ...)` to `(count, ...)`, as `firsts` come."""
         if self.independent:
             return squared
 
         units, first = self._first()
         place = torch.searchsorted(units, self.units)
-        sums = squared.new_zeros(len(units)).index_add_(0, place, squared)
+        sums = squared.new_zeros(len(units), *squared.shape[1:]).index_add_(0, place, squared)
 
         return sums[first.argsort()] * (len(units) / len(squared))
 

@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from equiv.observe.draws import Draws
 from equiv.observe.observations import Observations
 
 __all__ = ["rank_neurons", "standardised"]
@@ -29,7 +30,7 @@ DEAD_DEVIATION = 1e-12
 UNSEEN_ENERGY = 1e-6
 
 
-def rank_neurons(obs: Observations, count: int) -> Tensor:
+def rank_neurons(obs: Observations, count: int, draws: Draws | None = None) -> Tensor:
     r"""The first neurons of an order in which the others follow from as few as possible.
 
     Each neuron is the one that, added to the set S of those before it, makes nearest neighbours in S nearest in
@@ -38,13 +39,14 @@ def rank_neurons(obs: Observations, count: int) -> Tensor:
     .. math:: \arg\min_k \sum_i \lvert y_i - y_{\nu(i)} \rvert^2, \qquad
         \nu(i) = \arg\min_{j \ne i} \sum_{l \in S \cup \{k\}} (y_{il} - y_{jl})^2,
 
-    with neurons over their standard deviations. It falls with the conditioning of S, and where S folds the inputs
-    over each other it stays large. With more than `CANDIDATE_NEURONS` neurons those are considered that condition
-    the frames best.
+    with neurons over their standard deviations and j of another draw than i. It falls with the conditioning of S, and
+    where S folds the inputs over each other it stays large. With more than `CANDIDATE_NEURONS` neurons those are
+    considered that condition the frames best.
 
     Arguments:
         obs: Observations; frames are made use of.
         count: How many.
+        draws: Which samples are one independent draw; None: each is one.
 
     Returns:
         Their indices, shape `(count,)`, int64.
@@ -57,9 +59,13 @@ def rank_neurons(obs: Observations, count: int) -> Tensor:
         most = max(CANDIDATE_NEURONS, count)
         pool = _pivoted(values, most) if frames is None else _by_conditioning(frames, most)
 
-    values = values[:: math.ceil(len(values) / RANKING_SAMPLES)]
+    draws = draws or Draws.single(len(values), values.device)
+    # In an even choice inputs that recur in some order could be missed.
+    rows = draws.order(torch.Generator().manual_seed(0))[:RANKING_SAMPLES].sort().values
+    values, units = values[rows], draws.units[rows]
     everything = torch.cdist(values, values).square()
-    distances = torch.zeros_like(everything).fill_diagonal_(math.inf)
+    together = (units[:, None] - units).abs() <= draws.reach
+    distances = torch.zeros_like(everything).masked_fill_(together, math.inf)
     rest, chosen = pool.tolist(), []
 
     for _ in range(count):

@@ -36,6 +36,7 @@ def gathered(observations: Observations) -> Observations:
     Arguments:
         observations: Those of this process: of the same neurons, with frames of the same dimension or without
             any, on every process; the numbers of samples may differ.
+            Equal labels of groups name one group on all processes.
 
     Raises:
         ValueError: If the processes observed different neurons or dimensions.
@@ -45,19 +46,21 @@ def gathered(observations: Observations) -> Observations:
     if count == 1:
         return observations
 
-    values, frames = observations.values, observations.frames
+    values, frames, groups = observations.values, observations.frames, observations.groups
     trailing = [None] * count
-    dist.all_gather_object(trailing, (values.shape[1], None if frames is None else frames.shape[2]))
+    kind = (values.shape[1], None if frames is None else frames.shape[2], groups is not None)
+    dist.all_gather_object(trailing, kind)
 
     if len(set(trailing)) > 1:
         raise ValueError(
-            "'observations' should hold the same neurons and dimension of frames on every process, got "
-            f"(neurons, dimension) = {trailing}; give 'dimension' when probing."
+            "'observations' should hold the same neurons and dimension of frames on every process, and groups on all "
+            f"or none, got (neurons, dimension, groups) = {trailing}; give 'dimension' when probing."
         )
 
     return Observations(
         _rows_of_all(values),
         None if frames is None else _rows_of_all(frames),
+        None if groups is None else _rows_of_all(groups.to(values.device)),
         burst_size=observations.burst_size,
         oriented=observations.oriented,
     )

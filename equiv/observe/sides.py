@@ -115,7 +115,7 @@ def observe_pairs(sides: Sequence[Probing]) -> tuple[list[Observations], list[Ob
         return [side.observed() for side in sides], None
 
     seen = [side.observed(frames=None) if side.jacobian else side.observed() for side in sides]
-    values = [Observations(obs.values) for obs in seen]
+    values = [Observations(obs.values, groups=obs.groups) for obs in seen]
     count = min(LARGEST_WITH_FRAMES, n, FRAME_NUMBERS_PAIRED // max(sizes))
 
     if count < FEWEST_WITH_FRAMES or len({len(obs) for obs in seen}) > 1:

@@ -2,7 +2,7 @@ r"""The comparison of two networks seen at the same inputs.
 
 Doors: `compare.compare_paired`.
 
-    neighbors        Nearest samples, among all of them, and the unit in which two sides count alike
+    neighbors        Nearest samples, among all of them
     frame_alignment  Do the frames of paired samples belong to the same directions of the input space, and
                      if not, how are they turned?
     coordinates      Coordinates of paired samples on both sides, in one frame of reference

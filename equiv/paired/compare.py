@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import torch
 from torch import Tensor
 
 from equiv.comparison import Comparison, Direction
 from equiv.metric.neuron_scale import centred
-from equiv.observe.dependence import find_draws, given_draws
+from equiv.observe.compared import shared_groups
 from equiv.observe.draws import Draws
 from equiv.observe.observations import Observations
 from equiv.paired.coordinates import canonical_coordinates, integrated_coordinates
 from equiv.paired.direction import median_rank, paired_direction, widened
 from equiv.paired.frame_alignment import aligned_frames
 from equiv.paired.measures import usual_measures
-from equiv.paired.neighbors import unit_spread
 from equiv.paired.pairs import Pairs, distinct_pairs
 from equiv.regression.bounds import MIN_SAMPLES
+from equiv.regression.paired_draws import MIN_DRAWS, paired_draws
 from equiv.transformation import Transformation
 from equiv.verdict import NAME_A, NAME_B, decide
 
@@ -31,10 +30,6 @@ MAX_INTEGRATED_DIMENSION = 6
 # Coordinates are integrated for at most so many samples.
 # [samples; chosen: more take minutes, and the maps are learned from fewer anyway]
 MAX_INTEGRATED_SAMPLES = 20_000
-
-# Fewer independent draws leave bounds that hold nothing.
-# [draws; chosen: bounds of eight groups are four times as wide as the error, of fewer wider yet]
-MIN_DRAWS = 8
 
 # So many canonical variables stand for coordinates where no frame tells the dimension.
 # [dimensions; chosen: as many as can be drawn]
@@ -64,6 +59,9 @@ def compare_paired(
 
     Returns:
         The comparison, a mirror image of that of B and A.
+
+    Raises:
+        ValueError: If the observations have other groups than each other, and none are given.
     """
     if _order(b) < _order(a):
         # Every choice below is made in one fixed order of the two, so that the names A and B cannot matter.
@@ -143,15 +141,9 @@ def _compared(
 
 def _draws(a: Observations, b: Observations, groups: Tensor | None) -> tuple[Draws, Draws | None]:
     r"""The independent draws, as given or found, and those that they cannot be told from."""
-    given = [each for each in (groups, a.groups, b.groups) if each is not None]
-
-    if given:
-        return given_draws(given[0].to(a.device)), None
-
     ranks = [rank for rank in (median_rank(a), median_rank(b)) if rank is not None]
-    joint = torch.cat([unit_spread(a.values.double()), unit_spread(b.values.double())], dim=1)
 
-    return find_draws(joint, max(ranks, default=None))
+    return paired_draws(a.values, b.values, shared_groups(groups, [a, b]), max(ranks, default=None))
 
 
 def _blocking(a: Observations, b: Observations, draws: Draws) -> list[str]:

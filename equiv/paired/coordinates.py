@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from equiv.metric.neuron_scale import unit_spread
 from equiv.observe.frames import invert_frames, sensitivity_cut
-from equiv.paired.neighbors import all_nearest, unit_spread
+from equiv.paired.neighbors import all_nearest
 
 __all__ = ["canonical_coordinates", "integrated_coordinates"]
 

@@ -21,6 +21,7 @@ from equiv.regression.hermite import MAX_REFINED_ERROR, fit_map
 from equiv.regression.inverse import fit_inverse
 from equiv.regression.kernel_map import Fit
 from equiv.regression.kernel_search import EFFORTS
+from equiv.regression.paired_draws import enclosing
 from equiv.verdict import Interval, determines
 
 __all__ = ["PairedDirection", "median_rank", "paired_direction", "widened"]
@@ -98,9 +99,7 @@ def paired_direction(pairs: Pairs, tolerance: float, confidence: float, seed: in
 
 def widened(found: PairedDirection, other: PairedDirection, said: str, tolerance: float) -> PairedDirection:
     r"""A direction with the bounds and doubts of other draws beside, which the samples cannot be told from."""
-    error = Interval(
-        found.error.estimate, min(found.error.low, other.error.low), max(found.error.high, other.error.high)
-    )
+    error = enclosing(found.error, other.error)
     doubts = found.doubts + [doubt for doubt in other.doubts if doubt not in found.doubts]
 
     if determines(error, tolerance, doubts) is None:

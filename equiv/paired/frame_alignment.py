@@ -8,8 +8,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from equiv.metric.neuron_scale import unit_spread
 from equiv.observe.frames import invert_frames, sensitivity_cut
-from equiv.paired.neighbors import nearest_samples, unit_spread
+from equiv.paired.neighbors import nearest_samples
 
 __all__ = ["aligned_frames"]
 

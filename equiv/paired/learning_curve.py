@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from equiv.paired.neighbors import unit_spread
+from equiv.metric.neuron_scale import unit_spread
 
 __all__ = ["remaining_error", "resolution"]
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from equiv.baselines import linear_cka, mutual_knn, procrustes, pwcca, rbf_cka, rsa, svcca
+from equiv.baselines import debiased_cka, linear_cka, mutual_knn, procrustes, pwcca, rbf_cka, rsa, svcca
 
 __all__ = ["usual_measures"]
 
@@ -35,6 +35,7 @@ def usual_measures(a: Tensor, b: Tensor) -> dict[str, float]:
 
     return {
         "linear_cka": _defined(linear_cka, *sides),
+        "debiased_cka": _defined(debiased_cka, *sides),
         "rbf_cka": _defined(rbf_cka, *few),
         "svcca": _defined(svcca, *sides),
         "pwcca_a": _defined(pwcca, *sides),

@@ -1,24 +1,15 @@
-r"""Nearest samples, among all of them, and the unit in which two sides count alike."""
+r"""Nearest samples, among all of them."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from equiv.metric.neuron_scale import centred
-
-__all__ = ["all_nearest", "nearest_samples", "unit_spread"]
+__all__ = ["all_nearest", "nearest_samples"]
 
 # Distances from so many samples to all are held at a time.
 # [samples; chosen: bounds memory alone]
 ROWS_PER_BLOCK = 512
-
-
-def unit_spread(values: Tensor) -> Tensor:
-    r"""Values centred, over their RMS distance from the mean, `(n, d)`."""
-    deviation = centred(values)
-
-    return deviation / deviation.square().sum(dim=1).mean().sqrt().clamp_min(1e-300)
 
 
 def nearest_samples(values: Tensor, rows: Tensor, count: int) -> Tensor:

@@ -1,6 +1,6 @@
 r"""Which local isometry carries one coordinate domain into another: by periods, anchors and supports.
 
-Doors: `anchors.exchanged`, `result.Registration`, `result.Relation`, `register.register`,
+Doors: `result.Registration`, `result.Relation`, `anchors.exchanged`, `register.register`,
 `project.register_projection`.
 
     result         What a registration of two coordinate domains consists of

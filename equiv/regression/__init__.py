@@ -1,7 +1,8 @@
 r"""Maps learned from pairs, with held-out errors.
 
 Doors: `kernel_map.Fit`, `kernel_search.EFFORTS`, `hermite.MAX_REFINED_ERROR`, `hermite.fit_map`,
-`inverse.fit_inverse`, `bounds.MIN_SAMPLES`, `bounds.relative_rms`.
+`inverse.fit_inverse`, `bounds.MIN_SAMPLES`, `bounds.highest_of_each`, `bounds.relative_rms`,
+`paired_draws.MIN_DRAWS`, `paired_draws.enclosing`, `paired_draws.paired_draws`.
 
     pair_data       Paired activations and frames, standardised for regression
     few_parameters  Maps with no or few parameters: honest candidates whatever the number of neurons
@@ -21,4 +22,6 @@ Doors: `kernel_map.Fit`, `kernel_search.EFFORTS`, `hermite.MAX_REFINED_ERROR`, `
                     trust the direct one
     inverse         Learns a map as the inverse of the other direction, in coordinates of its target
     bounds          Bootstrap bounds of a relative RMS error
+    paired_draws    The independent draws of samples at which two sides are seen, as given or found, and what
+                    few of them leave open
 """

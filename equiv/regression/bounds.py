@@ -8,7 +8,7 @@ from torch import Tensor
 from equiv.regression.leave_one_out import ADDED_ERRORS
 from equiv.verdict import Interval
 
-__all__ = ["MIN_SAMPLES", "relative_rms"]
+__all__ = ["MIN_SAMPLES", "highest_of_each", "relative_rms"]
 
 # Fewer distinct samples bound no error.
 # [samples; chosen: bounds from so few are too wide to decide anything]
@@ -92,7 +92,7 @@ def relative_rms(
         index = torch.randint(len(sample), (RESAMPLES, len(sample)), generator=generator).to(squared.device)
         bounds.append(torch.quantile(sample[index].mean(dim=1), quantile).item() * len(sample) / n)
 
-    high = max(bounds[1] + ADDED_ERRORS * squared.max().item() / n, _cautious(squared, tail))
+    high = max(bounds[1] + ADDED_ERRORS * squared.max().item() / n, _cautious(squared[:, None], tail).item())
     estimate = math.sqrt(mean)
     low, high = (
         factor * further * math.sqrt(bound)
@@ -104,18 +104,36 @@ def relative_rms(
     return Interval(estimate, 0.0 if estimate < resolved else low, max(high, resolved))
 
 
-def _cautious(squared: Tensor, tail: float) -> float:
-    r"""The mean square that caution allows for, with as many of the largest errors apart as make it least."""
-    n, largest = len(squared), squared.sort(descending=True).values
+def highest_of_each(squared: Tensor, confidence: float = 0.95) -> Tensor:
+    r"""Upper bounds of the RMS errors of several neurons that hold for all of them at once, `(d,)`.
+
+    Those of `relative_rms` by formulas alone, at a level that is divided by the number of neurons.
+
+    Arguments:
+        squared: Squared held-out errors of each, over its own mean square spread, `(n, d)`.
+        confidence: Level at which all bounds hold together, in (0, 1).
+    """
+    n, d = squared.shape
+    mean = squared.mean(dim=0) + ADDED_ERRORS * squared.amax(dim=0) / n
+    high = torch.maximum(mean, _cautious(squared, (1 - confidence) / (2 * d)))
+
+    return FRESH_INPUT_FACTORS[1] * high.sqrt()
+
+
+def _cautious(squared: Tensor, tail: float) -> Tensor:
+    r"""Mean squares that caution allows for, `(n, d)` to `(d,)`, as many large errors apart as make it least."""
+    n, largest = len(squared), squared.sort(dim=0, descending=True).values
     normal = torch.special.ndtri(torch.tensor(1 - tail, dtype=torch.float64)).item()
-    found = math.inf
+    found = torch.full_like(squared[0], torch.inf)
 
     for single in range(min(MAX_SINGLE_ERRORS + 1, n)):
         rest = largest[single:]
-        mean = rest.mean().item()
+        mean = rest.mean(dim=0)
         # Of equal errors, all zero, there is nothing to be said.
-        deviation = ((rest / mean - 1).square().mean() / len(rest)).sqrt().item() if mean > 0 else 0.0
-        apart = SINGLE_ERROR_WEIGHT * largest[:single].sum().item() / n
-        found = min(found, mean * len(rest) / n * math.exp(STANDARD_ERRORS * normal * deviation) + apart)
+        ratio = torch.where(mean > 0, rest / torch.where(mean > 0, mean, 1.0), 1.0)
+        deviation = ((ratio - 1).square().mean(dim=0) / len(rest)).sqrt()
+        apart = SINGLE_ERROR_WEIGHT * largest[:single].sum(dim=0) / n
+        cautious = mean * len(rest) / n * (STANDARD_ERRORS * normal * deviation).exp() + apart
+        found = torch.minimum(found, cautious)
 
     return found

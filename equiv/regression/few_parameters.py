@@ -15,7 +15,7 @@ from torch import Tensor
 from equiv.metric.neuron_scale import centred
 from equiv.observe.draws import Draws
 from equiv.regression.kernel_map import Fit
-from equiv.transformation import Map, check_activations, savable
+from equiv.transformation import Map, check_activations, outside, savable
 
 __all__ = ["NeuronMap", "mean_fit", "simple_fits"]
 
@@ -73,9 +73,9 @@ class NeuronMap(Map):
     def extrapolates(self, values: Tensor) -> Tensor:
         r"""Where some neuron lies outside the range that was seen by half of that range or more, `(q,)`, bool."""
         margin = 0.5 * (self.high - self.low)
-        inside = (values >= self.low - margin) & (values <= self.high + margin)
+        low, high = self.low - margin, self.high + margin
 
-        return ~inside.all(dim=1)
+        return outside(values, len(self.low), lambda seen: ~((seen >= low) & (seen <= high)).all(dim=1))
 
     def config(self) -> dict[str, Any]:
         r"""JSON-ready description, without tensors: nothing."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from equiv.observe.draws import Draws
 from equiv.regression.hermite_kernel import profile
-from equiv.transformation import Map, check_activations, savable
+from equiv.transformation import Map, check_activations, outside, savable
 
 __all__ = ["Fit", "KernelMap", "typical_radius"]
 
@@ -182,6 +182,9 @@ class KernelMap(Map):
 
     def extrapolates(self, values: Tensor) -> Tensor:
         r"""Where `values` lie farther than `radius` from every sample, shape `(q,)`, bool."""
+        return outside(values, len(self.center), self._far)
+
+    def _far(self, values: Tensor) -> Tensor:
         z = self._scaled(values)
         nearest = torch.full((len(z),), torch.inf, dtype=z.dtype, device=z.device)
 
@@ -189,7 +192,8 @@ class KernelMap(Map):
             squared = _squared(z, self.samples[start : start + POINTS_PER_BLOCK])
             nearest = torch.minimum(nearest, squared.amin(dim=1))
 
-        return nearest > self.radius.square()
+        # Of overflow nothing is near.
+        return ~(nearest <= self.radius.square())
 
     def config(self) -> dict[str, Any]:
         r"""JSON-ready description, without tensors."""

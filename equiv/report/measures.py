@@ -12,6 +12,7 @@ __all__ = ["measures_table"]
 # What each measure cannot tell from the same representation.
 UNSEEN = {
     "linear_cka": "rotated, or rescaled as a whole",
+    "debiased_cka": "rotated, or rescaled as a whole",
     "rbf_cka": "rotated, or rescaled as a whole",
     "svcca": "mapped linearly and invertibly in its leading principal components",
     "pwcca_a": "mapped linearly and invertibly",

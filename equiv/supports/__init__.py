@@ -1,7 +1,7 @@
 r"""Where samples live, whatever their density, and which motions lay one support over another.
 
-Doors: `support.share_inside`, `outline_fit.Alignment`, `alignments.align`, `alignments.equally_good`,
-`limits.MAX_DIMENSION`, `projections.find_projections`, `occupancy.Occupancy`.
+Doors: `limits.MAX_DIMENSION`, `support.share_inside`, `outline_fit.Alignment`, `alignments.align`,
+`alignments.equally_good`, `projections.find_projections`, `occupancy.Occupancy`.
 
     limits             Numbers that several judgements of supports share
     support            Where a cloud of samples lives, whatever its density: membership, and the outline of
