@@ -7,6 +7,7 @@ Doors: `compare.compare_unpaired`.
                          left, with its bounds
     evidence             What speaks for and against a registration of two charts: errors, reasons for doubt,
                          and the facts behind them
+    ambiguity            How far apart maps are that fit equally well, in activations
     by_charts            Unpaired comparison by registered charts: flat input spaces
     eigenfunctions       Eigenfunctions of both sides that embed their input spaces, where these admit no
                          flat chart or none is asked for
