@@ -110,6 +110,18 @@ def test_ambiguity_is_the_distance_to_the_farthest_isometry(name: str, count: fl
     assert result.sentence.index("spread apart") < result.sentence.index("equivalent")
 
 
+def test_registered_eigenfunctions_say_no_less_than_the_truth() -> None:
+    domain = DOMAINS["circle"]
+    a, b = (observe(domain, domain.sample(300, seed=seed), 6 + seed, seed=1 + seed) for seed in (0, 1))
+    result = equiv.compare(a, b, paired=False, method="galerkin")
+
+    assert result.verdict == "equivalent" and result.symmetries > 1
+    assert all(
+        truth <= found.ambiguity <= 2.0
+        for truth, found in zip(farthest(result, "circle"), (result.a_to_b, result.b_to_a), strict=True)
+    )
+
+
 @pytest.mark.parametrize(("name", "known"), [("interval", 2), ("square", 4), ("circle", 3), ("disc", 4)])
 def test_generic_anchors_leave_no_ambiguity(name: str, known: int) -> None:
     result = compared(name, known)

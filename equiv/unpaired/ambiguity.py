@@ -16,11 +16,16 @@ from equiv.coordinates.lattice import minimum_image
 from equiv.coordinates.motion import Motion
 from equiv.registration.result import Registration, Relation
 
-__all__ = ["charted_ambiguity"]
+__all__ = ["LARGEST_AMBIGUITY", "charted_ambiguity"]
 
 # Samples whose images are compared.
 # [samples; chosen: their RMS distance is then known to a few per cent]
 COMPARED_SAMPLES = 500
+
+# No two maps that carry one distribution to another are farther apart, since each is off the mean by the spread. It
+# stands where several maps are known to fit, but not which is the farthest.
+# [share of the target's spread; derived: root mean square of |x - y| is at most that of |x| plus that of |y|]
+LARGEST_AMBIGUITY = 2.0
 
 
 def charted_ambiguity(a: ChartedSide, b: ChartedSide, found: Registration) -> tuple[float, float]:

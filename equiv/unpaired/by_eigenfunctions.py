@@ -17,6 +17,7 @@ from equiv.regression.hermite import fit_map
 from equiv.regression.kernel_map import Fit
 from equiv.spectral.spectrum import spectral_distance
 from equiv.transformation import NoMap, Transformation
+from equiv.unpaired.ambiguity import LARGEST_AMBIGUITY
 from equiv.unpaired.eigenfunctions import EigenSide, eigen_sides, leading_frames, nearest_in
 from equiv.unpaired.eigenspace_match import register_eigenspaces
 from equiv.unpaired.evidence import low_overlaps
@@ -163,6 +164,8 @@ def compare_by_eigenfunctions(
         blocking=blocking,
         symmetries=count,
         equally_good="isometries that fit equally well",
+        # Starts drawn at random find some of the symmetries, and not the farthest of them.
+        ambiguity=(LARGEST_AMBIGUITY, LARGEST_AMBIGUITY) if count > 1 else (0.0, 0.0),
         coordinates_a=image,
         coordinates_b=sides[1].coordinates,
     )
