@@ -110,12 +110,13 @@ def test_ambiguity_is_the_distance_to_the_farthest_isometry(name: str, count: fl
     assert result.sentence.index("spread apart") < result.sentence.index("equivalent")
 
 
-def test_registered_eigenfunctions_say_no_less_than_the_truth() -> None:
+@pytest.mark.parametrize("seed", [0, 3, 4])
+def test_registered_eigenfunctions_say_no_less_than_the_truth(seed: int) -> None:
     domain = DOMAINS["circle"]
-    a, b = (observe(domain, domain.sample(300, seed=seed), 6 + seed, seed=1 + seed) for seed in (0, 1))
+    a, b = (observe(domain, domain.sample(300, seed=2 * seed + q), 6 + q, seed=1 + q) for q in (0, 1))
     result = equiv.compare(a, b, paired=False, method="galerkin")
 
-    assert result.verdict == "equivalent" and result.symmetries > 1
+    assert result.verdict == "equivalent" and math.isinf(result.symmetries)
     assert all(
         truth <= found.ambiguity <= 2.0
         for truth, found in zip(farthest(result, "circle"), (result.a_to_b, result.b_to_a), strict=True)

@@ -15,6 +15,8 @@ Doors: `compare.compare_unpaired`.
                          that matches two clouds
     isometry_refinement  Refinement of registered eigenfunctions until they carry the metric of one side to
                          that of the other
+    symmetries           The refined map that comes nearest to an isometry, and how many come as near: the
+                         symmetries
     by_eigenfunctions    Unpaired comparison by registered eigenfunctions: curved input spaces, and methods
                          that were asked for
     result               The result of an unpaired comparison, built from what either way of comparing has
