@@ -12,10 +12,20 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from equiv.transformation import Map, NoMap, Transformation, build, describe, part, without_copies
-from equiv.verdict import Interval, Sentence, Verdict, exchanged, guessed_template, templates
+from equiv.transformation import Map, NoMap, Transformation, build, describe, jsonable, part, without_copies
+from equiv.verdict import (
+    Interval,
+    Sentence,
+    Verdict,
+    ambiguity_in_words,
+    error_in_words,
+    exchanged,
+    guessed_template,
+    share_in_words,
+    templates,
+)
 
-__all__ = ["MEASURES", "Comparison", "Direction", "jsonable", "load"]
+__all__ = ["MEASURES", "Comparison", "Direction", "load"]
 
 DESCRIPTION_FILE = "comparison.json"
 TENSORS_FILE = "comparison.safetensors"
@@ -50,13 +60,21 @@ class Direction:
     Attributes:
         error: RMS error of the returned transformation on fresh inputs of the same distribution, over the RMS
             spread of the target. Where no transformation is returned although one direction can be excluded,
-            it is 1, the error of always predicting the target's mean.
+            it is 1, the error of always predicting the target's mean. Where several maps are equally good, it is that
+            of the nearest of them.
         share: At least this share of the inputs is what the upper bound speaks of, at the stated confidence: n draws
             that show nothing of a rare kind exclude it from all but about 3 / n of the inputs.
+        ambiguity: RMS distance from the returned transformation to the farthest equally good one, over the target's
+            RMS spread; 0 where it is the only one, and where none is returned.
     """
 
     error: Interval
     share: float = 1.0
+    ambiguity: float = 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        r"""The numbers by name."""
+        return {"error": self.error._asdict(), "share": self.share, "ambiguity": self.ambiguity}
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,11 +137,17 @@ class Comparison:
 
     def summary(self) -> str:
         r"""At most a screen of text that ends in one plain sentence."""
-        rows = [
-            ("verdict", str(self.verdict)),
-            ("error A to B", _in_words(self.a_to_b.error, "B")),
-            ("error B to A", _in_words(self.b_to_a.error, "A")),
-            ("symmetries", _number(self.symmetries)),
+        directions = ("A to B", self.a_to_b, "B"), ("B to A", self.b_to_a, "A")
+        rows = [("verdict", str(self.verdict))]
+        rows += [(f"error {name}", error_in_words(each.error, target)) for name, each, target in directions]
+        rows += [
+            ("bounds hold on", share_in_words(min(each.share for _, each, _ in directions), self.confidence))
+        ]
+        rows += [("symmetries", _number(self.symmetries))]
+        rows += [
+            (f"ambiguity {name}", ambiguity_in_words(each.ambiguity, target))
+            for name, each, target in directions
+            if each.ambiguity != 0
         ]
         known = self.diagnostics
         told = [(name.replace("_", " "), _number(known[name])) for name in known if name != "measures"]
@@ -145,8 +169,8 @@ class Comparison:
         return jsonable(
             {
                 "verdict": str(self.verdict),
-                "a_to_b": {"error": self.a_to_b.error._asdict()},
-                "b_to_a": {"error": self.b_to_a.error._asdict()},
+                "a_to_b": self.a_to_b.to_dict(),
+                "b_to_a": self.b_to_a.to_dict(),
                 "symmetries": self.symmetries,
                 "sentence": self.sentence,
                 "tolerance": self.tolerance,
@@ -212,8 +236,8 @@ def load(folder: str | os.PathLike[str]) -> Comparison:
 
     return Comparison(
         verdict=Verdict(saved["verdict"]),
-        a_to_b=Direction(_interval(saved["a_to_b"]["error"])),
-        b_to_a=Direction(_interval(saved["b_to_a"]["error"])),
+        a_to_b=_direction(saved["a_to_b"], saved["symmetries"]),
+        b_to_a=_direction(saved["b_to_a"], saved["symmetries"]),
         symmetries=saved["symmetries"],
         coordinates_a=tensors["coordinates_a"],
         coordinates_b=tensors["coordinates_b"],
@@ -223,23 +247,6 @@ def load(folder: str | os.PathLike[str]) -> Comparison:
         confidence=saved["confidence"],
         **modules,
     )
-
-
-def jsonable(value: Any) -> Any:
-    r"""Nested numbers, strings and tensors as JSON can hold them: infinity as "inf", NaN as None."""
-    if isinstance(value, dict):
-        return {str(key): jsonable(entry) for key, entry in value.items()}
-
-    if isinstance(value, Tensor):
-        return jsonable(value.tolist())
-
-    if isinstance(value, list | tuple | set | frozenset):
-        return [jsonable(entry) for entry in value]
-
-    if isinstance(value, float):
-        return None if math.isnan(value) else (float(value) if math.isfinite(value) else str(float(value)))
-
-    return value if value is None or isinstance(value, bool | int) else str(value)
 
 
 def _from_json(value: Any, known: dict[str, str]) -> Any:
@@ -259,22 +266,17 @@ def _from_json(value: Any, known: dict[str, str]) -> Any:
     return Sentence(known[value]) if value in known else value
 
 
-def _interval(saved: dict[str, float | None]) -> Interval:
-    return Interval(*(math.nan if (bound := saved[name]) is None else bound for name in Interval._fields))
+def _direction(saved: dict[str, Any], symmetries: float) -> Direction:
+    r"""One direction; comparisons saved before it was asked hold neither its share nor its ambiguity."""
+    error = [math.nan if saved["error"][name] is None else saved["error"][name] for name in Interval._fields]
+    ambiguity = saved.get("ambiguity", 0.0 if symmetries <= 1 else None)
+
+    return Direction(Interval(*error), saved.get("share", 1.0), math.nan if ambiguity is None else ambiguity)
 
 
 def _mirrored(map_: Map) -> Map:
     r"""The same map; where there is none, a reason that names the networks the other way round."""
     return NoMap(exchanged(map_.reason)) if isinstance(map_, NoMap) else map_
-
-
-def _in_words(error: Interval, target: str) -> str:
-    if math.isnan(error.estimate):
-        return "unknown"
-
-    estimate, low, high = (f"{100 * bound:.3g} %" for bound in error)
-
-    return f"{estimate} of {target}'s spread ({low} to {high})"
 
 
 def _number(value: Any) -> str:

@@ -7,6 +7,7 @@ saved without pickle: it has `config()`, a JSON-ready description of what is not
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, Self, TypeVar, cast
 
@@ -22,6 +23,7 @@ __all__ = [
     "build",
     "check_activations",
     "describe",
+    "jsonable",
     "outside",
     "part",
     "savable",
@@ -253,3 +255,20 @@ class Transformation(Map):
         there, back = (cast(Map, build(config[name], part(tensors, name))) for name in ("there", "back"))
 
         return cls(there, back)
+
+
+def jsonable(value: Any) -> Any:
+    r"""Nested numbers, strings and tensors as JSON can hold them: infinity as "inf", NaN as None."""
+    if isinstance(value, dict):
+        return {str(key): jsonable(entry) for key, entry in value.items()}
+
+    if isinstance(value, Tensor):
+        return jsonable(value.tolist())
+
+    if isinstance(value, list | tuple | set | frozenset):
+        return [jsonable(entry) for entry in value]
+
+    if isinstance(value, float):
+        return None if math.isnan(value) else (float(value) if math.isfinite(value) else str(float(value)))
+
+    return value if value is None or isinstance(value, bool | int) else str(value)

@@ -12,10 +12,13 @@ __all__ = [
     "Interval",
     "Sentence",
     "Verdict",
+    "ambiguity_in_words",
     "decide",
     "determines",
+    "error_in_words",
     "exchanged",
     "guessed_template",
+    "share_in_words",
     "templates",
 ]
 
@@ -234,6 +237,32 @@ def _described(error: Interval) -> str:
         return "unknown"
 
     return f"{_percent(error.estimate)} ({_percent(error.low)} to {_percent(error.high)})"
+
+
+def error_in_words(error: Interval, target: str) -> str:
+    r"""An error with its bounds, of a target that is named, for rows of a summary."""
+    if math.isnan(error.estimate):
+        return "unknown"
+
+    estimate, low, high = (f"{100 * bound:.3g} %" for bound in error)
+
+    return f"{estimate} of {target}'s spread ({low} to {high})"
+
+
+def ambiguity_in_words(ambiguity: float, target: str) -> str:
+    r"""How far equally good maps are apart, where there are several."""
+    if math.isnan(ambiguity):
+        return "unknown"
+
+    return f"{_percent(ambiguity)} of {target}'s spread, from this map to the farthest equally good one"
+
+
+def share_in_words(share: float, confidence: float) -> str:
+    r"""On what share of the inputs bounds hold, rounded down to two digits of what is left out."""
+    digits = max(0, 1 - math.floor(math.log10(1 - share)) - 2) if share < 1 else 0
+    least = math.floor(100 * share * 10**digits) / 10**digits
+
+    return f"at least {least:.12g} % of the inputs, at {100 * confidence:g} %"
 
 
 def _percent(x: float) -> str:

@@ -17,11 +17,11 @@ from pages import read
 from equiv.comparison import Comparison, Direction
 from equiv.figures.charts import spectrum_figure
 from equiv.report.correspondence import evenly, nearest_links, paired_links
-from equiv.report.markup import escape, json_script, number, png
+from equiv.report.markup import escape, json_script, number, percent, png
 from equiv.report.report import write_report
 from equiv.report.sections import PictureStrip, Section
 from equiv.report.ticks import log_ticks, nice_ticks
-from equiv.verdict import Interval
+from equiv.verdict import Interval, share_in_words
 
 TURN = 2 * math.pi
 
@@ -50,6 +50,14 @@ def test_every_comparison_gives_a_sound_page(case: str, tmp_path: Path) -> None:
         assert len(data[side]["at"]) == n and sorted(data[side]["order"]) == list(range(n))
         if data[side]["link"] is not None:
             assert max(data[side]["link"]) < len(data[other]["at"])
+
+
+@pytest.mark.parametrize("case", ["ring", "pairs"])
+def test_ambiguity_and_share_of_the_inputs_stand_with_the_errors(case: str, tmp_path: Path) -> None:
+    result = comparison(case)
+    text = " ".join(read(write_report(result, tmp_path / "report.html")).text)
+    assert share_in_words(result.a_to_b.share, result.confidence) in text
+    assert (f"Ambiguity {percent(result.a_to_b.ambiguity)} from A to B" in text) == (result.symmetries > 1)
 
 
 def test_a_result_without_finite_points_is_reported(tmp_path: Path) -> None:

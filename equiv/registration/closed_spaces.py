@@ -2,7 +2,10 @@ r"""Closed spaces without anchors: any shift along the periods fits, and an open
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -12,7 +15,7 @@ from equiv.coordinates.domain import Domain
 from equiv.coordinates.motion import Motion
 from equiv.registration.result import OVERLAP_MARGIN, Registration, Relation, registration_by
 
-__all__ = ["register_closed"]
+__all__ = ["register_closed", "shifted"]
 
 
 # Samples by which the distance between samples at an end is told.
@@ -22,6 +25,14 @@ END_SAMPLES = 10
 # Lengths differ when they do by this many standard errors more than the tolerance.
 # [standard errors; chosen: distances at an end are exponentially distributed, with long tails]
 DIFFERING_ERRORS = 6.0
+
+# Members of a continuum of motions that stand for all of it.
+# [motions; chosen: of turns of a circle the farthest is then off by less than a thousandth]
+MEMBERS = 64
+
+# Steps along each period, at the fewest.
+# [steps; chosen: an even number has half a period among them, the farthest of most shifts]
+LEAST_STEPS = 4
 
 
 class _Ends(NamedTuple):
@@ -47,7 +58,7 @@ def register_closed(source: Domain, target: Domain, matrices: list[Tensor], tole
         matrices: Orthogonal, `(m, m)` each, at least one.
         tolerance: Largest relative difference of lengths between isometric domains.
     """
-    best: Registration | None = None
+    fits: list[Registration] = []
 
     for matrix in matrices:
         ends = _between_ends(source.coordinates @ matrix.T, target)
@@ -63,14 +74,39 @@ def register_closed(source: Domain, target: Domain, matrices: list[Tensor], tole
                 return Registration(Relation.NONE, reason)
 
         motion = Motion(matrix, ends.offset)
-        found = registration_by(motion, source, target, symmetries=math.inf, slack=ends.error)
+        fits.append(registration_by(motion, source, target, symmetries=math.inf, slack=ends.error))
 
-        if best is None or found.overlap > best.overlap + OVERLAP_MARGIN:
+    best = fits[0]
+
+    for found in fits[1:]:
+        if found.overlap > best.overlap + OVERLAP_MARGIN:
             best = found
 
-    assert best is not None
+    as_good = [
+        found.motion
+        for found in fits
+        if found.motion is not None and found.overlap >= best.overlap - OVERLAP_MARGIN
+    ]
 
-    return best
+    return replace(best, alternatives=shifted(as_good, target.periods))
+
+
+def shifted(motions: Sequence[Motion], periods: Tensor | None) -> tuple[Motion, ...]:
+    r"""Motions that fit as well whatever the shift along the periods, at shifts spread evenly over these.
+
+    Arguments:
+        motions: As many as there are linear parts.
+        periods: The target's, shape `(p, m)`, p > 0, in input units.
+    """
+    assert periods is not None
+    steps = max(LEAST_STEPS, 2 * math.ceil((MEMBERS / len(motions)) ** (1 / len(periods)) / 2))
+    shares = torch.tensor(list(itertools.product(range(steps), repeat=len(periods))), dtype=torch.float64)
+
+    return tuple(
+        Motion(motion.matrix, motion.offset + shift)
+        for motion in motions
+        for shift in shares / steps @ periods.double()
+    )
 
 
 def _between_ends(moved: Tensor, target: Domain) -> _Ends:

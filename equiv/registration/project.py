@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
@@ -23,6 +24,7 @@ from equiv.registration.anchors import (
     fit_projection,
     fit_shift,
 )
+from equiv.registration.closed_spaces import shifted
 from equiv.registration.result import Registration, Relation, joint_accuracy, registration_by
 from equiv.supports.limits import MAX_DIMENSION
 from equiv.supports.projections import find_projections
@@ -67,7 +69,11 @@ def _by_anchors(source: Domain, target: Domain, fits: list[AnchorFit], tolerance
     if good[0].cost > explained_misfit(source, target, tolerance):
         return Registration(Relation.NONE, "no projection of the one space fits the anchors in the other")
 
-    return _found(source, target, good[0].motion, len(good), good[0].residuals, good[0].rejected)
+    others = [fit.motion for fit in good[1:]]
+
+    return _found(
+        source, target, good[0].motion, len(good), good[0].residuals, good[0].rejected, alternatives=others
+    )
 
 
 def _by_support_functions(
@@ -99,7 +105,9 @@ def _by_support_functions(
 
         return Registration(Relation.UNDECIDED, reason)
 
-    return _found(source, target, best.motion, count, residuals, (), best.slack)
+    others = [projection.motion for projection in good[1:]]
+
+    return _found(source, target, best.motion, count, residuals, (), best.slack, others)
 
 
 def _round_periods(
@@ -132,7 +140,7 @@ def _round_periods(
         motions.append(Motion(matrix, middle - (turned.amin(dim=0) + turned.amax(dim=0)) / 2))
 
     if target.periods is not None:
-        return _found(source, target, motions[0], math.inf)
+        return _found(source, target, motions[0], math.inf, alternatives=shifted(motions, target.periods))
 
     lengths = [
         cloud.amax(dim=0) - cloud.amin(dim=0)
@@ -143,7 +151,14 @@ def _round_periods(
     if share > tolerance:
         return Registration(Relation.NONE, f"the extents of the spaces differ by {share:.1%}")
 
-    return _found(source, target, motions[0], len(motions), slack=share * target.spread)
+    return _found(
+        source,
+        target,
+        motions[0],
+        len(motions),
+        slack=share * target.spread,
+        alternatives=motions[1:],
+    )
 
 
 def _lattice_projections(source: Domain, target: Domain, tolerance: float) -> list[Tensor] | None:
@@ -179,6 +194,7 @@ def _found(
     residuals: Tensor | None = None,
     rejected: tuple[int, ...] = (),
     slack: float = 0.0,
+    alternatives: Iterable[Motion] = (),
 ) -> Registration:
     return registration_by(
         motion,
@@ -190,4 +206,5 @@ def _found(
         rejected=rejected,
         symmetries=count,
         slack=slack,
+        alternatives=alternatives,
     )

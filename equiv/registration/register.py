@@ -181,6 +181,7 @@ def _by_anchors(
         residuals=fits[0].residuals,
         rejected=fits[0].rejected,
         symmetries=len(fits),
+        alternatives=[fit.motion for fit in fits[1:]],
     )
 
 
@@ -234,4 +235,12 @@ def _by_outlines(
 
     residuals = None if anchors is None else (motion(anchors[0]) - anchors[1]).norm(dim=1)
 
-    return registration_by(motion, source, target, residuals=residuals, symmetries=count, alignment=best)
+    return registration_by(
+        motion,
+        source,
+        target,
+        residuals=residuals,
+        symmetries=count,
+        alignment=best,
+        alternatives=[Motion(other.matrix, other.offset) for other in good[1:]],
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from torch import Tensor
@@ -49,6 +50,7 @@ class Registration:
         alignment: How the outlines fit, where they decided.
         slack: RMS displacement in the target that leaves the fit as good, where support functions decided,
             in input units.
+        alternatives: The other motions that fit as well; of a continuum, members spread evenly over it.
     """
 
     relation: Relation
@@ -61,6 +63,7 @@ class Registration:
     overlap_b: float = math.nan
     alignment: Alignment | None = None
     slack: float = 0.0
+    alternatives: tuple[Motion, ...] = ()
 
     @property
     def overlap(self) -> float:
@@ -101,12 +104,23 @@ def registration_by(
     symmetries: float,
     alignment: Alignment | None = None,
     slack: float = 0.0,
+    alternatives: Iterable[Motion] = (),
 ) -> Registration:
     r"""The registration by a motion, with the overlaps that it leaves; arguments as of `Registration`."""
     overlap_a, overlap_b = overlaps(source, target, motion)
 
     return Registration(
-        relation, reason, motion, residuals, rejected, symmetries, overlap_a, overlap_b, alignment, slack
+        relation,
+        reason,
+        motion,
+        residuals,
+        rejected,
+        symmetries,
+        overlap_a,
+        overlap_b,
+        alignment,
+        slack,
+        tuple(alternatives),
     )
 
 

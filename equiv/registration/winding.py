@@ -5,12 +5,20 @@ the cylinder where it is as wide as that is high, and as long as that is round.
 """
 
 import math
+from dataclasses import replace
 
 import torch
 
 from equiv.coordinates.domain import Domain
 from equiv.coordinates.motion import Motion
-from equiv.registration.result import Registration, Relation, joint_accuracy, registration_by
+from equiv.registration.closed_spaces import shifted
+from equiv.registration.result import (
+    OVERLAP_MARGIN,
+    Registration,
+    Relation,
+    joint_accuracy,
+    registration_by,
+)
 from equiv.supports.projections import find_projections
 
 __all__ = ["wind"]
@@ -41,6 +49,7 @@ def wind(source: Domain, target: Domain, tolerance: float) -> Registration:
     accuracy = joint_accuracy(source, target)
     projections, _ = find_projections(source.coordinates, target.coordinates @ across.T, None, accuracy)
     best: Registration | None = None
+    wound: list[tuple[float, Motion]] = []
 
     for projection in projections:
         row = projection.motion.matrix  # (1, 2)
@@ -56,13 +65,19 @@ def wind(source: Domain, target: Domain, tolerance: float) -> Registration:
             slack=projection.slack,
         )
 
+        # The strip may go round either way.
+        other = Motion(across.T @ row - along.T @ normal, motion.offset)
+        wound += [(found.overlap, motion), (found.overlap, other)]
+
         if best is None or found.overlap > best.overlap:
             best, fits, share = found, projection.agrees, projection.distance / target.spread
 
     assert best is not None
 
     if fits and best.overlap >= COVERING_OVERLAP:
-        return best
+        as_good = [motion for overlap, motion in wound if overlap >= best.overlap - OVERLAP_MARGIN]
+
+        return replace(best, alternatives=shifted(as_good, target.periods))
 
     excluded = best.overlap < UNCOVERING_OVERLAP or (not fits and share > tolerance)
     reason = (

@@ -21,7 +21,7 @@ from equiv.report.measures import measures_table
 from equiv.report.page import page_html, versions
 from equiv.report.sections import PictureStrip, Section, section_html, strip_html
 from equiv.report.svg import bounds_svg, spectrum_svg
-from equiv.verdict import Interval, determines
+from equiv.verdict import Interval, determines, share_in_words
 
 if TYPE_CHECKING:
     from equiv.comparison import Comparison
@@ -110,9 +110,34 @@ def _verdict(result: Comparison) -> str:
         f'<p class="lead">{escape(result.sentence)}</p>'
         f'<div class="evidence"><figure>{bounds_svg(errors, result.tolerance)}'
         f"<figcaption>Error of the transformation on fresh inputs, as a share of the target's spread, with "
-        f"{percent(result.confidence)} bounds.</figcaption></figure>"
+        f"{percent(result.confidence)} bounds.</figcaption>{_reach(result)}</figure>"
         f'<dl class="facts">{facts}</dl></div></section>'
     )
+
+
+def _reach(result: Comparison) -> str:
+    r"""What the errors do not say: how far others as good are, and on what share of the inputs they hold."""
+    lines = []
+    a, b = result.a_to_b, result.b_to_a
+
+    if a.ambiguity != 0 or b.ambiguity != 0:
+        shown = ", ".join(
+            f"{percent(each.ambiguity)} from {name}"
+            for name, each in (("A to B", a), ("B to A", b))
+            if each.ambiguity != 0
+        )
+        lines.append(
+            f"Ambiguity {shown}: so far is this map from the farthest that fits as well, in the same unit. The errors "
+            "are those of the nearest of them; anchors would tell which one is meant."
+        )
+
+    if not math.isnan(a.error.estimate) or not math.isnan(b.error.estimate):
+        share = share_in_words(min(a.share, b.share), result.confidence)
+        lines.append(
+            f"The bounds hold on {share}: a kind of input rarer than that may be missing among the samples."
+        )
+
+    return "".join(f'<p class="note">{escape(line)}</p>' for line in lines)
 
 
 def _facts(result: Comparison) -> list[tuple[str, str]]:

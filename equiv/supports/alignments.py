@@ -69,6 +69,10 @@ USUAL_THINNED_MISFIT = 0.5
 # [radians; chosen: no multiples of each other, so that no polygon fits under all of them]
 TURNS = (0.13, 0.31, 0.53, 0.89)
 
+# Turns about that axis, and about it after each reflection, that stand for all of them.
+# [turns; chosen: one of them is the half turn, the farthest of most]
+MEMBERS_OF_A_CONTINUUM = 32
+
 
 def align(a: Tensor, b: Tensor, anchors: Anchors = None) -> tuple[list[Alignment], float]:
     r"""The rigid motions that carry the support of A to that of B equally well.
@@ -79,7 +83,8 @@ def align(a: Tensor, b: Tensor, anchors: Anchors = None) -> tuple[list[Alignment
         anchors: Points of A and of B, each `(k, m)`, that correspond: motions have to carry one to the other.
 
     Returns:
-        The best motions, best first, and how many there are: `math.inf` for a continuum.
+        The best motions, best first, and how many there are: `math.inf` for a continuum, of which members spread
+        evenly over it follow the best.
     """
     first, second = outline(a), outline(b)
     thin = _thinned(first), _thinned(second)
@@ -96,7 +101,7 @@ def align(a: Tensor, b: Tensor, anchors: Anchors = None) -> tuple[list[Alignment
     free = _free_axis(first, second, best, anchors) if a.shape[1] > 1 else None
 
     if free is not None:
-        return [_without(free, best)], math.inf
+        return [_without(free, best), *_members(first, second, best, free, anchors)], math.inf
 
     # Thinned outlines are noisier: what is far off there is far off.
     near = [s for s in settled if s.misfit <= 2 * max(settled[0].misfit, USUAL_THINNED_MISFIT)]
@@ -157,10 +162,7 @@ def _free_axis(a: Outline, b: Outline, best: Alignment, anchors: Anchors) -> Ten
     """
     m = len(best.offset)
     weakest = torch.linalg.eigh(best.covariance[m:, m:])[1][:, -1]
-    axis = torch.zeros(m, m, dtype=torch.float64)
-
-    for share, (i, j) in zip(weakest, itertools.combinations(range(m), 2), strict=True):
-        axis += share * skew_matrix(m, i, j)
+    axis = _skew(weakest, m)
 
     for angle in TURNS:
         turn = torch.linalg.matrix_exp(angle * axis)
@@ -171,6 +173,51 @@ def _free_axis(a: Outline, b: Outline, best: Alignment, anchors: Anchors) -> Ten
             return None
 
     return weakest
+
+
+def _skew(rotation: Tensor, m: int) -> Tensor:
+    r"""The skew matrix of rotation parameters."""
+    skew = torch.zeros(m, m, dtype=torch.float64)
+
+    for share, (i, j) in zip(rotation, itertools.combinations(range(m), 2), strict=True):
+        skew += share * skew_matrix(m, i, j)
+
+    return skew
+
+
+def _members(a: Outline, b: Outline, best: Alignment, free: Tensor, anchors: Anchors) -> list[Alignment]:
+    r"""Turns about a free axis, spread evenly, and those after reflections along and across it that fit as well."""
+    m = len(best.offset)
+    axis, identity = _skew(free, m), torch.eye(m, dtype=torch.float64)
+    directions = torch.linalg.svd(axis).Vh
+    mirrors = [identity, identity - 2 * torch.outer(directions[0], directions[0])]
+
+    if m == 3:
+        mirrors += [mirror - 2 * torch.outer(directions[2], directions[2]) for mirror in mirrors]
+
+    members = []
+
+    for mirror in mirrors:
+        for step in range(MEMBERS_OF_A_CONTINUUM):
+            turn = torch.linalg.matrix_exp(2 * math.pi * step / MEMBERS_OF_A_CONTINUUM * axis) @ mirror
+            moved = turn @ (best.offset - best.middle) + best.middle
+            fit = fit_outlines(a, b, turn @ best.matrix, moved, anchors, steps=COARSE_STEPS, turning=False)
+
+            if (
+                fit.misfit <= EQUALLY_GOOD_OUTLINES * max(best.misfit, USUAL_MISFIT)
+                and _missed(fit, anchors) <= _missed(best, anchors) + best.distance
+            ):
+                members.append(fit)
+
+    return members
+
+
+def _missed(fit: Alignment, anchors: Anchors) -> float:
+    r"""By how much an alignment misses the anchor that it misses most, in input units."""
+    if anchors is None:
+        return 0.0
+
+    return (anchors[0] @ fit.matrix.T + fit.offset - anchors[1]).norm(dim=1).max().item()
 
 
 def _without(axis: Tensor, fit: Alignment) -> Alignment:

@@ -67,6 +67,10 @@ NEAR_EDGE = 20
 # [radians; chosen: doubled from rounding to a quarter]
 TRIED_ANGLES = [2.0**-power for power in range(24, 1, -1)]
 
+# Projections that stand for all of what looks the same from all sides, at the most about twice as many.
+# [projections; chosen: a few degrees apart in the plane]
+PROJECTIONS_ALL_AROUND = 64
+
 # How often the interval between a turn that fits and one that does not is bisected.
 # [bisections; derived: to 1 / 32 of it]
 BISECTIONS = 5
@@ -236,8 +240,8 @@ class SupportFunctionFit:
             None in moved,
         )
 
-    def centred(self, turns: list[Tensor]) -> PlacedProjection:
-        r"""The projection onto a line of what looks the same from all sides.
+    def centred(self, turns: list[Tensor]) -> list[PlacedProjection]:
+        r"""The projections onto a line of what looks the same from all sides: the first, and others all around.
 
         Every turn says by its offset, :math:`t = t_0 - q \cdot c`, where the middle c is, and each is as good as all
         others.
@@ -259,7 +263,10 @@ class SupportFunctionFit:
         shares = gaps / torch.stack([scale for _, _, scale in solved])
         misfit, distance = (each.square().mean().sqrt().item() for each in (shares, gaps))
 
-        return PlacedProjection(Motion(rows[:1], design[:1] @ found), misfit, distance, slack, slack, True)
+        every = range(0, len(rows), max(1, len(rows) // PROJECTIONS_ALL_AROUND))
+        motions = [Motion(rows[row : row + 1], design[row : row + 1] @ found) for row in every]
+
+        return [PlacedProjection(motion, misfit, distance, slack, slack, True) for motion in motions]
 
     def _shift(self, scale: Tensor) -> float:
         r"""How well support functions with these errors fix the offset."""

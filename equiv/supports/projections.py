@@ -74,7 +74,7 @@ def find_projections(
     )
 
     if not plane and anchors is None and math.sqrt(sum(c**2 for c, _ in tried) / len(tried)) <= ROUND_MISFIT:
-        return [problem.centred([turn for _, turn in tried])], math.inf
+        return problem.centred([turn for _, turn in tried]), math.inf
 
     starts: list[Tensor] = []
 

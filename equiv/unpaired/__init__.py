@@ -7,6 +7,7 @@ Doors: `compare.compare_unpaired`.
                          left, with its bounds
     evidence             What speaks for and against a registration of two charts: errors, reasons for doubt,
                          and the facts behind them
+    ambiguity            How far apart maps are that fit equally well, in activations
     by_charts            Unpaired comparison by registered charts: flat input spaces
     eigenfunctions       Eigenfunctions of both sides that embed their input spaces, where these admit no
                          flat chart or none is asked for
@@ -14,6 +15,8 @@ Doors: `compare.compare_unpaired`.
                          that matches two clouds
     isometry_refinement  Refinement of registered eigenfunctions until they carry the metric of one side to
                          that of the other
+    symmetries           The refined map that comes nearest to an isometry, and how many come as near: the
+                         symmetries
     by_eigenfunctions    Unpaired comparison by registered eigenfunctions: curved input spaces, and methods
                          that were asked for
     result               The result of an unpaired comparison, built from what either way of comparing has

@@ -19,6 +19,7 @@ from equiv.registration.project import register_projection
 from equiv.registration.register import register
 from equiv.registration.result import Registration, Relation
 from equiv.transformation import NoMap, Transformation
+from equiv.unpaired.ambiguity import charted_ambiguity
 from equiv.unpaired.evidence import blocking_reasons, direction_errors, facts
 from equiv.unpaired.limits import EXCLUDING_ROUGHNESS
 from equiv.unpaired.result import UNKNOWN, Finding
@@ -67,6 +68,7 @@ def compare_by_charts(
         symmetries=found.symmetries,
         equally_good="isometries of the spaces that fit equally well"
         + ("" if anchors is None else " with these anchors"),
+        ambiguity=charted_ambiguity(a, b, found),
         coordinates_a=coordinates[0],
         coordinates_b=coordinates[1],
         chart_a=a.chart,

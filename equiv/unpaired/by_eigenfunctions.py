@@ -17,11 +17,13 @@ from equiv.regression.hermite import fit_map
 from equiv.regression.kernel_map import Fit
 from equiv.spectral.spectrum import spectral_distance
 from equiv.transformation import NoMap, Transformation
+from equiv.unpaired.ambiguity import LARGEST_AMBIGUITY
 from equiv.unpaired.eigenfunctions import EigenSide, eigen_sides, leading_frames, nearest_in
 from equiv.unpaired.eigenspace_match import register_eigenspaces
 from equiv.unpaired.evidence import low_overlaps
-from equiv.unpaired.isometry_refinement import Refined, refine
+from equiv.unpaired.isometry_refinement import Refined
 from equiv.unpaired.result import Facts, Finding, SideFacts
+from equiv.unpaired.symmetries import best_refinement
 from equiv.verdict import NAME_A, NAME_B, Interval
 
 __all__ = ["compare_by_eigenfunctions"]
@@ -29,14 +31,6 @@ __all__ = ["compare_by_eigenfunctions"]
 # The neighbour within whose distance a point belongs to a cloud.
 # [neighbours; derived: as `equiv.supports.support.inside`, which misses a share of exp(-6) of the support]
 NEIGHBORS = 6
-
-# Registrations that are refined, the best.
-# [registrations; chosen: a trade of time, the symmetries of most spaces are fewer or a continuum]
-REFINED_MATCHES = 4
-
-# A refined map is as good as the best when it leaves at most so many times its strain.
-# [dimensionless; chosen: a trade of symmetries that are missed against maps that are none]
-EQUALLY_GOOD_STRAIN = 2.0
 
 # Largest RMS distance of refined clouds; those of one space are as near to each other as to themselves.
 # [distances of samples; chosen: twice what one space has]
@@ -53,10 +47,6 @@ LARGEST_STRAIN = 0.1
 # Largest 99th percentile of errors of lengths that it leaves.
 # [dimensionless; chosen: above it the map folds somewhere, below it eigenfunctions flatten at a boundary]
 WORST_STRAIN = 0.5
-
-# Where the first refinements leave a larger RMS error, Gauss-Newton diverged, and there is no isometry near.
-# [dimensionless; chosen: lengths wrong by three times]
-DIVERGED_STRAIN = 2.0
 
 # Anchors off the others' fit by more than so many of their median are wrong.
 # [medians; chosen: no noise of eigenfunctions is as uneven]
@@ -128,7 +118,7 @@ def compare_by_eigenfunctions(
         return _nothing(reason, method)
 
     ends = None if known is None else (sides[0].coordinates[known[:, 0]], sides[1].coordinates[known[:, 1]])
-    refined, count = _best(*sides, matrices, count, ends)
+    refined, count = best_refinement(*sides, matrices, count, ends)
 
     if not refined.strain <= WORST_STRAIN:
         return _nothing(f"The refined map is off an isometry by {refined.strain:.0%} of lengths.", method)
@@ -163,6 +153,8 @@ def compare_by_eigenfunctions(
         blocking=blocking,
         symmetries=count,
         equally_good="isometries that fit equally well",
+        # Starts drawn at random find some of the symmetries, and not the farthest of them.
+        ambiguity=(LARGEST_AMBIGUITY, LARGEST_AMBIGUITY) if count > 1 else (0.0, 0.0),
         coordinates_a=image,
         coordinates_b=sides[1].coordinates,
     )
@@ -202,24 +194,6 @@ def _without_outliers(
         return anchors, []
 
     return anchors[~wrong], wrong.nonzero().flatten().tolist()
-
-
-def _best(
-    a: EigenSide, b: EigenSide, matrices: list[Tensor], count: float, ends: tuple[Tensor, Tensor] | None
-) -> tuple[Refined, float]:
-    r"""The refinement that comes nearest to an isometry, and how many come as near; anchors hold all of them."""
-    tried: list[Refined] = []
-
-    for matrix in matrices[: REFINED_MATCHES if math.isfinite(count) else 1]:
-        tried.append(refine(a, b, matrix, ends))
-
-        if not tried[-1].strain <= DIVERGED_STRAIN:
-            break
-
-    tried.sort(key=lambda each: each.strain)
-    as_good = sum(each.strain <= EQUALLY_GOOD_STRAIN * tried[0].strain for each in tried)
-
-    return tried[0], as_good if count <= REFINED_MATCHES else count
 
 
 def _misfit(image: Tensor, cloud: Tensor) -> float:

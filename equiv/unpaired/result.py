@@ -13,7 +13,7 @@ from equiv.charts.chart import Chart
 from equiv.comparison import Comparison, Direction
 from equiv.observe.observations import Observations
 from equiv.transformation import Transformation
-from equiv.verdict import Interval, decide
+from equiv.verdict import Interval, Sentence, decide
 
 __all__ = ["UNKNOWN", "Facts", "Finding", "SideFacts", "conclude"]
 
@@ -109,6 +109,7 @@ class Finding:
         explanation: Why one direction or both are excluded, without full stop; empty where none is.
         symmetries: Number of isometries that fit equally well; 0 without any.
         equally_good: What these are, in words.
+        ambiguity: RMS distance to the farthest of them over the target's spread, from A to B and back.
         coordinates_a: Coordinates of A's samples in B's frame of reference, `(n_a, m)`; None for none.
         coordinates_b: Coordinates of B's samples, `(n_b, m)`; None for none.
         chart_a: Chart of A; None where there is none.
@@ -123,6 +124,7 @@ class Finding:
     explanation: str = ""
     symmetries: float = 0
     equally_good: str = ""
+    ambiguity: tuple[float, float] = (0.0, 0.0)
     coordinates_a: Tensor | None = None
     coordinates_b: Tensor | None = None
     chart_a: Chart | None = None
@@ -150,12 +152,24 @@ def conclude(
 
     if found.symmetries > 1:
         many = "infinitely many" if math.isinf(found.symmetries) else f"{found.symmetries:g}"
-        sentence += f" There are {many} {found.equally_good}; the transformation is one of them."
+        apart = max(found.ambiguity)
+
+        if apart > tolerance:
+            # Which one it is changes more than the error does: that is read first.
+            first = (
+                f"The transformation is one of {many} {found.equally_good}, up to {100 * apart:.0f} % of the "
+            )
+            sentence = Sentence(f"{first}spread apart. ") + sentence
+        else:
+            sentence += f" There are {many} {found.equally_good}; the transformation is one of them."
+
+    # What is rare among the samples of either side is not told from what the other side alone has.
+    share = (1 - confidence) ** (1 / min(_draws(a), _draws(b)))
 
     return Comparison(
         verdict=verdict,
-        a_to_b=Direction(found.a_to_b),
-        b_to_a=Direction(found.b_to_a),
+        a_to_b=Direction(found.a_to_b, share, found.ambiguity[0]),
+        b_to_a=Direction(found.b_to_a, share, found.ambiguity[1]),
         transformation=found.transformation,
         symmetries=found.symmetries,
         coordinates_a=_coordinates(a, found.coordinates_a),
@@ -167,6 +181,11 @@ def conclude(
         chart_a=found.chart_a,
         chart_b=found.chart_b,
     )
+
+
+def _draws(obs: Observations) -> int:
+    r"""How many independent draws there are, at the most."""
+    return len(obs) if obs.groups is None else len(obs.groups.unique())
 
 
 def _coordinates(obs: Observations, found: Tensor | None) -> Tensor:

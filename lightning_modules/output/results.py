@@ -12,10 +12,10 @@ from typing import Any
 from omegaconf import OmegaConf
 
 import equiv
-from equiv.comparison import jsonable
 from equiv.report.markup import flattened, in_words
 from equiv.report.report import write_report
 from equiv.report.sections import Section
+from equiv.transformation import jsonable
 from lightning_modules.evaluations.finding import Finding
 from lightning_modules.output.tracking import log_results
 
