@@ -11,6 +11,7 @@ from torch import Tensor
 from equiv.coordinates.domain import Domain
 from equiv.coordinates.motion import Motion
 from equiv.supports.outline_fit import Alignment
+from equiv.supports.strains import AffineFreedom
 from equiv.supports.support import share_inside
 from equiv.verdict import NAME_A, NAME_B
 
@@ -49,6 +50,7 @@ class Registration:
         alignment: How the outlines fit, where they decided.
         slack: RMS displacement in the target that leaves the fit as good, where support functions decided,
             in input units.
+        freedom: How far the motion may be off by strains that anchors leave open; None where they leave none.
     """
 
     relation: Relation
@@ -61,6 +63,7 @@ class Registration:
     overlap_b: float = math.nan
     alignment: Alignment | None = None
     slack: float = 0.0
+    freedom: AffineFreedom | None = None
 
     @property
     def overlap(self) -> float:

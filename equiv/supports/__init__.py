@@ -1,7 +1,8 @@
 r"""Where samples live, whatever their density, and which motions lay one support over another.
 
-Doors: `support.share_inside`, `outline_fit.Alignment`, `alignments.align`, `alignments.equally_good`,
-`limits.MAX_DIMENSION`, `projections.find_projections`, `occupancy.Occupancy`.
+Doors: `support.share_inside`, `outline_fit.Alignment`, `outline_fit.Anchors`, `alignments.align`,
+`alignments.equally_good`, `limits.MAX_DIMENSION`, `projections.find_projections`, `occupancy.Occupancy`,
+`strains.AffineFreedom`, `strains.extrapolation`, `strains.fit_strains`.
 
     limits             Numbers that several judgements of supports share
     support            Where a cloud of samples lives, whatever its density: membership, and the outline of
@@ -10,6 +11,8 @@ Doors: `support.share_inside`, `outline_fit.Alignment`, `alignments.align`, `ali
                        show where the edge is
     outline_fit        The rigid motion that lays one outline over another, from a start that is nearly
                        right
+    strains            The strains between two supports that anchors leave open, fitted beside the motion from
+                       the outlines
     supporting_lines   Where two samples of one plane region have their common edge, by local supporting
                        lines
     alignments         Rigid motions that lay one support over another: without anchors, or with too few of
