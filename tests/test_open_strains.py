@@ -78,7 +78,7 @@ def test_lengths_that_anchors_leave_open_are_bounded_or_excluded(
         bound = farthest(found.freedom, b)
         axis = 0 if anchors == LINE else -1
         missed = (stretch - 1) * b[:, axis].std() / (b - b.mean(dim=0)).square().sum(dim=1).mean().sqrt()
-        assert missed < bound < missed + 0.05
+        assert missed < bound < missed + 0.07
 
 
 def test_generic_anchors_leave_none_open_and_anchors_close_together_do() -> None:
