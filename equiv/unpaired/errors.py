@@ -55,7 +55,7 @@ SMALLEST_ERROR = 1e-6
 LOOSENESS_MARGIN = 1.4
 
 # How far what outlines leave of strains may be underestimated.
-# [dimensionless; measured: upper bounds of some 480 stretched and unstretched intervals, squares and boxes then hold]
+# [dimensionless; chosen: bounds of synthetic uniform supports then hold, 94 % of them where density ends linearly]
 STRAIN_MARGIN = 1.1
 
 # Affine maps by which the upper bound of the displacement is told.
