@@ -11,6 +11,8 @@ Doors: `result.Registration`, `result.Relation`, `anchors.exchanged`, `register.
                    back on
     contrast       Whether two supports laid over each other are the same: their outlines, and samples where
                    the other has none
+    open_strains   Strains that anchors leave open: fitted from the outlines beside the motion, and what they
+                   say of it
     register       Registration: the local isometry between two coordinate domains
     project        Registration of a domain with one of fewer dimensions: the projection that frames of
                    lower rank leave

@@ -27,6 +27,7 @@ from equiv.registration.anchors import (
 )
 from equiv.registration.closed_spaces import register_closed
 from equiv.registration.contrast import tell_apart
+from equiv.registration.open_strains import with_freedom
 from equiv.registration.result import (
     OVERLAP_MARGIN,
     Registration,
@@ -41,6 +42,10 @@ from equiv.supports.limits import MAX_DIMENSION
 from equiv.verdict import NAME_A, NAME_B
 
 __all__ = ["register"]
+
+# A strain is excluded when it displaces by more than so many times what lengths may differ by.
+# [dimensionless; derived: `compare_by_charts` admits half of the tolerance of errors to lengths]
+TOLERANCE_OF_STRAINS = 2.0
 
 
 def register(a: Domain, b: Domain, anchors: Tensor | None, tolerance: float) -> Registration:
@@ -146,6 +151,9 @@ def _register(
         found = _by_outlines(source, target, None, tolerance)
     else:
         found = register_closed(source, target, matrices or [], tolerance)
+
+    if found.motion is not None:
+        found = with_freedom(found, source, target, anchors, TOLERANCE_OF_STRAINS * tolerance)
 
     return found if found.motion is None else replace(found, relation=relation, reason=reason)
 

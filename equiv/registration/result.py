@@ -12,6 +12,7 @@ from torch import Tensor
 from equiv.coordinates.domain import Domain
 from equiv.coordinates.motion import Motion
 from equiv.supports.outline_fit import Alignment
+from equiv.supports.strains import AffineFreedom
 from equiv.supports.support import share_inside
 from equiv.verdict import NAME_A, NAME_B
 
@@ -51,6 +52,7 @@ class Registration:
         slack: RMS displacement in the target that leaves the fit as good, where support functions decided,
             in input units.
         alternatives: The other motions that fit as well; of a continuum, members spread evenly over it.
+        freedom: How far the motion may be off by strains that anchors leave open; None where they leave none.
     """
 
     relation: Relation
@@ -64,6 +66,7 @@ class Registration:
     alignment: Alignment | None = None
     slack: float = 0.0
     alternatives: tuple[Motion, ...] = ()
+    freedom: AffineFreedom | None = None
 
     @property
     def overlap(self) -> float:

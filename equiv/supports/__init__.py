@@ -1,6 +1,7 @@
 r"""Where samples live, whatever their density, and which motions lay one support over another.
 
-Doors: `limits.MAX_DIMENSION`, `support.share_inside`, `outline_fit.Alignment`, `alignments.align`,
+Doors: `limits.MAX_DIMENSION`, `support.share_inside`, `outline_fit.Alignment`, `outline_fit.Anchors`,
+`strains.AffineFreedom`, `strains.extrapolation`, `strains.fit_strains`, `alignments.align`,
 `alignments.equally_good`, `projections.find_projections`, `occupancy.Occupancy`.
 
     limits             Numbers that several judgements of supports share
@@ -10,6 +11,8 @@ Doors: `limits.MAX_DIMENSION`, `support.share_inside`, `outline_fit.Alignment`, 
                        show where the edge is
     outline_fit        The rigid motion that lays one outline over another, from a start that is nearly
                        right
+    strains            The strains between two supports that anchors leave open, fitted beside the motion from
+                       the outlines
     supporting_lines   Where two samples of one plane region have their common edge, by local supporting
                        lines
     alignments         Rigid motions that lay one support over another: without anchors, or with too few of

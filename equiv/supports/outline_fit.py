@@ -12,7 +12,17 @@ from torch import Tensor
 from equiv.coordinates.motion import skew_matrix
 from equiv.supports.support import Outline
 
-__all__ = ["LINE_LOOSENESS", "OUTLINE_LOOSENESS", "Alignment", "Anchors", "fit_outlines", "middle_of"]
+__all__ = [
+    "END_LOOSENESS",
+    "LINE_LOOSENESS",
+    "OUTLINE_LOOSENESS",
+    "SMALLEST_GAP",
+    "Alignment",
+    "Anchors",
+    "fit_outlines",
+    "middle_of",
+    "outline_gaps",
+]
 
 # Gauss-Newton steps at most.
 # [steps; chosen: a trade of time, ends fits that do not settle]
@@ -148,7 +158,7 @@ def _equations(
     distances of samples and in input units."""
     rows, gaps, squares, scales = [], [], [], []
 
-    for distance, gap, normal, moved, scale in _gaps(a, b, matrix, offset):
+    for distance, gap, normal, moved, scale in outline_gaps(a, b, matrix, offset):
         columns = [normal, *(((moved - middle) @ g.T * normal).sum(dim=1, keepdim=True) for g in generators)]
         weight = (gap / scale).abs().clamp_min(SMALLEST_GAP) ** (power / 2 - 1) / scale
         rows.append(torch.cat(columns, dim=1) * weight[:, None])
@@ -171,7 +181,7 @@ def _equations(
     return torch.cat(rows), torch.cat(gaps), relative, square.mean().sqrt().item()
 
 
-def _gaps(a: Outline, b: Outline, matrix: Tensor, offset: Tensor) -> Iterator[tuple[Tensor, ...]]:
+def outline_gaps(a: Outline, b: Outline, matrix: Tensor, offset: Tensor) -> Iterator[tuple[Tensor, ...]]:
     r"""Distance, signed gap, its derivative by the moved point, that point, scale: A against B and back."""
     points, normals = a.points @ matrix.T + offset, a.normals @ matrix.T
     distance, nearest = _nearest(b, points)

@@ -2,6 +2,8 @@ r"""What speaks for and against a registration of two charts: errors, reasons fo
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from torch import Tensor
 
 from equiv.charts.side import ChartedSide
@@ -42,7 +44,12 @@ def direction_errors(
         forward = estimate_error(a, b, found, transformation, anchors, confidence)
 
     if found.relation is not Relation.A_ONTO_B:
-        backward = estimate_error(b, a, found, transformation.inverse, exchanged(anchors), confidence)
+        back = found
+
+        if found.freedom is not None and found.motion is not None and found.relation is Relation.ISOMETRIC:
+            back = replace(found, freedom=found.freedom.inverse(found.motion))
+
+        backward = estimate_error(b, a, back, transformation.inverse, exchanged(anchors), confidence)
 
     return forward, backward
 

@@ -1,0 +1,137 @@
+r"""Strains that anchors leave open: fitted from the outlines beside the motion, and what they say of it.
+
+Anchors replace outlines for the motions and strains that they overdetermine. One anchor on an interval, three in line
+in a square, one circle of them on a cylinder leave lengths across open, and no anchors leave all of them: what the
+outlines, or ends, say of these excludes an isometry or stays in the bound of the error.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from equiv.coordinates.domain import Domain
+from equiv.coordinates.motion import Motion
+from equiv.registration.result import Registration, Relation, joint_accuracy
+from equiv.supports.limits import MAX_DIMENSION
+from equiv.supports.outline_fit import Anchors
+from equiv.supports.strains import AffineFreedom, extrapolation, fit_strains
+
+__all__ = ["with_freedom"]
+
+
+# Anchors fix the strains when an affine map fitted to them is nowhere further off than so many times their errors.
+# [dimensionless; chosen: bounds from anchors left out reckon with a factor of about 3]
+FIXING_EXTRAPOLATION = 4.0
+
+# Standard deviation of anchors in charts that are more accurate than that.
+# [share of the spread; chosen: far below what outlines show and tolerances admit]
+SMALLEST_ANCHOR_ERROR = 1e-3
+
+# A strain excludes an isometry when it is above what is allowed by so many standard deviations.
+# [standard deviations; derived: one side of a Gaussian at 0.01]
+EXCLUDING_DEVIATIONS = 2.326
+
+# Turns that leave a support as it is have no uncertainty, but for rounding.
+# [share of that of the translations, per square of the spread; chosen: above rounding, below what outlines show]
+FREE_TURN = 1e-9
+
+
+def with_freedom(
+    found: Registration, source: Domain, target: Domain, anchors: Tensor | None, tolerance: float
+) -> Registration:
+    r"""The registration with what outlines leave open of the map, or why it is none.
+
+    Arguments:
+        found: By a motion from source to target, of as many dimensions.
+        source: Domain mapped from.
+        target: Domain mapped to.
+        anchors: Pairs of sample indices (source, target), shape `(k, 2)`, or None.
+        tolerance: Largest RMS displacement by a strain, a share of the target's spread, that excludes nothing.
+    """
+    motion = found.motion
+
+    if motion is None or source.n_periods != target.n_periods or target.n_periods == target.dimension:
+        return found
+
+    ends = _kept(found, source, target, anchors)
+    freedom = _freedom(found, motion, source, target, ends)
+
+    if freedom is None:
+        return found
+
+    if not freedom.fixed:
+        reason = (
+            "the anchors leave strains of the one space against the other open, which nothing else decides"
+        )
+
+        return Registration(Relation.UNDECIDED, reason)
+
+    size, error = freedom.strain(target.coordinates.T.cov(correction=0).reshape(target.dimension, -1))
+
+    if size - EXCLUDING_DEVIATIONS * error > tolerance * target.spread:
+        share, uncertain = size / target.spread, error / target.spread
+        reason = (
+            f"the outlines of the spaces agree best when the one is strained by {share:.1%} of its spread "
+            f"(standard error {uncertain:.1%})"
+        )
+
+        return Registration(Relation.NONE, reason)
+
+    return replace(found, freedom=freedom)
+
+
+def _kept(found: Registration, source: Domain, target: Domain, anchors: Tensor | None) -> Anchors:
+    r"""The coordinates of the anchors that were not rejected."""
+    if anchors is None:
+        return None
+
+    kept = torch.ones(len(anchors), dtype=torch.bool)
+    kept[list(found.rejected)] = False
+
+    return source.coordinates[anchors[kept, 0]], target.coordinates[anchors[kept, 1]]
+
+
+def _freedom(
+    found: Registration, motion: Motion, source: Domain, target: Domain, anchors: Anchors
+) -> AffineFreedom | None:
+    r"""What outlines and anchors leave open; None where anchors overdetermine it."""
+    a, b, axes = source.coordinates, target.coordinates, None
+
+    if target.periods is not None:
+        # Periods fix all lengths but those across them.
+        axes = torch.linalg.svd(target.periods, full_matrices=True).Vh[target.n_periods :]  # (q, m)
+        across = axes @ motion.matrix
+        a, b = a @ across.T, b @ axes.T
+        anchors = None if anchors is None else (anchors[0] @ across.T, anchors[1] @ axes.T)
+        motion = Motion(torch.eye(len(axes), dtype=torch.float64), axes @ motion.offset)
+
+    if anchors is not None and extrapolation(anchors[1], b) <= FIXING_EXTRAPOLATION:
+        return None
+
+    freedom = fit_strains(
+        a,
+        b,
+        motion,
+        anchors,
+        max(joint_accuracy(source, target), SMALLEST_ANCHOR_ERROR * target.spread),
+        outlined=b.shape[1] <= MAX_DIMENSION,
+        turns=_fixed_turns(found, target),
+    )
+
+    return freedom if axes is None else freedom.along(axes)
+
+
+def _fixed_turns(found: Registration, target: Domain) -> Tensor | None:
+    r"""The turns about which the support is no continuum of symmetries, `(s, t)`; None for all."""
+    if found.alignment is None or not math.isinf(found.symmetries):
+        return None
+
+    m = target.dimension
+    covariance = found.alignment.covariance
+    variance, turns = torch.linalg.eigh(covariance[m:, m:])
+
+    return turns[:, variance > FREE_TURN * covariance[:m, :m].trace() / target.spread**2]

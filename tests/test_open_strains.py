@@ -1,0 +1,112 @@
+"""Strains that anchors leave open: what the outlines say of them is in the bound, or excludes an isometry."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from equiv.coordinates.domain import Domain
+from equiv.coordinates.motion import Motion
+from equiv.registration.register import register
+from equiv.registration.result import Relation
+from equiv.supports.strains import extrapolation, fit_strains
+
+LINE = [[0.5, 0.1], [0.5, 0.45], [0.5, 0.9]]
+GENERIC = [[0.2, 0.3], [0.8, 0.4], [0.5, 0.9], [0.1, 0.8]]
+
+
+def samples(n: int, factors: Tensor, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+
+    return torch.rand(n, len(factors), generator=generator, dtype=torch.float64) * factors
+
+
+def registered(n: int, factors: list[float], anchors: list[list[float]], seed: int, period: float = 0.0):
+    """A unit box against a stretched one; the first axis closed where there is a period."""
+    stretch = torch.tensor(factors, dtype=torch.float64)
+    there = torch.tensor(anchors, dtype=torch.float64).reshape(-1, len(stretch))
+    a = torch.cat([there, samples(n, torch.ones_like(stretch), seed)])
+    b = torch.cat([there * stretch, samples(n, stretch, seed + 1000)])
+    pairs = torch.arange(len(there))[:, None].expand(-1, 2) if len(there) else None
+    periods = torch.eye(len(stretch), dtype=torch.float64)[:1] * period if period else None
+
+    return register(Domain(a, periods), Domain(b, periods), pairs, 0.025), b
+
+
+def farthest(freedom, points: Tensor) -> float:
+    """RMS displacement, twice its standard deviation, over the spread."""
+    fields = freedom.generators.at(points)
+    gram = torch.einsum("nir,nis->rs", fields, fields) / len(points)
+    square = freedom.mean @ gram @ freedom.mean + 4 * (gram @ freedom.covariance).trace()
+
+    return math.sqrt(square.item() / (points - points.mean(dim=0)).square().sum(dim=1).mean().item())
+
+
+@pytest.mark.parametrize(
+    ("n", "factors", "anchors", "period"),
+    [
+        (300, [1.0], [[0.5]], 0.0),
+        (300, [1.0], [], 0.0),
+        (800, [1.0, 1.0], LINE, 0.0),
+        (800, [1.0, 1.0], [], 0.0),
+        (400, [1.0, 1.0], [[0.1, 0.4], [0.4, 0.4], [0.8, 0.4]], 1.0),
+        (400, [1.0, 1.0], [], 1.0),
+    ],
+    ids=["one anchor", "interval", "line", "square", "circle of a cylinder", "cylinder"],
+)
+@pytest.mark.parametrize("stretch", [1.0, 1.04, 1.2])
+def test_lengths_that_anchors_leave_open_are_bounded_or_excluded(
+    n, factors, anchors, period, stretch
+) -> None:
+    stretched = [*factors[:-1], stretch]
+
+    if anchors == LINE:
+        stretched = [stretch, 1.0]
+
+    for seed in range(3):
+        found, b = registered(n, stretched, anchors, seed, period)
+
+        if stretch == 1.2:
+            assert found.relation in (Relation.NONE, Relation.UNDECIDED)
+            continue
+
+        if stretch > 1.0 and found.relation is Relation.UNDECIDED:
+            continue
+
+        assert found.relation is Relation.ISOMETRIC
+        bound = farthest(found.freedom, b)
+        axis = 0 if anchors == LINE else -1
+        missed = (stretch - 1) * b[:, axis].std() / (b - b.mean(dim=0)).square().sum(dim=1).mean().sqrt()
+        assert missed < bound < missed + 0.07
+
+
+def test_generic_anchors_leave_none_open_and_anchors_close_together_do() -> None:
+    found, _ = registered(400, [1.0, 1.0], GENERIC, 0)
+    assert found.freedom is None
+
+    near = [[0.5 + 0.03 * (x - 0.5), 0.5 + 0.03 * (y - 0.5)] for x, y in GENERIC]
+    found, _ = registered(800, [1.2, 1.0], near, 0)
+    assert found.relation is Relation.NONE
+
+
+def test_the_map_back_is_off_by_as_much() -> None:
+    a = samples(300, torch.tensor([1.0, 1.0]), 0)
+    turn = torch.tensor([[0.6, -0.8], [0.8, 0.6]], dtype=torch.float64)
+    motion = Motion(turn, torch.tensor([3.0, 1.0], dtype=torch.float64))
+    b = motion(samples(300, torch.tensor([1.05, 1.0]), 1))
+    freedom = fit_strains(a, b, motion, None, 1.0)
+    assert farthest(freedom, motion(a)) == pytest.approx(farthest(freedom.inverse(motion), a))
+
+
+def test_anchors_in_line_say_nothing_across() -> None:
+    points = samples(200, torch.ones(2), 0)
+    assert extrapolation(torch.tensor(LINE, dtype=torch.float64), points) > 1e6
+    assert extrapolation(torch.tensor(GENERIC, dtype=torch.float64), points) < 2
+
+
+def test_dimensions_without_outlines_need_anchors_for_every_strain() -> None:
+    box = torch.rand(500, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    for count, relation in ((4, Relation.UNDECIDED), (8, Relation.ISOMETRIC)):
+        pairs = torch.arange(count)[:, None].expand(-1, 2)
+        assert register(Domain(box), Domain(box.clone()), pairs, 0.025).relation is relation
