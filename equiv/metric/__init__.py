@@ -1,6 +1,6 @@
 r"""Distances of the inputs, read from activations and frames.
 
-Doors: `neuron_scale.CONSTANT_DEVIATION`, `neuron_scale.slope_weights`, `neuron_scale.spread_weights`,
+Doors: `neuron_scale.centred`, `neuron_scale.slope_weights`, `neuron_scale.spread_weights`,
 `points.MetricPoints`, `points.metric_points`, `mahalanobis.MAX_NORMAL_SHARE`,
 `mahalanobis.all_distances`, `mahalanobis.mahalanobis`, `mahalanobis.pair_distances`,
 `mahalanobis.tiles`, `neighbors.MAX_DIFFERENCE_SINE`, `neighbors.MAX_TANGENT_SINE`,

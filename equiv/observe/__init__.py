@@ -5,12 +5,17 @@ Doors: `observations.Observations`, `frames.invert_frames`, `frames.sensitivity_
 `sides.observe_alone`, `sides.observe_pairs`, `compared.check_frames`, `compared.check_method`,
 `compared.check_paired`, `compared.check_sides`, `compared.checked_anchors`, `compared.checked_pairing`,
 `processes.gathered`, `processes.part`, `processes.rank_and_count`, `neuron_ranking.rank_neurons`,
-`neuron_ranking.standardised`.
+`neuron_ranking.standardised`, `draws.Draws`, `dependence.find_draws`, `dependence.given_draws`,
+`draws.DistinctSamples`, `draws.distinct_samples`.
 
     observations    What is observed of a network: activations, and the frames that carry the metric of its
                     inputs
     frames          Frames: the push-forward of an orthonormal frame of the input space, its rank and its
                     pseudo-inverse
+    draws           Which samples are one independent draw, so that they are left out, counted and resampled
+                    together
+    dependence      Samples that are no independent draws, found where nobody said so: copies, near-copies,
+                    trials, and paths
     hooks           Reading layers: a network as a plain function from a batch of inputs to a batch of
                     chosen activations
     pushforward     Push-forwards of tangent vectors through a network, exactly, by automatic

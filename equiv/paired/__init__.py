@@ -8,6 +8,7 @@ Doors: `compare.compare_paired`.
     coordinates      Coordinates of paired samples on both sides, in one frame of reference
     determinacy      Local evidence on whether A determines B: null spaces of the frames, folds and
                      crossings
+    between          What frames say of the error between the samples, where no value was seen
     learning_curve   What errors at n / 2 and at n samples say about the error that no number of samples
                      removes
     pairs            Two networks' samples at the same inputs, as one direction of their comparison sees

@@ -8,6 +8,7 @@ Doors: `kernel_map.Fit`, `kernel_search.EFFORTS`, `hermite.MAX_REFINED_ERROR`, `
     leave_one_out   Leave-one-out errors of kernel ridge regression from one factorisation
     kernel_map      Kernel maps: an affine part plus radial kernels and their derivatives, as a module
     affine          Affine maps from A's activations to B's, exact where the relation is
+    few_parameters  Maps with no or few parameters: honest candidates whatever the number of neurons
     kernel_search   Which kernel, metric, ridge and noise of the derivatives: settings with the smallest
                     leave-one-out error
     hermite         Learns the map from A's activations to B's from pairs, and from frames as derivative

@@ -17,12 +17,12 @@ from equiv.regression.hermite import fit_map
 from equiv.regression.kernel_map import Fit
 from equiv.spectral.spectrum import spectral_distance
 from equiv.transformation import NoMap, Transformation
-from equiv.unpaired.eigenfunctions import EigenSide, eigen_sides, leading_frames, nearest_in
+from equiv.unpaired.eigenfunctions import EigenSide, eigen_sides, leading_frames, nearest_in, said_of_clouds
 from equiv.unpaired.eigenspace_match import register_eigenspaces
 from equiv.unpaired.evidence import low_overlaps
 from equiv.unpaired.isometry_refinement import Refined, refine
 from equiv.unpaired.result import Facts, Finding, SideFacts
-from equiv.verdict import NAME_A, NAME_B, Interval
+from equiv.verdict import NAME_A, NAME_B, Interval, Sentence
 
 __all__ = ["compare_by_eigenfunctions"]
 
@@ -109,6 +109,11 @@ def compare_by_eigenfunctions(
     """
     known = None if anchors is None else anchors.cpu()
 
+    clouds = said_of_clouds(a, b)
+
+    if clouds:
+        return _nothing(clouds, method)
+
     try:
         sides = eigen_sides(a, b, method)
     except (ValueError, torch.linalg.LinAlgError) as failure:
@@ -182,7 +187,7 @@ def _nothing(reason: str, method: str) -> Finding:
             a=nothing,
             b=nothing,
         ),
-        transformation=Transformation(NoMap(reason), NoMap(reason)),
+        transformation=Transformation(NoMap(Sentence(reason)), NoMap(Sentence(reason))),
         blocking=[reason.rstrip(".")],
     )
 
