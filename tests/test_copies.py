@@ -188,3 +188,13 @@ def test_eigenfunctions_between_samples_are_avoided_or_said(n: int, seed: int) -
     truth = (torch.arange(1, 5) * math.pi / 2).square()
     right = (maps.eigenvalues_[1:] / truth).log().abs().max() < math.log(1.5)
     assert right or maps.diagnostics_["reasons"]
+
+
+@pytest.mark.parametrize("copies", COPIED)
+def test_frames_of_neighbours(copies: str) -> None:
+    rows, x = COPIED[copies], DOMAINS["square"].sample(N, kind="random")
+    network = torch.nn.Sequential(torch.nn.Linear(2, 5), torch.nn.Tanh()).double()
+    one, many = (equiv.probe(network, each, frames="neighbors") for each in (x, x[rows]))
+    assert one.frames is not None and many.frames is not None
+    metric, expected = many.frames @ many.frames.mT, (one.frames @ one.frames.mT)[rows]
+    torch.testing.assert_close(metric, expected, rtol=1e-6, atol=1e-9)
