@@ -1,7 +1,7 @@
 r"""From flat coordinates to a chart of the observed manifold, judged.
 
 Doors: `chart.Chart`, `chart_map.ChartMap`, `strain.rigid_motions`, `isometric.IsometricMaps`,
-`side.ChartedSide`, `side.chart_side`.
+`isometric.SMALLEST_SCALE`, `side.ChartedSide`, `side.chart_side`.
 
     chart      A chart of an observed manifold: from values to coordinates (`restrict`) and back (`lift`)
     build      From integrated coordinates to a chart

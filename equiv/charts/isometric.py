@@ -16,6 +16,7 @@ from equiv.checks import as_floating, check_finite, check_integer
 from equiv.flattening.cloud import Cloud
 from equiv.flattening.integrate import integrate, integrate_from
 from equiv.metric.neuron_scale import spread_weights
+from equiv.observe.draws import distinct_samples
 from equiv.observe.frames import split_frames
 from equiv.observe.observations import Observations
 
@@ -42,10 +43,6 @@ BURST_NOISE = 0.8
 # [share of the lengths; chosen: limits that allow for more would exclude nothing]
 LARGEST_NOISE = 0.25
 
-# Metrics of two samples with equal values that differ by less are the same, and the samples copies.
-# [squares of the metric; chosen: next to rounding]
-EQUAL_METRICS = 1e-12
-
 
 class IsometricMaps:
     r"""Coordinates :math:`u_i \in R^m` in which every frame is orthonormal.
@@ -55,7 +52,7 @@ class IsometricMaps:
     corrected for the error of the trapezoid rule through a smooth fit F. Only :math:`C = J J^\top` is used.
 
     Every neuron is weighted by one over its spread, and copies of one share its weight, so that rescaled,
-    repeated and dead neurons change nothing.
+    repeated and dead neurons change nothing; samples that are copies of others neither.
 
     Arguments:
         dimension: m; None: the rank of most frames, which is less than their number of columns where the
@@ -110,13 +107,13 @@ class IsometricMaps:
                 "'neighbors'."
             )
 
+        # Copies of a sample would be each other's only neighbours.
+        distinct = distinct_samples(obs.values, obs.frames)
+        obs = distinct.of(obs)
         # Worked off in an order of their own: that in which the samples come changes nothing.
         order = torch.from_numpy(np.lexsort(obs.values.cpu().numpy().T[::-1]))
+        place = order.argsort()[distinct.place.cpu()]
         obs = obs.subset(order)
-        # Copies of a sample would be each other's only neighbours.
-        fresh = distinct_rows(obs)
-        place = (fresh.cumsum(dim=0) - 1)[order.argsort()]
-        obs = obs.subset(fresh.nonzero().flatten())
         values = obs.values.detach().double().cpu()
         weights = spread_weights(values) * _seldom(values)
         cloud = self._cloud(obs, values, weights)
@@ -214,20 +211,6 @@ def _seldom(values: Tensor) -> Tensor:
     spread = (values - values.mean(dim=0)).square().mean(dim=0).sqrt()
 
     return torch.where(reach > 0, USUAL_RANGE * spread / reach.clamp_min(1e-300), 1.0).clamp_max(1.0)
-
-
-def distinct_rows(obs: Observations) -> Tensor:
-    r"""Which samples, sorted, are no copies of the one before: other values, or another :math:`J J^\top`, `(n,)`."""
-    same = (obs.values[1:] == obs.values[:-1]).all(dim=1).cpu()
-    later = same.nonzero().flatten() + 1
-
-    if obs.frames is not None and len(later):
-        one, other = (obs.frames.double().cpu()[k] for k in (later, later - 1))
-        own, others = (one.mT @ one).square().sum(dim=(1, 2)), (other.mT @ other).square().sum(dim=(1, 2))
-        apart = own + others - 2 * (one.mT @ other).square().sum(dim=(1, 2))  # |C - C'|^2
-        same[later - 1] = apart <= EQUAL_METRICS * (own + others)
-
-    return torch.cat([torch.ones(1, dtype=torch.bool), ~same])
 
 
 def _complete(basis: Tensor) -> Tensor:

@@ -2,6 +2,9 @@ r"""Which samples are one independent draw, so that they are left out, counted a
 
 Errors of held-out samples say what errors on fresh inputs will be only where the held-out unit is what fresh inputs
 come in: a recording, a picture with its augmentations, a text with its tokens.
+
+Equal samples are one for all that is geometry: a row that occurs twice adds no neighbour, no point of a support and no
+eigenfunction, however often it was probed. What is a measure counts them.
 """
 
 from __future__ import annotations
@@ -12,7 +15,14 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-__all__ = ["Draws", "rows_of"]
+from equiv.observe.observations import Observations
+
+__all__ = ["DistinctSamples", "Draws", "distinct_samples", "rows_of"]
+
+
+# Metrics of two samples with equal values that differ by less are the same, and the samples copies.
+# [squares of the metric; chosen: next to rounding]
+EQUAL_METRICS = 1e-12
 
 
 @dataclass(frozen=True)
@@ -113,3 +123,97 @@ def rows_of(labels: Tensor) -> list[Tensor]:
     counts = labels[order].unique_consecutive(return_counts=True)[1]
 
     return list(order.split(counts.tolist()))
+
+
+@dataclass(frozen=True)
+class DistinctSamples:
+    r"""Samples without their copies.
+
+    Attributes:
+        first: The first of each set of equal samples, ascending, as indices `(l,)`.
+        place: Each sample's place among these, `(n,)`, int64.
+        counts: How often each occurs, `(l,)`, int64.
+    """
+
+    first: Tensor
+    place: Tensor
+    counts: Tensor
+
+    @property
+    def all(self) -> bool:
+        r"""Whether no sample is a copy of another."""
+        return len(self.first) == len(self.place)
+
+    def of(self, observations: Observations) -> Observations:
+        r"""The distinct ones of the observations that these were found in: the very same where all are."""
+        return observations if self.all else observations.subset(self.first)
+
+    def total(self, numbers: Tensor) -> Tensor:
+        r"""Sums `(l,)` over copies of a number for each sample, `(n,)`."""
+        return numbers.new_zeros(len(self.first)).index_add_(0, self.place, numbers)
+
+
+def distinct_samples(values: Tensor, frames: Tensor | None = None) -> DistinctSamples:
+    r"""Finds the copies: equal values, and the same :math:`J J^\top` where there are frames.
+
+    Arguments:
+        values: Activations, of all networks side by side, `(n, d)`.
+        frames: Frames, `(n, d, m)`; None: values alone are compared.
+    """
+    n, device = len(values), values.device
+    keys = _keys(values)
+    order = keys.argsort(stable=True)
+    copied = torch.zeros(
+        n, dtype=torch.bool, device=device
+    )  # whether a sample, in this order, repeats the one before
+    same = (keys[order[1:]] == keys[order[:-1]]).nonzero()[:, 0]
+
+    if frames is not None and len(same):
+        # Within equal values, by a number that equal metrics share: copies are then next to each other.
+        sizes = values.new_zeros(n, dtype=torch.float64)
+        repeated = order[torch.cat([same, same + 1]).unique()]
+        sizes[repeated] = _metric_key(frames[repeated])
+        order = sizes.argsort(stable=True)
+        order = order[keys[order].argsort(stable=True)]
+        same = (keys[order[1:]] == keys[order[:-1]]).nonzero()[:, 0]
+
+    one, other = order[same + 1], order[same]
+    equal = (values[one] == values[other]).all(dim=1)
+
+    if frames is not None:
+        equal &= _equal_metrics(frames[one], frames[other])
+
+    copied[same + 1] = equal
+    labels = torch.empty_like(order)
+    labels[order] = (~copied).cumsum(dim=0) - 1
+    counts = labels.bincount()
+    first = torch.full_like(counts, n).scatter_reduce_(0, labels, torch.arange(n, device=device), "amin")
+    rank = first.argsort()
+
+    return DistinctSamples(first[rank], rank.argsort()[labels], counts[rank])
+
+
+def _keys(values: Tensor) -> Tensor:
+    r"""A number for each row that equal rows share, exactly, and others hardly ever, `(n,)`, int64."""
+    generator = torch.Generator().manual_seed(0)
+    factors = torch.randint(-(2**62), 2**62, (values.shape[1],), generator=generator).to(values.device)
+    bits = (values.double() + 0.0).contiguous().view(torch.int64)  # of -0.0 those of 0.0
+    # Products of integers wrap around, and the low digits of short numbers are all zero.
+    return ((bits ^ (bits >> 32)) * (2 * factors + 1)).sum(dim=1)
+
+
+def _metric_key(frames: Tensor) -> Tensor:
+    r""":math:`|J^\top v|^2` for one vector v, `(n,)`."""
+    generator = torch.Generator().manual_seed(0)
+    vector = torch.randn(frames.shape[1], generator=generator, dtype=torch.float64).to(frames.device)
+
+    return torch.einsum("d,ndm->nm", vector, frames.double()).square().sum(dim=1)
+
+
+def _equal_metrics(frames: Tensor, others: Tensor) -> Tensor:
+    r"""Which of two samples' :math:`C = J J^\top` are the same, `(n,)`, without forming either."""
+    one, other = frames.double(), others.double()
+    own, theirs = (one.mT @ one).square().sum(dim=(1, 2)), (other.mT @ other).square().sum(dim=(1, 2))
+    apart = own + theirs - 2 * (one.mT @ other).square().sum(dim=(1, 2))  # |C - C'|^2
+
+    return apart <= EQUAL_METRICS * (own + theirs)

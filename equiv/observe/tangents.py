@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from equiv.observe.bursts import gap_dimension
+from equiv.observe.draws import distinct_samples
 from equiv.observe.hooks import Inputs, input_tensors
 
 __all__ = ["neighbour_frames"]
@@ -36,7 +37,7 @@ def neighbour_frames(inputs: Inputs, values: Tensor, dimension: int | None) -> T
     to one side. With fewer samples than the quadratic needs, a linear fit.
 
     Arguments:
-        inputs: `n` samples; all floating inputs are flattened and concatenated.
+        inputs: `n` samples; all floating inputs are flattened and concatenated. Equal ones count once.
         values: Activations, shape `(n, d)`.
         dimension: m; None: `equiv.observe.bursts.gap_dimension` of the local spectra.
 
@@ -44,11 +45,14 @@ def neighbour_frames(inputs: Inputs, values: Tensor, dimension: int | None) -> T
         Frames, shape `(n, d, m)`, float64, in activation units per input unit.
 
     Raises:
-        ValueError: If there are fewer than m + 2 samples, or m is larger than the inputs' number of entries.
+        ValueError: If there are fewer than m + 2 samples that differ, or m is larger than the inputs' number of
+            entries.
     """
-    x = torch.cat(
-        [t.reshape(len(t), -1).double() for t in input_tensors(inputs) if t.is_floating_point()], dim=1
-    )
+    flat = [t.reshape(len(t), -1) for t in input_tensors(inputs)]
+    # Copies of an input would be its nearest neighbours, in no direction.
+    distinct = distinct_samples(torch.cat([t.double() for t in flat], dim=1))
+    x = torch.cat([t.double() for t in flat if t.is_floating_point()], dim=1)[distinct.first]
+    values = values[distinct.first.to(values.device)]
     x, y = x - x.mean(dim=0), values.to(x.device).double()
 
     if dimension is not None and dimension > x.shape[1]:
@@ -66,7 +70,7 @@ def neighbour_frames(inputs: Inputs, values: Tensor, dimension: int | None) -> T
     if k < m + 1:
         raise ValueError(
             f"'inputs' should hold at least m + 2 = {m + 2} samples for frames from neighbours, "
-            f"got {len(x)}; add samples, or give a smaller 'dimension'."
+            f"got {len(x)} that differ; add samples, or give a smaller 'dimension'."
         )
 
     near = _neighbours(x, k)
@@ -84,7 +88,7 @@ def neighbour_frames(inputs: Inputs, values: Tensor, dimension: int | None) -> T
     root = weight.sqrt()[:, :, None]
     design, target = root * torch.cat(terms, dim=2), root * (y[near] - y[:, None])
 
-    return (torch.linalg.pinv(design) @ target)[:, :m].mT
+    return (torch.linalg.pinv(design) @ target)[:, :m].mT[distinct.place]
 
 
 def _neighbours(x: Tensor, k: int) -> Tensor:

@@ -199,11 +199,11 @@ def _integrated(
         return None, None
 
     # Copies of samples would be each other's only neighbours.
-    distinct, copies = distinct_pairs(a, b)
-    sides = (part[distinct] for part in (a.values, b.values, *frames))
+    distinct = distinct_pairs(a, b)
+    sides = (part[distinct.first] for part in (a.values, b.values, *frames))
     u, v = integrated_coordinates(*sides)
 
-    return (None, None) if u is None or v is None else (u[copies], v[copies])
+    return (None, None) if u is None or v is None else (u[distinct.place], v[distinct.place])
 
 
 def _coordinates(pairs: Pairs, ranks: tuple[int | None, int | None]) -> tuple[str, Tensor, Tensor]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from equiv.observe.draws import Draws
+from equiv.observe.draws import DistinctSamples, Draws, distinct_samples
 from equiv.observe.observations import Observations
 
 __all__ = ["Pairs", "distinct_pairs"]
@@ -39,7 +39,7 @@ class Pairs:
     @property
     def distinct(self) -> bool:
         r"""Whether no pair occurs twice."""
-        return len(distinct_pairs(self.source, self.target)[0]) == len(self)
+        return distinct_pairs(self.source, self.target).all
 
     @property
     def common(self) -> bool:
@@ -59,14 +59,6 @@ class Pairs:
         )
 
 
-def distinct_pairs(a: Observations, b: Observations) -> tuple[Tensor, Tensor]:
-    r"""Indices of the first of all equal pairs `(l,)`, and each sample's place among them `(n,)`."""
-    joint = torch.cat([a.values.double(), b.values.double()], dim=1)
-    _, copies = joint.unique(dim=0, return_inverse=True)
-    first = torch.full_like(copies, len(copies))
-    first.scatter_reduce_(0, copies, torch.arange(len(copies), device=copies.device), "amin")
-    order = first[first < len(copies)].sort().values
-    place = torch.empty_like(first)
-    place[copies[order]] = torch.arange(len(order), device=copies.device)
-
-    return order, place[copies]
+def distinct_pairs(a: Observations, b: Observations) -> DistinctSamples:
+    r"""The pairs of samples without copies: of those with equal values on both sides one each."""
+    return distinct_samples(torch.cat([a.values.double(), b.values.double()], dim=1))

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from equiv.checks import check_integer
 from equiv.metric.mahalanobis import MAX_NORMAL_SHARE
+from equiv.observe.draws import distinct_samples
 from equiv.observe.frames import split_frames
 from equiv.observe.observations import Observations
 from equiv.spectral.galerkin import GalerkinMaps
@@ -89,22 +90,33 @@ def density_weights(observations: Observations, n_features: int = 60) -> Tensor:
     .. math:: \sum_i \phi(x_i)\, (e^{a^\top \phi(x_i)} - V_i) = 0.
 
     Arguments:
-        observations: `n` samples with frames of one rank m at most samples; smooth densities only are found.
+        observations: `n` samples with frames of one rank m at most samples; smooth densities only are found. Copies
+            share the weight of one.
         n_features: Eigenfunctions used; where there are fewer than 20 samples for each, fewer.
 
     Returns:
         The weights, shape `(n,)`, float64, of mean one, for `GalerkinMaps.fit`.
 
     Raises:
-        ValueError: As `GalerkinMaps.fit`; if fewer than 50 samples are given, or nearly all of them lie at
+        TypeError: If `observations` is none.
+        ValueError: As `GalerkinMaps.fit`; if fewer than 50 samples that differ are given, or nearly all of them lie at
             the boundary, as in high dimensions.
     """
     n_features = check_integer(n_features, "n_features")
 
+    if not isinstance(observations, Observations):
+        raise TypeError(
+            f"'observations' should be equiv.Observations, got {type(observations).__name__}; wrap arrays in it."
+        )
+
+    # Copies would fill the balls around each other; a weight is shared among them.
+    distinct = distinct_samples(observations.values, observations.frames)
+    observations = distinct.of(observations)
+
     if len(observations) < FEWEST_SAMPLES:
         raise ValueError(
             f"'observations' should hold at least {FEWEST_SAMPLES} samples to see their density, got "
-            f"{len(observations)}; add samples or go without weights."
+            f"{len(observations)} that differ; add samples or go without weights."
         )
 
     k = min(n_features, len(observations) // SAMPLES_PER_FEATURE)
@@ -119,6 +131,7 @@ def density_weights(observations: Observations, n_features: int = 60) -> Tensor:
         )
 
     weights = (features @ _matching_moments(features[inside], volumes[inside])).exp()
+    weights = (weights / distinct.counts)[distinct.place]
 
     return weights / weights.mean()
 

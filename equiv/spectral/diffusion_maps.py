@@ -18,6 +18,7 @@ from equiv.checks import as_floating, check_finite, check_integer, check_number
 from equiv.metric.mahalanobis import MAX_NORMAL_SHARE, pair_distances, tiles
 from equiv.metric.neuron_scale import spread_weights
 from equiv.metric.points import MetricPoints, metric_points
+from equiv.observe.draws import distinct_samples
 from equiv.observe.observations import Observations
 from equiv.spectral.dense_kernel import DenseKernel
 from equiv.spectral.eigenpairs import leading_eigenpairs
@@ -47,7 +48,8 @@ class DiffusionMaps:
     `equiv.mahalanobis`, 0 where more than half of a squared difference is normal to the tangent space at
     either end. Neurons are first divided by their spread, and copies of one share its weight, so that rescaled,
     repeated and dead neurons change nothing. Observations without frames get the plain Euclidean kernel of the
-    activations as they are instead: the baseline, whose spectrum is in activation units.
+    activations as they are instead: the baseline, whose spectrum is in activation units. Samples that are copies of
+    others change nothing where `alpha` is 1; below, they count as the density does.
 
     Arguments:
         n_coordinates: How many, k.
@@ -58,8 +60,8 @@ class DiffusionMaps:
     Attributes:
         eigenvalues_: :math:`\lambda = -\log(\mu) / \epsilon`, of minus the Laplacian, ascending, the trivial
             0 first, shape `(k + 1,)`, in 1 / (input unit)^2.
-        coordinates_: Eigenfunctions at the samples, unit mean square, the trivial one left out, shape `(n,
-            k)`.
+        coordinates_: Eigenfunctions at the samples, unit mean square over those that differ, the trivial one left
+            out, shape `(n, k)`.
         epsilon_: The epsilon used, in squared input units.
 
     Raises:
@@ -99,7 +101,7 @@ class DiffusionMaps:
 
         Raises:
             TypeError: If `observations` is none.
-            ValueError: If there are fewer than k + 2 samples, all rows are equal, or the samples fall into
+            ValueError: If there are fewer than k + 2 samples that differ, all rows are equal, or the samples fall into
                 clouds that the kernel does not join.
         """
         obs = observations
@@ -109,16 +111,20 @@ class DiffusionMaps:
                 f"'observations' should be equiv.Observations, got {type(obs).__name__}; wrap arrays in it."
             )
 
-        if len(obs) < self.n_coordinates + 2:
-            raise ValueError(
-                f"'observations' should hold at least n_coordinates + 2 = {self.n_coordinates + 2} samples, "
-                f"got {len(obs)}; add samples or ask for fewer coordinates."
-            )
-
-        if torch.equal(obs.values, obs.values[:1].expand_as(obs.values)):
+        if len(obs) > 1 and torch.equal(obs.values, obs.values[:1].expand_as(obs.values)):
             raise ValueError(
                 f"'observations' should hold samples that differ, got {len(obs)} equal rows; "
                 "observe neurons that vary."
+            )
+
+        # Copies would fill each other's neighbourhoods.
+        distinct = distinct_samples(obs.values, obs.frames)
+        obs = distinct.of(obs)
+
+        if len(obs) < self.n_coordinates + 2:
+            raise ValueError(
+                f"'observations' should hold at least n_coordinates + 2 = {self.n_coordinates + 2} samples, "
+                f"got {len(obs)} that differ; add samples or ask for fewer coordinates."
             )
 
         self._frames = obs.frames
@@ -129,10 +135,9 @@ class DiffusionMaps:
         kernel = form(self._points, None if isinstance(self.epsilon, str) else self.epsilon)
         self.epsilon_, self._reach = kernel.epsilon, kernel.reach
         self._check_connected(kernel.components())
-        self._normalisation = normalise(
-            kernel.product, torch.ones_like(self._points.values[:, 0]), self.alpha
-        )
+        self._normalisation = normalise(kernel.product, distinct.counts.to(self._points.values), self.alpha)
         self._solve(kernel)
+        self.coordinates_ = self.coordinates_[distinct.place]
 
         return self
 

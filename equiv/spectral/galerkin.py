@@ -9,16 +9,18 @@ References:
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from equiv.checks import as_floating, check_finite, check_integer
+from equiv.observe.draws import distinct_samples
 from equiv.observe.observations import Observations
-from equiv.spectral.basis_choice import choose_basis
+from equiv.spectral.basis_choice import LARGEST_EXCESS, choose_basis
 from equiv.spectral.gaussian_basis import GaussianBasis
-from equiv.spectral.rayleigh_ritz import Ritz, ritz
+from equiv.spectral.rayleigh_ritz import Ritz, ritz, vanishing_eigenvalues
 
 __all__ = ["GalerkinMaps"]
 
@@ -30,14 +32,6 @@ LARGEST_PROMOTED = 65536
 # Samples per block of `transform`.
 # [samples; chosen: bounds the memory, larger blocks are no faster]
 BLOCK_SAMPLES = 8192
-
-# Consecutive eigenvalues that differ by more are zeros, of clouds not joined, and those of one cloud.
-# [ratio; chosen: those of one connected space differ by 4 at most on a line, by more only at narrow necks]
-COMPONENT_GAP = 100.0
-
-# Eigenvalues are not taken to be smaller than this when their ratios are.
-# [share of the largest; chosen: rounding, so that zeros are not divided by]
-ZERO_EIGENVALUE = 1e-12
 
 
 class GalerkinMaps:
@@ -73,7 +67,8 @@ class GalerkinMaps:
         sums_: Mass and stiffness sums, shape `(2, q + 1, q + 1)`, float64: they add. Over processes, reduce
             a copy and set it; or `merge`.
         diagnostics_: `n_basis`, `width` (in units of the half-whitened activations), `held_out` (mean
-            logarithm of the held-out Rayleigh quotients), `rank` (functions that the samples resolve),
+            logarithm of the held-out Rayleigh quotients), `excess` (the most times that one exceeds the fitted one:
+            eigenfunctions that live between samples), `rank` (functions that the samples resolve),
             `components` (of the input space: eigenvalues that vanish beside the next), and `reasons`, a
             sentence for each ground for doubt.
 
@@ -152,6 +147,12 @@ class GalerkinMaps:
         """
         obs, frames = self._checked(observations)
         weight = None if weights is None else self._checked_weights(weights, obs)
+        distinct = distinct_samples(obs.values, frames)
+
+        if not distinct.all:  # as rows of so many times the weight
+            weight = distinct.total(torch.ones_like(obs.values[:, 0]) if weight is None else weight)
+            obs, frames = self._checked(distinct.of(obs))
+
         self.basis_, self._chosen = choose_basis(obs.values, frames, weight, self.n_coordinates, self.n_basis)
 
         return self
@@ -247,14 +248,18 @@ class GalerkinMaps:
     def diagnostics_(self) -> dict[str, Any]:
         r"""Named numbers, and `reasons`: a sentence for each ground for doubt."""
         solution = self._solved()
-        rates = solution.eigenvalues[1:].clamp(min=ZERO_EIGENVALUE * solution.eigenvalues[-1].item())
-        leaps = (rates[1:] > COMPONENT_GAP * rates[:-1]).nonzero().flatten()
-        components = 1 + (int(leaps[-1]) + 1 if len(leaps) else 0)
+        components = vanishing_eigenvalues(solution.eigenvalues)
+        excess = self._chosen.get("excess", math.nan)
         reasons = []
 
         if components > 1:
             reasons.append(
                 f"The samples seem to fall into {components} clouds: as many eigenvalues are near 0."
+            )
+
+        if excess > LARGEST_EXCESS:
+            reasons.append(
+                f"Eigenfunctions live between samples: an eigenvalue is {excess:.1f} times as large at held-out ones."
             )
 
         if not solution.eigenvalues[-1] > 0:
@@ -289,9 +294,6 @@ class GalerkinMaps:
             )
 
         device = self.basis_.mean.device
-        blocks = [
-            self.basis_.evaluate(block.to(device, torch.float64)) @ solution.coefficients
-            for block in values.split(BLOCK_SAMPLES)
-        ]
+        blocks = (block.to(device, torch.float64) for block in values.split(BLOCK_SAMPLES))
 
-        return torch.cat(blocks)
+        return torch.cat([self.basis_.evaluate(block) @ solution.coefficients for block in blocks])

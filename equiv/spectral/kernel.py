@@ -17,6 +17,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 __all__ = ["Normalisation", "heat_kernel", "heat_kernel_", "normalise"]
@@ -47,7 +48,7 @@ class Normalisation:
     r"""The diagonal factors that turn a kernel into a Markov matrix.
 
     Attributes:
-        density: :math:`q_j^{-\alpha}`, shape `(n,)`.
+        density: :math:`c_j^{1 - \alpha} q_j^{-\alpha}` of a row that occurs c times, shape `(n,)`.
         degree: :math:`D_i`, shape `(n,)`.
         conjugate: w with :math:`S = \mathrm{diag}(w) K \mathrm{diag}(w)` the symmetric conjugate of P, shape
             `(n,)`.
@@ -58,15 +59,16 @@ class Normalisation:
     conjugate: Tensor
 
 
-def normalise(product: Callable[[Tensor], Tensor], ones: Tensor, alpha: float) -> Normalisation:
+def normalise(product: Callable[[Tensor], Tensor], counts: Tensor, alpha: float) -> Normalisation:
     r"""The factors for a symmetric kernel.
 
     Arguments:
         product: Rows times K, `(b, n) -> (b, n)`; K is non-negative with a positive diagonal.
-        ones: Ones, shape `(n,)`, of the kernel's dtype and device.
+        counts: How many equal samples each row stands for, shape `(n,)`, of the kernel's dtype and device.
         alpha: 1 for the Laplacian whatever the sampling density, 0 for none. Dimensionless, in `[0, 1]`.
     """
-    density = product(ones[None])[0].pow(-alpha)
+    # The density of the rows times their counts is that of the samples, of which the power 1 - alpha is to be left.
+    density = counts.pow(1 - alpha) * product(torch.ones_like(counts)[None])[0].pow(-alpha)
     degree = density * product(density[None])[0]
 
     return Normalisation(density, degree, density / degree.sqrt())

@@ -1,18 +1,35 @@
 r"""Rayleigh-Ritz: eigenfunctions of the Laplacian in the span of given functions, and how true they are."""
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-__all__ = ["Ritz", "held_out_score", "orthonormal_span", "resolved_span", "ritz"]
+__all__ = [
+    "Ritz",
+    "held_out_excess",
+    "held_out_score",
+    "orthonormal_span",
+    "resolved_span",
+    "ritz",
+    "vanishing_eigenvalues",
+]
 
 
 # Directions of a span whose mean square is below this share of the largest are rounding of the sums and are left
 # out (the functions, each scaled to unit variance, overlap and are nearly dependent).
 # [share of the largest mean square; chosen: well above float64's rounding of sums over many samples]
 RESOLVED_BY_SUMS = 1e-9
+
+# Consecutive eigenvalues that differ by more are zeros, of clouds not joined, and those of one cloud.
+# [ratio; chosen: those of one connected space differ by 4 at most on a line, by more only at narrow necks]
+COMPONENT_GAP = 100.0
+
+# Eigenvalues are not taken to be smaller than this when their ratios are.
+# [share of the largest; chosen: rounding, so that zeros are not divided by]
+ZERO_EIGENVALUE = 1e-12
 
 
 class Ritz(NamedTuple):
@@ -105,6 +122,14 @@ def ritz(sums: Tensor, k: int) -> Ritz:
     return Ritz(eigenvalues, span[:, 1:] @ rotation[:, :k], found + 1)
 
 
+def vanishing_eigenvalues(eigenvalues: Tensor) -> int:
+    r"""How many eigenvalues `(k + 1,)`, ascending from the trivial 0, vanish beside the next: clouds not joined."""
+    rates = eigenvalues[1:].clamp(min=ZERO_EIGENVALUE * eigenvalues[-1].item())
+    leaps = (rates[1:] > COMPONENT_GAP * rates[:-1]).nonzero().flatten()
+
+    return 1 + (int(leaps[-1]) + 1 if len(leaps) else 0)
+
+
 def held_out_score(parts: Tensor, k: int) -> float:
     r"""Mean logarithm of the Rayleigh quotients that eigenfunctions fitted on the rest have on each part.
 
@@ -119,22 +144,59 @@ def held_out_score(parts: Tensor, k: int) -> float:
     Returns:
         The score; infinite where a part of the samples does not resolve k functions.
     """
-    total = parts.sum(dim=0)
-    span = resolved_span(total)
-    reduced = span.mT @ parts @ span
-    scores = []
+    scores = [
+        torch.logdet(energy) - torch.logdet(variance) for _, variance, energy in _held_out_pencils(parts, k)
+    ]
 
-    for held_out in reduced:
-        try:
-            coefficients = ritz(reduced.sum(dim=0) - held_out, k).coefficients
-        except ValueError:
-            return math.inf
-        mass, stiffness = held_out / held_out[0, 0, 0]
-        mean = mass[0] @ coefficients
-        variance = coefficients.mT @ mass @ coefficients - mean[:, None] * mean
-        energy = coefficients.mT @ stiffness @ coefficients
-        scores.append(torch.logdet(energy) - torch.logdet(variance))
+    if len(scores) < len(parts):
+        return math.inf
 
     score = torch.stack(scores).mean().item() / k
 
     return score if math.isfinite(score) else math.inf
+
+
+def held_out_excess(parts: Tensor, k: int) -> float:
+    r"""How many times larger held-out Rayleigh quotients of eigenfunctions are than those that they were fitted to.
+
+    Functions that climb where no sample is have a low quotient at those that they were fitted to alone.
+
+    Arguments:
+        parts: As of `held_out_score`.
+        k: Eigenfunctions.
+
+    Returns:
+        The ratio of the eigenfunction for which it is largest; infinite where a part of the samples does not resolve k
+        functions, NaN where all quotients vanish.
+    """
+    found = list(_held_out_pencils(parts, k))
+
+    if len(found) < len(parts):
+        return math.inf
+
+    share = parts[:, 0, 0, 0, None] / parts[:, 0, 0, 0].sum()
+    fitted, variance, energy = (torch.stack(each) for each in zip(*found, strict=True))
+    held_out = (share * energy.diagonal(dim1=1, dim2=2)).sum(dim=0) / (
+        share * variance.diagonal(dim1=1, dim2=2)
+    ).sum(dim=0)
+
+    return (held_out / (share * fitted).sum(dim=0)).max().item()
+
+
+def _held_out_pencils(parts: Tensor, k: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    r"""For each part of the samples the k eigenvalues fitted to the rest, and the eigenfunctions' covariance and
+    products of slopes on the part, `(k, k)` each; ends before a part without which the rest does not resolve k.
+    """
+    span = resolved_span(parts.sum(dim=0))
+    reduced = span.mT @ parts @ span
+
+    for held_out in reduced:
+        try:
+            fitted = ritz(reduced.sum(dim=0) - held_out, k)
+        except ValueError:
+            return
+        coefficients = fitted.coefficients
+        mass, stiffness = held_out / held_out[0, 0, 0]
+        mean = mass[0] @ coefficients
+        variance = coefficients.mT @ mass @ coefficients - mean[:, None] * mean
+        yield fitted.eigenvalues[1:], variance, coefficients.mT @ stiffness @ coefficients

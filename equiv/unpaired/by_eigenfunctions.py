@@ -18,13 +18,13 @@ from equiv.regression.kernel_map import Fit
 from equiv.spectral.spectrum import spectral_distance
 from equiv.transformation import NoMap, Transformation
 from equiv.unpaired.ambiguity import LARGEST_AMBIGUITY
-from equiv.unpaired.eigenfunctions import EigenSide, eigen_sides, leading_frames, nearest_in
+from equiv.unpaired.eigenfunctions import EigenSide, eigen_sides, leading_frames, nearest_in, said_of_clouds
 from equiv.unpaired.eigenspace_match import register_eigenspaces
 from equiv.unpaired.evidence import low_overlaps
 from equiv.unpaired.isometry_refinement import Refined
 from equiv.unpaired.result import Facts, Finding, SideFacts
 from equiv.unpaired.symmetries import best_refinement
-from equiv.verdict import NAME_A, NAME_B, Interval
+from equiv.verdict import NAME_A, NAME_B, Interval, Sentence
 
 __all__ = ["compare_by_eigenfunctions"]
 
@@ -98,6 +98,11 @@ def compare_by_eigenfunctions(
         seed: Of the starts of the registration.
     """
     known = None if anchors is None else anchors.cpu()
+
+    clouds = said_of_clouds(a, b)
+
+    if clouds:
+        return _nothing(clouds, method)
 
     try:
         sides = eigen_sides(a, b, method)
@@ -174,7 +179,7 @@ def _nothing(reason: str, method: str) -> Finding:
             a=nothing,
             b=nothing,
         ),
-        transformation=Transformation(NoMap(reason), NoMap(reason)),
+        transformation=Transformation(NoMap(Sentence(reason)), NoMap(Sentence(reason))),
         blocking=[reason.rstrip(".")],
     )
 

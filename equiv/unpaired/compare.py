@@ -7,11 +7,14 @@ directions, and the map that it gives holds where it was not fitted.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
+import torch
 from torch import Tensor
 
 from equiv.charts.side import chart_side
 from equiv.comparison import Comparison
+from equiv.observe.draws import DistinctSamples, distinct_samples
 from equiv.observe.observations import Observations
 from equiv.registration.anchors import exchanged
 from equiv.unpaired.by_charts import compare_by_charts
@@ -35,7 +38,7 @@ def compare_unpaired(
     r"""Compares two unrelated sets of samples by the geometry of their frames.
 
     Arguments:
-        a: Observations of A with frames.
+        a: Observations of A with frames. Samples that are copies of others change nothing.
         b: Observations of B with frames.
         anchors: Pairs of sample indices known to show the same hidden state, shape `(k, 2)`; None for none.
         method: Coordinates: "isometric", "galerkin", "diffusion_maps", or "auto": isometric, and where neither
@@ -47,6 +50,43 @@ def compare_unpaired(
     Returns:
         The comparison, a mirror image of that of B and A.
     """
+    copies = distinct_samples(a.values, a.frames), distinct_samples(b.values, b.frames)
+
+    if all(each.all for each in copies):
+        return _ordered(a, b, anchors, method, tolerance, confidence, seed)
+
+    # Copies add no neighbour, no point of a support and no anchor.
+    sides = copies[0].of(a), copies[1].of(b)
+    known = None if anchors is None else torch.stack([copies[k].place[anchors[:, k]] for k in (0, 1)], dim=1)
+    repeated = None if known is None else distinct_samples(known)
+    some = known if known is None or repeated is None else known[repeated.first]
+    found = _ordered(*sides, some, method, tolerance, confidence, seed)
+
+    return replace(
+        found,
+        coordinates_a=found.coordinates_a[copies[0].place],
+        coordinates_b=found.coordinates_b[copies[1].place],
+        diagnostics=found.diagnostics if repeated is None else _of_anchors(found.diagnostics, repeated),
+    )
+
+
+def _of_anchors(diagnostics: dict[str, Any], distinct: DistinctSamples) -> dict[str, Any]:
+    r"""What the diagnostics say of anchors without copies, said of all."""
+    rejected = torch.tensor(diagnostics["rejected_anchors"], dtype=torch.int64, device=distinct.place.device)
+    rows = torch.isin(distinct.place, rejected).nonzero()[:, 0].tolist()
+
+    return diagnostics | {"anchors": len(distinct.place), "rejected_anchors": rows}
+
+
+def _ordered(
+    a: Observations,
+    b: Observations,
+    anchors: Tensor | None,
+    method: str,
+    tolerance: float,
+    confidence: float,
+    seed: int,
+) -> Comparison:
     # Every choice below is made in one fixed order of the two sets, so that the names A and B cannot matter.
     if _order(b) < _order(a):
         return _compare(b, a, exchanged(anchors), method, tolerance, confidence, seed).mirrored

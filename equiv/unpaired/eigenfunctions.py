@@ -13,13 +13,19 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from equiv.charts.isometric import SMALLEST_SCALE
+from equiv.flattening.cloud import Cloud
+from equiv.metric.neighbors import neighbor_graph
+from equiv.metric.neuron_scale import spread_weights
+from equiv.observe.frames import split_frames
 from equiv.observe.observations import Observations
 from equiv.observe.pushforward import derivatives_along
 from equiv.spectral.density import density_weights
 from equiv.spectral.diffusion_maps import DiffusionMaps
 from equiv.spectral.galerkin import GalerkinMaps
+from equiv.verdict import NAME_A, NAME_B
 
-__all__ = ["EigenSide", "eigen_sides", "leading_frames", "nearest_in"]
+__all__ = ["EigenSide", "eigen_sides", "leading_frames", "nearest_in", "said_of_clouds"]
 
 
 # Most eigenfunctions looked at.
@@ -45,6 +51,10 @@ SMALLEST_SLOPE = 0.1
 # But for this share of the samples, since eigenfunctions flatten at boundaries.
 # [share of the samples; chosen: as many as are next to a boundary]
 FLAT_SHARE = 0.1
+
+# Neighbours that may join clouds, over those of a chart: across a kink of the network come others than the nearest.
+# [dimensionless; measured: of 192 sides of random flat spaces, kinked ones among them, 2 fall apart; with 1, 10 do]
+JOINING_MULTIPLE = 4
 
 
 @dataclass(frozen=True)
@@ -135,6 +145,38 @@ def _eigenfunctions(obs: Observations, method: str) -> tuple[Tensor, Tensor, Ten
     slopes = derivatives_along(function, obs.values, leading_frames(obs.frames, m))
 
     return eigenvalues[1:].cpu(), coordinates.cpu(), slopes.cpu()
+
+
+def said_of_clouds(a: Observations, b: Observations) -> str:
+    r"""A sentence if the samples of a side fall into clouds, each of which may lie anywhere beside the others."""
+    for name, obs in ((NAME_A, a), (NAME_B, b)):
+        count = _clouds(obs)
+
+        if count > 1:
+            return (
+                f"The samples of {name} fall into {count} clouds that no chain of neighbours joins, and nothing tells "
+                "how these lie to each other."
+            )
+
+    return ""
+
+
+def _clouds(obs: Observations) -> int:
+    r"""How many parts the samples fall into that no chain of neighbours joins, tangent or not."""
+    assert obs.frames is not None and obs.rank is not None
+    m = int(obs.rank.mode().values)
+
+    if m == 0:
+        return 1
+
+    values = obs.values.double().cpu()
+    weights = spread_weights(values)
+    basis, scale, _ = split_frames(obs.frames.double().cpu() * weights[:, None], rtol=0.0)
+    scale = scale[:, :m].clamp_min(SMALLEST_SCALE * float(scale[:, m - 1].median()))
+    cloud = Cloud(values * weights, basis[:, :, :m], scale, 0.0)
+    k = min(JOINING_MULTIPLE * cloud.neighbors, len(cloud) - 1)
+
+    return neighbor_graph(cloud.values, cloud.basis, cloud.scale, k, jumping=True).components()[0]
 
 
 def leading_frames(frames: Tensor, m: int) -> Tensor:
