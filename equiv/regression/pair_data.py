@@ -68,8 +68,11 @@ class PairData:
         if self.target.shape[1] <= count:
             return self
 
-        _, axes = torch.linalg.eigh(self.target.T @ self.target)
-        leading = axes[:, -count:]
+        if len(self) < self.target.shape[1]:  # the smaller of both Gram matrices has the same components
+            variance, along = torch.linalg.eigh(self.target @ self.target.T)
+            leading = self.target.T @ (along[:, -count:] / variance[-count:].clamp_min(1e-300).sqrt())
+        else:
+            leading = torch.linalg.eigh(self.target.T @ self.target)[1][:, -count:]
 
         return replace(self, target=self.target @ leading, slopes=self.slopes @ leading)
 
