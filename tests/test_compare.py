@@ -189,3 +189,20 @@ OBSERVED = observe(DOMAINS["square"], INPUTS, 5, 0)
 def test_arguments_that_would_be_in_vain_are_refused(arguments, options, error, words):
     with pytest.raises(error, match=words):
         equiv.compare(*arguments, paired=True, **options)
+
+
+@pytest.mark.parametrize("moves", [False, True])
+def test_what_inputs_never_do_proves_nothing_about_them(moves: bool) -> None:
+    x = torch.rand(200, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    x[:, 2] *= float(moves)
+    torch.manual_seed(0)
+    some = nn.Sequential(nn.Linear(3, 12), nn.Tanh()).double()
+    every = nn.Sequential(nn.Linear(3, 12), nn.Tanh()).double()
+
+    with torch.no_grad():
+        some[0].weight[:, 2] = 0  # blind to the last entry, along which the other one leaks
+
+    found = equiv.compare(some, every, x)
+
+    assert (found.diagnostics["leak_a_to_b"] > 0.05) == moves
+    assert found.verdict == ("b_determines_a" if moves else "equivalent")

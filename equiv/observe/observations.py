@@ -28,6 +28,8 @@ class Observations:
         burst_size: Number of burst samples behind each frame's covariance; None where the frames are exact.
         oriented: Whether column k of all frames is along the same direction as that of other observations at the same
             inputs, as of Jacobians and given tangents; frames of bursts and of neighbours are known up to a rotation.
+        taken: Directions that the inputs take, `(m, k)`, each as long as they spread along it, in terms of the frames'
+            columns, where these are all entries of an input, of which some may never move. None: all alike.
 
     Attributes:
         values: The activations, `(n, d)`.
@@ -55,6 +57,7 @@ class Observations:
         *,
         burst_size: int | None = None,
         oriented: bool = True,
+        taken: Tensor | None = None,
     ) -> None:
         self.values: Tensor = as_floating(values, "values", "(n, d)", 2).detach()
         check_finite(self.values, "values")
@@ -64,6 +67,7 @@ class Observations:
         )
         self.groups: Tensor | None = None if groups is None else checked_groups(groups, len(self.values))
         self.oriented = oriented and burst_size is None
+        self.taken = taken
         self._rank: Tensor | None = None
 
     def _checked_frames(self, frames: Any) -> Tensor:
@@ -120,21 +124,12 @@ class Observations:
 
         return some
 
-    def along(self, directions: Tensor) -> Observations:
-        r"""The same with frames along other directions, `(m, k)` in terms of the present ones: :math:`J_i D`."""
-        if self.frames is None:
-            return self
-
-        frames = self.frames @ directions.to(self.frames)
-
-        return Observations(
-            self.values, frames, self.groups, burst_size=self.burst_size, oriented=self.oriented
-        )
-
     def _derived(self, change: Any) -> Observations:
         frames = None if self.frames is None else change(self.frames)
 
-        return Observations(change(self.values), frames, burst_size=self.burst_size, oriented=self.oriented)
+        return Observations(
+            change(self.values), frames, burst_size=self.burst_size, oriented=self.oriented, taken=self.taken
+        )
 
     def __repr__(self) -> str:
         n, d = self.values.shape

@@ -15,7 +15,11 @@ from equiv.observe.observations import Observations
 from equiv.observe.pushforward import pushforward
 from equiv.observe.tangents import neighbour_frames
 
-__all__ = ["probe"]
+__all__ = ["probe", "taken_directions"]
+
+# Directions along which inputs spread by less than this share of the widest are none that they take.
+# [share of the largest spread; chosen: rounding in float32 is a tenth of it]
+NEVER_TAKEN = 1e-6
 
 
 # What the activations of one batch may take, tangents and graph included.
@@ -132,8 +136,20 @@ def probe(
     values = values.to(device, dtype)
 
     pushed = None if pushed is None else pushed.to(device, dtype)
+    taken = taken_directions(given) if kind == "jacobian" else None
 
-    return Observations(values, pushed, burst_size=burst_size, oriented=kind != "neighbors")
+    return Observations(values, pushed, burst_size=burst_size, oriented=kind != "neighbors", taken=taken)
+
+
+def taken_directions(inputs: Inputs) -> Tensor | None:
+    r"""Principal directions of the inputs' entries, each as long as they spread along it, `(m, k)`; None for none."""
+    entries = [t.detach().flatten(1).double() for t in input_tensors(inputs) if t.is_floating_point()]
+    centred = torch.cat(entries, dim=1)
+    centred = centred - centred.mean(dim=0)
+    _, spread, axes = torch.linalg.svd(centred / len(centred) ** 0.5, full_matrices=False)
+    kept = spread > NEVER_TAKEN * spread.max().clamp_min(1e-300)
+
+    return axes[kept].T * spread[kept] if spread.max() > 0 else None
 
 
 def _as_network(read: Reader, batch: Inputs) -> Inputs:

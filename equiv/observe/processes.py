@@ -63,6 +63,7 @@ def gathered(observations: Observations) -> Observations:
         None if groups is None else _rows_of_all(groups.to(values.device)),
         burst_size=observations.burst_size,
         oriented=observations.oriented,
+        taken=observations.taken,
     )
 
 

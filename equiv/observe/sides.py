@@ -18,7 +18,7 @@ from torch import nn
 from equiv.observe.arguments import checked_inputs
 from equiv.observe.hooks import batch_of, input_tensors
 from equiv.observe.observations import Observations
-from equiv.observe.probe import probe
+from equiv.observe.probe import probe, taken_directions
 
 __all__ = ["Probing", "observe_alone", "observe_pairs"]
 
@@ -128,6 +128,10 @@ def observe_pairs(sides: Sequence[Probing]) -> tuple[list[Observations], list[Ob
         else obs.subset(torch.arange(n, device=obs.device)[some])
         for side, obs in zip(sides, seen, strict=True)
     ]
+
+    for side, obs in zip(sides, local, strict=True):
+        if side.jacobian:  # few samples do not show which directions the inputs take
+            obs.taken = taken_directions(checked_inputs(side.inputs))
 
     return values, local
 

@@ -15,7 +15,7 @@ from equiv.observe.observations import Observations
 from equiv.paired.between import between_samples
 from equiv.paired.determinacy import determinacy, leaking
 from equiv.paired.learning_curve import remaining_error, resolution
-from equiv.paired.pairs import Pairs
+from equiv.paired.pairs import Pairs, along
 from equiv.regression.bounds import MIN_SAMPLES, relative_rms
 from equiv.regression.hermite import MAX_REFINED_ERROR, fit_map
 from equiv.regression.inverse import fit_inverse
@@ -111,7 +111,7 @@ def widened(found: PairedDirection, other: PairedDirection, said: str, tolerance
 def _candidates(pairs: Pairs, seed: int) -> Iterator[Fit]:
     r"""Maps that take more and more effort, each learned when it is asked for."""
     source, target = pairs.source.values, pairs.target.values
-    source_frames, target_frames = pairs.frames or (None, None)
+    source_frames, target_frames = pairs.along or (None, None)
     coordinates = pairs.coordinates[1]
 
     for effort in EFFORTS:
@@ -162,11 +162,11 @@ def _judged_by_frames(
     fit: Fit, pairs: Pairs, tolerance: float, seed: int
 ) -> tuple[Tensor, list[str], dict[str, Any]]:
     r"""Squared errors of draws that were not met but may be, doubts, and what leaks, folds and crossings there are."""
-    assert pairs.frames is not None
+    assert pairs.along is not None
     errors, firsts = fit.draw_errors, fit.firsts
     some = _some(len(firsts), seed).to(pairs.source.device)
     rows = firsts[some]
-    frames, target_frames = (each[rows] for each in pairs.frames)
+    frames, target_frames = (each[rows] for each in pairs.along)
     seen = pairs.source.values[rows], pairs.target.values[rows], frames, target_frames
     found = determinacy(*seen, errors[some])
     possible = torch.zeros_like(errors)
@@ -201,6 +201,9 @@ def _judged_by_learning(fit: Fit, pairs: Pairs, tolerance: float) -> tuple[list[
         frames, target_frames = (side.frames for side in pairs.local)
 
         if frames is not None and target_frames is not None:
+            if pairs.taken is not None:
+                frames, target_frames = along(pairs.taken, frames, target_frames)
+
             evidence["leak"], evidence["leaking_share"] = leaking(frames, target_frames)
 
             if evidence["leak"] > tolerance:

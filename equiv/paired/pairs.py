@@ -10,7 +10,7 @@ from torch import Tensor
 from equiv.observe.draws import DistinctSamples, Draws, distinct_samples
 from equiv.observe.observations import Observations
 
-__all__ = ["Pairs", "distinct_pairs"]
+__all__ = ["Pairs", "along", "distinct_pairs"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,21 @@ class Pairs:
         return self.source.oriented and self.target.oriented
 
     @property
+    def taken(self) -> Tensor | None:
+        r"""Directions that the inputs take, `(m, k)`, where the frames of both are along all entries of an input."""
+        observed = (self.source, self.target) if self.local is None else self.local
+
+        return observed[0].taken if observed[1].taken is not None else None
+
+    @property
+    def along(self) -> tuple[Tensor, Tensor] | None:
+        r"""Frames of both along the directions that the inputs take, where these are known."""
+        if self.frames is None or self.taken is None:
+            return self.frames
+
+        return along(self.taken, *self.frames)
+
+    @property
     def reversed(self) -> Pairs:
         r"""The same pairs, seen from the target."""
         return Pairs(
@@ -57,6 +72,13 @@ class Pairs:
             None if self.local is None else self.local[::-1],
             self.draws,
         )
+
+
+def along(directions: Tensor, frames: Tensor, target_frames: Tensor) -> tuple[Tensor, Tensor]:
+    r"""Frames `(n, d, m)` of both along other directions, `(m, k)` in terms of the present ones."""
+    directions = directions.to(frames.device)
+
+    return frames.double() @ directions, target_frames.double() @ directions
 
 
 def distinct_pairs(a: Observations, b: Observations) -> DistinctSamples:
