@@ -47,6 +47,10 @@ MAX_EVIDENCE_SAMPLES = 5000
 # [samples; chosen: a median of ranks that are nearly all alike]
 MAX_RANKED_SAMPLES = 100
 
+# Slopes tell the error between samples in input spaces of at most this dimension.
+# [dimensions; chosen: in more, the nearest of some thousand samples are as far as slopes do not reach]
+MAX_SLOPED_DIMENSION = 6
+
 # Samples with a larger resolution do not show what happens at small scale.
 # [RMS distances of samples; chosen: near 1 in tens of dimensions, a few hundredths to tenths in up to four]
 MAX_RESOLUTION = 0.4
@@ -169,6 +173,7 @@ def _judged_by_frames(
     frames, target_frames = (each[rows] for each in pairs.along)
     seen = pairs.source.values[rows], pairs.target.values[rows], frames, target_frames
     found = determinacy(*seen, errors[some])
+    near = frames.shape[2] <= MAX_SLOPED_DIMENSION
     possible = torch.zeros_like(errors)
     possible[some] = found.confusion
     doubts = []
@@ -186,7 +191,7 @@ def _judged_by_frames(
             "fold": found.fold,
             "folded_samples": found.folded,
             "crossing_samples": int((found.confusion > 0).sum().item()),
-            **({"error_between_samples": between_samples(fit.map, *seen)} if pairs.common else {}),
+            **({"error_between_samples": between_samples(fit.map, *seen)} if pairs.common and near else {}),
         },
     )
 
