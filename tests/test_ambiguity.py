@@ -98,7 +98,17 @@ COUNTS = {
 }
 
 
-@pytest.mark.parametrize(("name", "count"), COUNTS.items())
+# What the circle and the rectangle show, in more dimensions and on more samples.
+LARGER = ("cylinder", "torus", "disc")
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        pytest.param(name, count, marks=[pytest.mark.slow] if name in LARGER else [])
+        for name, count in COUNTS.items()
+    ],
+)
 def test_ambiguity_is_the_distance_to_the_farthest_isometry(name: str, count: float) -> None:
     result = compared(name)
     found = result.a_to_b.ambiguity, result.b_to_a.ambiguity

@@ -104,7 +104,9 @@ def test_density_weights_share_the_weight_among_copies(copies: str) -> None:
     )
 
 
-@pytest.mark.parametrize("copies", COPIED)
+@pytest.mark.parametrize(
+    "copies", [pytest.param(name, marks=[pytest.mark.slow] if name in ("3", "10") else []) for name in COPIED]
+)
 def test_isometric_maps(copies: str) -> None:
     rows = COPIED[copies]
     one, other = IsometricMaps().fit(OBS), IsometricMaps().fit(copied(rows))
