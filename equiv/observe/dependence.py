@@ -13,7 +13,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from equiv.observe.draws import Draws, rows_of
+from equiv.observe.draws import Draws, distinct_samples, rows_of
 
 __all__ = ["find_draws", "given_draws"]
 
@@ -72,20 +72,18 @@ def find_draws(values: Tensor, rank: int | None = None) -> tuple[Draws, Draws | 
     """
     n = len(values)
     single = Draws.single(n, values.device)
-    _, place, counts = values.unique(dim=0, return_inverse=True, return_counts=True)
-    repeated = (counts[place] > 1).double().mean().item()
+    rows = distinct_samples(values)
+    repeated = (rows.counts[rows.place] > 1).double().mean().item()
 
-    if repeated > APART_SHARE and _evenness(counts) < EVEN_LEVEL:
-        return replace(given_draws(place), said=f"{len(counts)} groups of equal rows, found"), None
+    if repeated > APART_SHARE and _evenness(rows.counts) < EVEN_LEVEL:
+        return replace(given_draws(rows.place), said=f"{len(rows.counts)} groups of equal rows, found"), None
 
-    first = torch.full_like(counts, n).scatter_reduce_(0, place, torch.arange(n, device=place.device), "amin")
-    distinct = values[first.sort().values]
+    distinct = values[rows.first]
     found = _sets(distinct, rank) if len(distinct) >= MIN_SETS else None
 
     if found is not None:
         labels, sure = found
-        order = first.argsort().argsort()  # places of the distinct rows in the order of their first samples
-        draws = given_draws(labels.to(place.device)[order[place]])
+        draws = given_draws(labels.to(rows.place.device)[rows.place])
         draws = replace(draws, said=f"{draws.count} groups of near-copies, found")
 
         return (draws, None) if sure else (single, draws)

@@ -3,6 +3,7 @@ r"""Two networks' samples at the same inputs, as one direction of their comparis
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -36,7 +37,7 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.source)
 
-    @property
+    @cached_property
     def distinct(self) -> bool:
         r"""Whether no pair occurs twice."""
         return distinct_pairs(self.source, self.target).all
@@ -53,7 +54,7 @@ class Pairs:
 
         return observed[0].taken if observed[1].taken is not None else None
 
-    @property
+    @cached_property
     def along(self) -> tuple[Tensor, Tensor] | None:
         r"""Frames of both along the directions that the inputs take, where these are known."""
         if self.frames is None or self.taken is None:
