@@ -53,11 +53,7 @@ class NeuronMap(Map):
 
     def __init__(self, chosen: Tensor, weight: Tensor, offset: Tensor, low: Tensor, high: Tensor) -> None:
         super().__init__()
-
-        for name, tensor in (
-            ("chosen", chosen), ("weight", weight), ("offset", offset), ("low", low), ("high", high),
-        ):  # fmt: skip
-            self.register_buffer(name, tensor.detach())
+        self.register_tensors(chosen=chosen, weight=weight, offset=offset, low=low, high=high)
 
     def forward(self, values: Tensor) -> Tensor:
         r"""Activations `(q, d_a)` to activations `(q, d_b)`, in the dtype given.
