@@ -21,7 +21,7 @@ LIBRARY = ROOT / "equiv"
 LAYERS = (
     ("checks", "verdict", "transformation", "coordinates", "figures"),
     ("comparison", "observe", "supports"),
-    ("metric", "registration", "report", "baselines"),
+    ("metric", "registration", "report", "probing"),
     ("spectral", "regression", "flattening"),
     ("charts", "paired", "observability"),
     ("unpaired", "classes"),

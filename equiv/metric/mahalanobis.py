@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from equiv.metric.points import MetricPoints, metric_points
+from equiv.observe.memory import check_memory
 from equiv.observe.observations import Observations
 
 __all__ = [
@@ -46,6 +47,10 @@ MAX_NORMAL_SHARE = 0.5
 # Differences whose square is below this share of the squared activations are rounding, and have no direction.
 # [share of the squared activations; derived: some 50 times the rounding of a sum in float64, 2e-16]
 ROUNDING_SHARE = 1e-14
+
+# What a squared distance takes.
+# [bytes; derived: float64]
+DISTANCE_BYTES = 8
 
 # What a tile needs memory for, and the function that gives some of a name and shape.
 BUFFERS = ("total", "part", "tangent", "other tangent")
@@ -223,7 +228,8 @@ def mahalanobis(obs: Observations, other: Observations | None = None) -> Tensor:
 
     Raises:
         TypeError: If an argument is not `Observations`.
-        ValueError: If frames are missing, or the two have different numbers of neurons.
+        ValueError: If frames are missing, the two have different numbers of neurons, or it would take more memory
+            than it may.
 
     Example:
         >>> x = torch.tensor([[0.0, 0.0], [3.0, 4.0]], dtype=torch.float64)
@@ -232,6 +238,14 @@ def mahalanobis(obs: Observations, other: Observations | None = None) -> Tensor:
         tensor([[ 0., 25.],
                 [25.,  0.]], dtype=torch.float64)
     """
+    most = len(obs) if isinstance(obs, Observations) else 0
+    others_count = len(other) if isinstance(other, Observations) else most
+    check_memory(
+        DISTANCE_BYTES * most * others_count,
+        "'obs'",
+        f"squared distances {most} x {others_count}",
+        "take fewer samples, or blocks of 'other'",
+    )
     points = _checked_points(obs, "obs")
 
     if other is None:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from equiv.metric.neuron_scale import centred
 from equiv.observe.frames import invert_frames, sensitivity_cut
-from equiv.observe.pushforward import derivatives_along
+from equiv.probing.pushforward import derivatives_along
 from equiv.transformation import Map
 
 __all__ = ["between_samples"]

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from equiv.comparison import Comparison, Direction
 from equiv.metric.neuron_scale import centred
-from equiv.observe.compared import shared_groups
 from equiv.observe.draws import Draws
 from equiv.observe.observations import Observations
 from equiv.paired.coordinates import canonical_coordinates, integrated_coordinates
@@ -16,6 +15,7 @@ from equiv.paired.direction import median_rank, paired_direction, widened
 from equiv.paired.frame_alignment import aligned_frames
 from equiv.paired.measures import usual_measures
 from equiv.paired.pairs import Pairs, distinct_pairs
+from equiv.probing.compared import shared_groups
 from equiv.regression.bounds import MIN_SAMPLES
 from equiv.regression.paired_draws import MIN_DRAWS, paired_draws
 from equiv.transformation import Transformation

@@ -8,7 +8,16 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from equiv.baselines import debiased_cka, linear_cka, mutual_knn, procrustes, pwcca, rbf_cka, rsa, svcca
+from equiv.paired.baselines import (
+    debiased_cka,
+    linear_cka,
+    mutual_knn,
+    procrustes,
+    pwcca,
+    rbf_cka,
+    rsa,
+    svcca,
+)
 
 __all__ = ["usual_measures"]
 
@@ -22,7 +31,7 @@ MAX_DISTANCE_SAMPLES = 500
 
 
 def usual_measures(a: Tensor, b: Tensor) -> dict[str, float]:
-    r"""The measures of `equiv.baselines` by name; NaN where one is not defined (constant neurons, too few samples).
+    r"""The measures of `equiv.paired.baselines` by name; NaN where one is undefined (constant neurons, few samples).
 
     PWCCA weighs by the activations of one network: `pwcca_a` by those of A, `pwcca_b` by those of B.
 
