@@ -28,7 +28,8 @@ their order, with the paper's symbols; the names in brackets are the rooms that 
    `Interval`; `equivalence_classes` sorts many networks into `Classes`. [verdict.py, classes.py]
 
 Beside these: functions of coordinates, before any network [coordinates]; pictures [figures]; `Comparison.report`
-[report]; what was saved is read by `load`.
+[report]; what was saved is read by `load`; comparisons inside training programs of one's own [integrations]. From a
+shell, `python -m equiv a.npz b.npz` compares what was recorded.
 
 References:
     | Transformations between deep neural networks (Bertalan, Dietrich and Kevrekidis, 2020)

@@ -4,7 +4,7 @@ Doors: `observations.Observations`, `draws.DistinctSamples`, `draws.Draws`, `dra
 `dependence.find_draws`, `dependence.given_draws`, `frames.invert_frames`, `frames.sensitivity_cut`,
 `frames.split_frames`, `processes.gathered`, `processes.part`, `processes.rank_and_count`,
 `neuron_ranking.rank_neurons`, `neuron_ranking.standardised`, `memory.check_memory`, `progress.Progress`,
-`progress.checked_progress`.
+`progress.checked_progress`, `recorded.read_integers`, `recorded.read_observations`.
 
     observations    What is observed of a network: activations, and the frames that carry the metric of its
                     inputs
@@ -18,5 +18,7 @@ Doors: `observations.Observations`, `draws.DistinctSamples`, `draws.Draws`, `dra
     neuron_ranking  Orders of neurons, each next one that which tells most that the earlier ones do not
     memory          How much memory a computation may take: estimated and refused before anything is
                     allocated
+    recorded        Recorded arrays in files: activations with their frames, labels of groups, pairs of
+                    anchors
     progress        How far a long computation is: a bar on stderr, or whatever is called
 """
