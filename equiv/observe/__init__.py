@@ -4,7 +4,8 @@ Doors: `observations.Observations`, `draws.DistinctSamples`, `draws.Draws`, `dra
 `dependence.find_draws`, `dependence.given_draws`, `frames.invert_frames`, `frames.sensitivity_cut`,
 `frames.split_frames`, `processes.gathered`, `processes.part`, `processes.rank_and_count`,
 `neuron_ranking.rank_neurons`, `neuron_ranking.standardised`, `memory.check_memory`, `progress.Progress`,
-`progress.checked_progress`, `recorded.read_integers`, `recorded.read_observations`.
+`progress.checked_progress`, `recorded.ARRAY_FILES`,
+`recorded.read_arrays`, `recorded.read_integers`, `recorded.read_observations`.
 
     observations    What is observed of a network: activations, and the frames that carry the metric of its
                     inputs
