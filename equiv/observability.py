@@ -11,7 +11,7 @@ from torch import Tensor
 from equiv.checks import as_floating, check_finite, check_integer, check_number, checked_groups
 from equiv.observe.draws import Draws
 from equiv.observe.frames import split_frames
-from equiv.observe.memory import check_memory
+from equiv.observe.memory import check_regression
 from equiv.observe.neuron_ranking import rank_neurons, standardised
 from equiv.observe.observations import Observations
 from equiv.regression.bounds import MIN_SAMPLES, highest_of_each, relative_rms
@@ -39,11 +39,6 @@ MAX_ADDED = 2
 # The frames of so many samples tell the dimension of the inputs.
 # [samples; chosen: a median of ranks that are nearly all alike]
 RANKED_SAMPLES = 100
-
-
-# What a regression holds at once of its data: as given, standardised, by draws left out, and in a product.
-# [bytes a number; derived: four times float64]
-REGRESSION_BYTES = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +123,8 @@ def reconstruct(
     flat = target.reshape(len(target), -1)
     slopes = _checked_frames(frames, observed, flat)
     directions = 0 if slopes[0] is None else slopes[0].shape[2]
-    _check_size("'observed' and 'target'", len(flat), observed.shape[1] + flat.shape[1], directions)
+    neurons = observed.shape[1] + flat.shape[1]
+    check_regression("'observed' and 'target'", len(flat), neurons, directions, flat.device)
     labels = None if groups is None else checked_groups(groups, len(observed))
     draws, doubted = paired_draws(observed, flat, labels, None if slopes[0] is None else _rank(slopes[0]))
     fit = fit_map(observed, flat, *slopes, seed, draws=draws)
@@ -143,16 +139,6 @@ def reconstruct(
         error = error._replace(high=math.inf)
 
     return Reconstruction(error, fit.map, tuple(target.shape[1:]))
-
-
-def _check_size(argument: str, n: int, neurons: int, directions: int) -> None:
-    r"""Refuses data, frames included, of which a regression would hold more than memory may."""
-    check_memory(
-        REGRESSION_BYTES * n * neurons * (1 + directions),
-        argument,
-        f"a regression on {n} samples of {neurons} neurons with {directions} directions each",
-        "take fewer samples or neurons, or leave the frames out",
-    )
 
 
 def _rank(frames: Tensor) -> int:
@@ -232,7 +218,7 @@ def select_neurons(obs: Observations, n: int | None = None) -> Tensor:
         raise TypeError(f"'obs' should be equiv.Observations, got {type(obs).__name__}; wrap values in it.")
 
     d = obs.values.shape[1]
-    _check_size("'obs'", len(obs), d, 0 if obs.frames is None else obs.frames.shape[2])
+    check_regression("'obs'", len(obs), d, 0 if obs.frames is None else obs.frames.shape[2], obs.device)
 
     if n is not None:
         check_integer(n, "n")

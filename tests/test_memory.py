@@ -27,8 +27,19 @@ OBS = equiv.Observations(random(500, 50), random(500, 50, 10, seed=1))
         lambda: equiv.mahalanobis(OBS, OBS),
         lambda: equiv.reconstruct(OBS.values, OBS.values, frames=(OBS.frames, OBS.frames)),
         lambda: equiv.select_neurons(OBS),
+        lambda: equiv.compare(OBS, OBS, paired=True),
     ],
-    ids=["jacobian", "neighbours", "bursts", "values", "distances", "block", "reconstruct", "select"],
+    ids=[
+        "jacobian",
+        "neighbours",
+        "bursts",
+        "values",
+        "distances",
+        "block",
+        "reconstruct",
+        "select",
+        "compare",
+    ],
 )
 def test_each_door_refuses_what_does_not_fit(
     monkeypatch: pytest.MonkeyPatch, call: Callable[[], object]

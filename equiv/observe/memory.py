@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-__all__ = ["check_memory", "memory_limit"]
+__all__ = ["check_memory", "check_regression", "memory_limit"]
 
 # The environment variable that sets the limit, in GiB.
 LIMIT = "EQUIV_MEMORY_LIMIT"
@@ -20,6 +20,10 @@ FREE_SHARE = 0.75
 # A GiB.
 # [bytes; derived: 1024 cubed]
 GIB = 2**30
+
+# What a regression holds at once of its data: as given, standardised, by draws left out, and in a product.
+# [bytes a number; derived: four times float64]
+REGRESSION_BYTES = 32
 
 # Where Linux says what a group of processes may take and takes, by version of the groups.
 CONTROL_GROUPS = (
@@ -50,6 +54,30 @@ def check_memory(
             f"{argument} should fit into {limit / GIB:.1f} GiB ({LIMIT}, else three quarters of what is free), got "
             f"{taken_by} of about {needed / GIB:.1f} GiB; {fix}."
         )
+
+
+def check_regression(
+    argument: str, n: int, neurons: int, directions: int = 0, device: torch.device | None = None
+) -> None:
+    r"""Refuses data, frames included, of which a regression would hold more than memory may.
+
+    Arguments:
+        argument: The arguments that hold them, in quotes, for the error.
+        n: Samples.
+        neurons: Of source and target together.
+        directions: Of the frames of each; 0 for none.
+        device: Where they are; None: in main memory.
+
+    Raises:
+        ValueError: If it would.
+    """
+    check_memory(
+        REGRESSION_BYTES * n * neurons * (1 + directions),
+        argument,
+        f"a regression on {n} samples of {neurons} neurons with {directions} directions each",
+        "take fewer samples or neurons, or leave the frames out",
+        device,
+    )
 
 
 def memory_limit(device: torch.device | None = None) -> float:

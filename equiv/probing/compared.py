@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from equiv.checks import checked_groups, nearest_name
+from equiv.observe.memory import check_regression
 from equiv.observe.observations import Observations
 from equiv.probing.networks import as_network
 from equiv.probing.sides import Probing
@@ -130,10 +131,10 @@ def checked_pairing(paired: object, a: Probing, b: Probing, inputs_b: Any) -> bo
 
 
 def check_paired(a: Observations, b: Observations, anchors: object) -> None:
-    r"""Paired observations are equally many, and need no anchors.
+    r"""Paired observations are equally many, fit into memory together, and need no anchors.
 
     Raises:
-        ValueError: If they are not, or anchors are given.
+        ValueError: If they are or do not, or anchors are given.
     """
     if anchors is not None:
         raise ValueError(
@@ -146,6 +147,9 @@ def check_paired(a: Observations, b: Observations, anchors: object) -> None:
             f"'a' and 'b' should have as many samples as each other when paired, got {len(a)} and {len(b)}; "
             "say paired=False if they are unrelated samples."
         )
+
+    directions = max(0 if obs.frames is None else obs.frames.shape[2] for obs in (a, b))
+    check_regression("'a' and 'b'", len(a), a.values.shape[1] + b.values.shape[1], directions, a.device)
 
 
 def check_ungrouped(groups: object) -> None:

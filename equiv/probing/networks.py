@@ -179,7 +179,8 @@ class Arithmetic:
 
 def arithmetic(network: nn.Module) -> Arithmetic:
     r"""The device, dtype and precision of a network, by its parameters, and where it has none by its buffers."""
-    integer = any("quantized" in type(module).__module__ for module in network.modules())
+    kinds = {type(module).__module__ for module in network.modules()}
+    integer = any(kind.startswith("torch.") and ".quantized" in kind for kind in kinds)
     tensors = [*network.parameters(), *network.buffers()]
     floating = next((t for t in tensors if t.is_floating_point()), None)
 

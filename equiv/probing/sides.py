@@ -212,7 +212,8 @@ def _check_directions(name: str, directions: int, came: str) -> None:
         raise ValueError(
             f"'frames_{name}' should span at most {MAX_DIRECTIONS_UNPAIRED} directions without pairs, got {came}, "
             f"{directions} of which the neurons tell apart: so many have no chart; show both networks the same inputs "
-            "(paired=True), or give tangents or bursts of what varies in them, or 'neighbors' with its 'dimension'."
+            "(paired=True), or give tangents or bursts of what varies in them, or, of many samples, 'neighbors' with "
+            "its 'dimension'."
         )
 
 
