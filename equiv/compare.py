@@ -139,10 +139,9 @@ def compare(
             local=None if local is None else (local[0], local[1]),
             groups=shared_groups(labels, [observed_a, observed_b]),
         )
-        unframed = observed_a.unframed or observed_b.unframed
         show(2, 2, str(found.verdict))
 
-        return found if unframed is None else _said(found, unframed)
+        return _with_reasons(found, {observed_a.unframed, observed_b.unframed} - {None})
 
     check_ungrouped(groups)
     show(0, 3, "observing A")
@@ -159,6 +158,11 @@ def compare(
     return found
 
 
-def _said(found: Comparison, unframed: str) -> Comparison:
-    r"""The comparison, whose diagnostics say why it was made without frames."""
-    return replace(found, diagnostics=found.diagnostics | {"frames": f"values alone: {unframed}"})
+def _with_reasons(found: Comparison, unframed: set[str | None]) -> Comparison:
+    r"""The comparison, whose diagnostics say why it was made without frames, where it was."""
+    if not unframed:
+        return found
+
+    said = "; ".join(sorted(map(str, unframed)))
+
+    return replace(found, diagnostics=found.diagnostics | {"frames": f"values alone: {said}"})

@@ -11,7 +11,7 @@ SHOWS = {
     "two_modules": "leak b to a",
     "two_checkpoints": "The two are equivalent",
     "recorded_activations": "exit codes 0 and 10",
-    "quantised_copy": "layer 6: equivalent",
+    "copies": "\ndistilled ",
     "lightning_run": "epoch 16: equivalent",
     "gate": "good.npy: released (exit code 0)\nbad.npy: held back (exit code 12)",
     "tokens": "60 groups, as given",
