@@ -126,9 +126,8 @@ def reconstruct(
     error = _error(fit, confidence, seed)
 
     if doubted is not None:
-        error = enclosing(
-            error, _error(fit_map(observed, flat, *slopes, seed, draws=doubted), confidence, seed)
-        )
+        fit = fit_map(observed, flat, *slopes, seed, draws=doubted)
+        error = enclosing(_error(fit, confidence, seed), error)
 
     if not draws.independent and draws.count < MIN_DRAWS:
         error = error._replace(high=math.inf)

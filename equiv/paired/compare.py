@@ -93,10 +93,10 @@ def _compared(
     there, back = (paired_direction(each, tolerance, confidence, seed) for each in (pairs, pairs.reversed))
 
     if doubted is not None:
-        other = replace(pairs, draws=doubted)
+        fewer = replace(pairs, draws=doubted)
         there, back = (
-            widened(found, paired_direction(each, tolerance, confidence, seed), doubted.said, tolerance)
-            for found, each in ((there, other), (back, other.reversed))
+            widened(paired_direction(each, tolerance, confidence, seed), found, doubted.said, tolerance)
+            for found, each in ((there, fewer), (back, fewer.reversed))
         )
 
     verdict, sentence = decide(
@@ -109,7 +109,7 @@ def _compared(
         doubts_b_to_a=back.doubts,
     )
     ranks = median_rank(a), median_rank(b)
-    share = (1 - confidence) ** (1 / draws.count)
+    share = (1 - confidence) ** (1 / (doubted or draws).count)
     kind, coordinates_a, coordinates_b = _coordinates(pairs, ranks)
 
     return Comparison(

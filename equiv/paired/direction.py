@@ -102,7 +102,11 @@ def paired_direction(pairs: Pairs, tolerance: float, confidence: float, seed: in
 
 
 def widened(found: PairedDirection, other: PairedDirection, said: str, tolerance: float) -> PairedDirection:
-    r"""A direction with the bounds and doubts of other draws beside, which the samples cannot be told from."""
+    r"""A direction by the fewer draws that samples may be, with the bounds and doubts of the more beside.
+
+    A map that was chosen by leaving out too little is good for nothing where the draws are fewer; the map of the fewer
+    is a good one either way.
+    """
     error = enclosing(found.error, other.error)
     doubts = found.doubts + [doubt for doubt in other.doubts if doubt not in found.doubts]
 
