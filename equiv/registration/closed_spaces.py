@@ -118,7 +118,7 @@ def _between_ends(moved: Tensor, target: Domain) -> _Ends:
     if m == target.n_periods:
         return _Ends(offset, 0.0, None)
 
-    axis = torch.linalg.svd(target.periods, full_matrices=True).Vh[-1]
+    axis = target.open_axes[0]
     middles, lengths, variance = [], [], 0.0
 
     for coordinates in (moved, target.coordinates):

@@ -24,6 +24,10 @@ from equiv.verdict import Verdict
 
 __all__ = ["compare_unpaired"]
 
+# So many anchors that were rejected are named in the sentence, and all in the diagnostics.
+# [anchors; chosen: a line of text]
+NAMED_ANCHORS = 10
+
 
 def compare_unpaired(
     a: Observations,
@@ -53,7 +57,7 @@ def compare_unpaired(
     copies = distinct_samples(a.values, a.frames), distinct_samples(b.values, b.frames)
 
     if all(each.all for each in copies):
-        return _ordered(a, b, anchors, method, tolerance, confidence, seed)
+        return _named(_ordered(a, b, anchors, method, tolerance, confidence, seed))
 
     # Copies add no neighbour, no point of a support and no anchor.
     sides = copies[0].of(a), copies[1].of(b)
@@ -62,12 +66,27 @@ def compare_unpaired(
     some = known if known is None or repeated is None else known[repeated.first]
     found = _ordered(*sides, some, method, tolerance, confidence, seed)
 
-    return replace(
-        found,
-        coordinates_a=found.coordinates_a[copies[0].place],
-        coordinates_b=found.coordinates_b[copies[1].place],
-        diagnostics=found.diagnostics if repeated is None else _of_anchors(found.diagnostics, repeated),
+    return _named(
+        replace(
+            found,
+            coordinates_a=found.coordinates_a[copies[0].place],
+            coordinates_b=found.coordinates_b[copies[1].place],
+            diagnostics=found.diagnostics if repeated is None else _of_anchors(found.diagnostics, repeated),
+        )
     )
+
+
+def _named(found: Comparison) -> Comparison:
+    r"""The same with the anchors that were rejected named in the sentence, by their rows."""
+    rows = found.diagnostics["rejected_anchors"]
+
+    if not rows:
+        return found
+
+    more = f" and {len(rows) - NAMED_ANCHORS} more" if len(rows) > NAMED_ANCHORS else ""
+    names = ", ".join(map(str, rows[:NAMED_ANCHORS]))
+
+    return replace(found, sentence=found.sentence + f" Anchors that contradict: rows {names}{more}.")
 
 
 def _of_anchors(diagnostics: dict[str, Any], distinct: DistinctSamples) -> dict[str, Any]:
