@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from equiv.checks import as_floating, check_finite, check_integer, check_number, checked_groups
+from equiv.metric.binary_scale import binary_scale, binary_scales
+from equiv.metric.rescaled_map import rescaled_map
 from equiv.observe.draws import Draws
 from equiv.observe.frames import split_frames
 from equiv.observe.neuron_ranking import rank_neurons, standardised
@@ -121,6 +123,12 @@ def reconstruct(
     flat = target.reshape(len(target), -1)
     slopes = _checked_frames(frames, observed, flat)
     labels = None if groups is None else checked_groups(groups, len(observed))
+    source, aim = binary_scales([(observed, slopes[0]), (flat, slopes[1])])
+    observed, flat = source.values(observed), aim.values(flat)
+    slopes = (
+        None if slopes[0] is None else source.frames(slopes[0]),
+        None if slopes[1] is None else aim.frames(slopes[1]),
+    )
     draws, doubted = paired_draws(observed, flat, labels, None if slopes[0] is None else _rank(slopes[0]))
     fit = fit_map(observed, flat, *slopes, seed, draws=draws)
     error = _error(fit, confidence, seed)
@@ -132,7 +140,7 @@ def reconstruct(
     if not draws.independent and draws.count < MIN_DRAWS:
         error = error._replace(high=math.inf)
 
-    return Reconstruction(error, fit.map, tuple(target.shape[1:]))
+    return Reconstruction(error, rescaled_map(fit.map, source, aim), tuple(target.shape[1:]))
 
 
 def _rank(frames: Tensor) -> int:
@@ -212,6 +220,7 @@ def select_neurons(obs: Observations, n: int | None = None) -> Tensor:
         raise TypeError(f"'obs' should be equiv.Observations, got {type(obs).__name__}; wrap values in it.")
 
     d = obs.values.shape[1]
+    obs = binary_scale(obs.values, obs.frames).observations(obs)
 
     if n is not None:
         check_integer(n, "n")

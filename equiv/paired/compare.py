@@ -7,7 +7,9 @@ from dataclasses import replace
 from torch import Tensor
 
 from equiv.comparison import Comparison, Direction
+from equiv.metric.binary_scale import binary_scales
 from equiv.metric.neuron_scale import centred
+from equiv.metric.rescaled_map import in_given_units
 from equiv.observe.compared import shared_groups
 from equiv.observe.draws import Draws
 from equiv.observe.observations import Observations
@@ -63,11 +65,20 @@ def compare_paired(
     Raises:
         ValueError: If the observations have other groups than each other, and none are given.
     """
+    framed = local or (a, b)
+    scale_a, scale_b = binary_scales(
+        [(obs.values, part.frames) for obs, part in zip((a, b), framed, strict=True)]
+    )
+    a, b = scale_a.observations(a), scale_b.observations(b)
+    local = local and (scale_a.observations(local[0]), scale_b.observations(local[1]))
+
     if _order(b) < _order(a):
         # Every choice below is made in one fixed order of the two, so that the names A and B cannot matter.
-        return _compared(b, a, local and local[::-1], tolerance, confidence, seed, groups).mirrored
+        found = _compared(b, a, local and local[::-1], tolerance, confidence, seed, groups).mirrored
+    else:
+        found = _compared(a, b, local, tolerance, confidence, seed, groups)
 
-    return _compared(a, b, local, tolerance, confidence, seed, groups)
+    return in_given_units(found, scale_a, scale_b)
 
 
 def _order(obs: Observations) -> tuple[float, ...]:

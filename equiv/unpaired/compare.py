@@ -14,6 +14,8 @@ from torch import Tensor
 
 from equiv.charts.side import chart_side
 from equiv.comparison import Comparison
+from equiv.metric.binary_scale import binary_scales
+from equiv.metric.rescaled_map import in_given_units
 from equiv.observe.draws import DistinctSamples, distinct_samples
 from equiv.observe.observations import Observations
 from equiv.registration.anchors import exchanged
@@ -54,6 +56,22 @@ def compare_unpaired(
     Returns:
         The comparison, a mirror image of that of B and A.
     """
+    scales = binary_scales([(a.values, a.frames), (b.values, b.frames)])
+    a, b = (scale.observations(obs) for scale, obs in zip(scales, (a, b), strict=True))
+
+    return in_given_units(_of_all(a, b, anchors, method, tolerance, confidence, seed), *scales)
+
+
+def _of_all(
+    a: Observations,
+    b: Observations,
+    anchors: Tensor | None,
+    method: str,
+    tolerance: float,
+    confidence: float,
+    seed: int,
+) -> Comparison:
+    r"""The comparison of samples some of which may be copies of others."""
     copies = distinct_samples(a.values, a.frames), distinct_samples(b.values, b.frames)
 
     if all(each.all for each in copies):
