@@ -195,7 +195,7 @@ def _judged_by_frames(
             "fold": found.fold,
             "folded_samples": found.folded,
             "crossing_samples": int((found.confusion > 0).sum().item()),
-            **({"error_between_samples": between_samples(fit.map, *seen)} if pairs.common and near else {}),
+            **({"error_between_samples": between_samples(*seen)} if pairs.common and near else {}),
         },
     )
 
