@@ -12,13 +12,12 @@ from equiv.checks import as_floating, check_finite, check_integer, check_number,
 from equiv.metric.binary_scale import binary_scale, binary_scales
 from equiv.metric.rescaled_map import rescaled_map
 from equiv.observe.draws import Draws
-from equiv.observe.frames import split_frames
 from equiv.observe.neuron_ranking import rank_neurons, standardised
 from equiv.observe.observations import Observations
 from equiv.regression.bounds import MIN_SAMPLES, highest_of_each, relative_rms
 from equiv.regression.hermite import fit_map
 from equiv.regression.kernel_map import Fit
-from equiv.regression.paired_draws import MIN_DRAWS, enclosing, paired_draws
+from equiv.regression.paired_draws import MIN_DRAWS, enclosing, joint_rank, paired_draws
 from equiv.transformation import Map
 from equiv.verdict import Interval
 
@@ -32,14 +31,9 @@ MAX_FOLLOWING_ERROR = 0.05
 # [samples; chosen: a map is learned for each set that is tried, and one from so many takes a second]
 INJECTIVITY_SAMPLES = 500
 
-
 # Neurons that follow worst are added up to so many times as many as the order holds.
 # [dimensionless; chosen: a map is learned for each, and where more stand alone nearly all do]
 MAX_ADDED = 2
-
-# The frames of so many samples tell the dimension of the inputs.
-# [samples; chosen: a median of ranks that are nearly all alike]
-RANKED_SAMPLES = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +123,8 @@ def reconstruct(
         None if slopes[0] is None else source.frames(slopes[0]),
         None if slopes[1] is None else aim.frames(slopes[1]),
     )
-    draws, doubted = paired_draws(observed, flat, labels, None if slopes[0] is None else _rank(slopes[0]))
+    seen = [each for each in slopes if each is not None]
+    draws, doubted = paired_draws(observed, flat, labels, joint_rank(*seen) if seen else None)
     fit = fit_map(observed, flat, *slopes, seed, draws=draws)
     error = _error(fit, confidence, seed)
 
@@ -141,11 +136,6 @@ def reconstruct(
         error = error._replace(high=math.inf)
 
     return Reconstruction(error, rescaled_map(fit.map, source, aim), tuple(target.shape[1:]))
-
-
-def _rank(frames: Tensor) -> int:
-    r"""The median rank of frames `(n, d, m)`, of some of them."""
-    return int(split_frames(frames[:RANKED_SAMPLES])[2].median().item())
 
 
 def _error(fit: Fit, confidence: float, seed: int) -> Interval:
@@ -257,7 +247,7 @@ def select_neurons(obs: Observations, n: int | None = None) -> Tensor:
 def _draws(obs: Observations) -> Draws:
     r"""Which samples are one draw; where it is open whether near-copies are, they are. Rows in order are no path."""
     values = standardised(obs)[0]
-    rank = None if obs.frames is None else _rank(obs.frames)
+    rank = None if obs.frames is None else joint_rank(obs.frames)
     draws, doubted = paired_draws(values, values, obs.groups, rank)
 
     return doubted if doubted is not None and doubted.reach == 0 else draws

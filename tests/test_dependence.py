@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from equiv.observe.dependence import _in_order, find_draws
+from equiv.regression.paired_draws import joint_rank, paired_draws
 
 
 def _normal(seed: int, *shape: int) -> Tensor:
@@ -61,3 +62,22 @@ def test_independent_rows_are_in_no_order(power: int) -> None:
     found = torch.tensor([_in_order(_normal(seed, 100, 1 + seed % 4) ** power) for seed in range(30)])
 
     assert found.abs().max() < 4 and found.mean().abs() < 0.6
+
+
+def test_frames_of_both_sides_tell_a_path_from_draws() -> None:
+    # Of four coordinates each side sees two: a path through all four, where each side alone would fill its plane.
+    time = torch.arange(400, dtype=torch.float64)[:, None]
+    path = (0.07 * time * _normal(0, 4, 24)[:, None] + _normal(1, 4, 24)[:, None] * 9).cos().sum(dim=2).T / 3
+    weight = _normal(2, 2, 5, 2)
+    a, b = path[:, :2] @ weight[0].T, path[:, 2:] @ weight[1].T
+    nothing = torch.zeros(400, 5, 2, dtype=torch.float64)
+    frames = (
+        torch.cat([weight[0].expand(400, -1, -1), nothing], dim=2),
+        1e9 * torch.cat([nothing, weight[1].expand(400, -1, -1)], dim=2),
+    )
+
+    assert joint_rank(*frames) == 4 and joint_rank(frames[0]) == 2
+
+    draws, doubted = paired_draws(a, b, None, joint_rank(*frames))
+
+    assert draws.reach == 1 and doubted is None

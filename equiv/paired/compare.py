@@ -19,7 +19,7 @@ from equiv.paired.frame_alignment import aligned_frames
 from equiv.paired.measures import usual_measures
 from equiv.paired.pairs import Pairs, distinct_pairs
 from equiv.regression.bounds import MIN_SAMPLES
-from equiv.regression.paired_draws import MIN_DRAWS, paired_draws
+from equiv.regression.paired_draws import MIN_DRAWS, joint_rank, paired_draws
 from equiv.transformation import Transformation
 from equiv.verdict import NAME_A, NAME_B, decide
 
@@ -98,8 +98,8 @@ def _compared(
     groups: Tensor | None,
 ) -> Comparison:
     r"""The comparison in the order given: pairs, both directions, the verdict, and what is kept as evidence."""
-    draws, doubted = _draws(a, b, groups)
     frames = _shared_frames(a, b)
+    draws, doubted = _draws(a, b, frames, groups)
     pairs = Pairs(a, b, frames, _integrated(a, b, frames), local, draws)
     there, back = (paired_direction(each, tolerance, confidence, seed) for each in (pairs, pairs.reversed))
 
@@ -150,11 +150,17 @@ def _compared(
     )
 
 
-def _draws(a: Observations, b: Observations, groups: Tensor | None) -> tuple[Draws, Draws | None]:
+def _draws(
+    a: Observations, b: Observations, frames: tuple[Tensor, Tensor] | None, groups: Tensor | None
+) -> tuple[Draws, Draws | None]:
     r"""The independent draws, as given or found, and those that they cannot be told from."""
-    ranks = [rank for rank in (median_rank(a), median_rank(b)) if rank is not None]
+    if frames is None:
+        ranks = [rank for rank in (median_rank(a), median_rank(b)) if rank is not None]
+        rank = max(ranks, default=None)
+    else:
+        rank = joint_rank(*frames)
 
-    return paired_draws(a.values, b.values, shared_groups(groups, [a, b]), max(ranks, default=None))
+    return paired_draws(a.values, b.values, shared_groups(groups, [a, b]), rank)
 
 
 def _blocking(a: Observations, b: Observations, draws: Draws) -> list[str]:
