@@ -1,6 +1,6 @@
 r"""From a network and its inputs to activations and frames.
 
-Doors: `observations.Observations`, `draws.DistinctSamples`, `draws.Draws`, `draws.distinct_samples`,
+Doors: `observations.Observations`, `draws.DistinctSamples`, `draws.Draws`, `draws.distinct_samples`, `draws.rows_of`,
 `dependence.find_draws`, `dependence.given_draws`, `frames.invert_frames`, `frames.sensitivity_cut`,
 `frames.split_frames`, `pushforward.derivatives_along`, `probe.probe`, `sides.Probing`,
 `sides.observe_alone`, `sides.observe_pairs`, `compared.check_frames`, `compared.check_method`,

@@ -16,6 +16,7 @@ Doors: `compare.compare_paired`.
     direction        One direction of a paired comparison: a map from pairs, its error, and whether a large
                      error is final
     measures         What the usual measures of similarity say of the same samples
+    chance           What the usual measures of similarity say of samples that are paired at random
     compare          Comparison of two networks seen at the same inputs: learn both maps, bound their
                      errors, decide
 """

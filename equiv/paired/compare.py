@@ -16,7 +16,7 @@ from equiv.observe.observations import Observations
 from equiv.paired.coordinates import canonical_coordinates, integrated_coordinates
 from equiv.paired.direction import median_rank, paired_direction, widened
 from equiv.paired.frame_alignment import aligned_frames
-from equiv.paired.measures import usual_measures
+from equiv.paired.measures import measures_by_chance, usual_measures
 from equiv.paired.pairs import Pairs, distinct_pairs
 from equiv.regression.bounds import MIN_SAMPLES
 from equiv.regression.paired_draws import MIN_DRAWS, joint_rank, paired_draws
@@ -143,6 +143,7 @@ def _compared(
             **{f"{name}_b_to_a": value for name, value in back.evidence.items()},
             "coordinates": kind,
             "measures": usual_measures(a.values, b.values),
+            "measures_by_chance": measures_by_chance(a.values, b.values, draws, seed),
         },
         sentence=sentence,
         tolerance=tolerance,
