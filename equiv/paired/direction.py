@@ -14,7 +14,7 @@ from torch import Tensor
 from equiv.observe.observations import Observations
 from equiv.paired.between import between_samples
 from equiv.paired.determinacy import determinacy, leaking
-from equiv.paired.learning_curve import remaining_error, resolution
+from equiv.paired.learning_curve import nearest_error, remaining_error, resolution
 from equiv.paired.pairs import Pairs, along
 from equiv.regression.bounds import MIN_SAMPLES, relative_rms
 from equiv.regression.hermite import MAX_REFINED_ERROR, fit_map
@@ -162,6 +162,13 @@ def _judged(fit: Fit, pairs: Pairs, tolerance: float, confidence: float, seed: i
         # What frames along common directions say of inputs between and beside the samples no sample shows.
         high = math.hypot(error.high, evidence.get("error_between_samples", 0.0))
         error = Interval(error.estimate, error.low, max(high, evidence.get("leak", 0.0)))
+
+    if determines(error, tolerance, doubts) is False:
+        nearest = nearest_error(pairs.source.values, pairs.target.values, pairs.draws)
+        evidence = {**evidence, "nearest_error": nearest}
+
+        if nearest <= tolerance:
+            doubts = [*doubts, "what is nearest in the source tells it better than the map that was learned"]
 
     return PairedDirection(fit, error, doubts, known | evidence)
 

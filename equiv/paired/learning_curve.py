@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from equiv.metric.neuron_scale import unit_spread
+from equiv.metric.neuron_scale import centred, unit_spread
+from equiv.observe.draws import Draws
 
-__all__ = ["remaining_error", "resolution"]
+__all__ = ["nearest_error", "remaining_error", "resolution"]
 
 # The input space has this dimension where no frames tell it.
 # [dimensions; chosen: the more, the slower the fall that is reckoned with, and the fewer are the final noes]
@@ -42,6 +43,27 @@ def remaining_error(squared: Tensor, half: Tensor, dimension: int | None) -> flo
     full, early = _trimmed_mean(squared), _trimmed_mean(half)
 
     return max(full - max(early - full, 0.0) / rate, 0.0) ** 0.5
+
+
+def nearest_error(source: Tensor, target: Tensor, draws: Draws | None = None) -> float:
+    r"""RMS error of the target of the nearest sample of another draw, over the target's spread.
+
+    Whatever is learned, no error that a rule of prediction shows on draws that it was not told is below that which no
+    map avoids: a large error of a map says nothing final where what lies near in the source lies near in the target.
+
+    Arguments:
+        source: Activations, shape `(n, d_a)`; 1,000 of the samples are looked at.
+        target: The target's at the same inputs, `(n, d_b)`.
+        draws: Which samples are one independent draw; None: each is one.
+    """
+    unit, deviation = unit_spread(source.double()), centred(target.double())
+    units = torch.arange(len(unit), device=unit.device) if draws is None else draws.units
+    reach = 0 if draws is None else draws.reach
+    own = (units[:RESOLUTION_SAMPLES, None] - units).abs() <= reach
+    nearest = torch.cdist(unit[:RESOLUTION_SAMPLES], unit).masked_fill_(own, torch.inf).argmin(dim=1)
+    missed = (deviation[:RESOLUTION_SAMPLES] - deviation[nearest]).square().sum(dim=1).mean()
+
+    return (missed / deviation.square().sum(dim=1).mean()).sqrt().item()
 
 
 def resolution(values: Tensor) -> float:
