@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from equiv.observe.draws import Draws
 from equiv.observe.observations import Observations
 from equiv.paired.between import between_samples
 from equiv.paired.determinacy import determinacy, leaking
@@ -102,13 +103,14 @@ def paired_direction(pairs: Pairs, tolerance: float, confidence: float, seed: in
 
 
 def widened(found: PairedDirection, other: PairedDirection, said: str, tolerance: float) -> PairedDirection:
-    r"""A direction by the fewer draws that samples may be, with the bounds and doubts of the more beside.
+    r"""A direction by the fewer draws that samples may be, with the bounds of the more beside.
 
     A map that was chosen by leaving out too little is good for nothing where the draws are fewer; the map of the fewer
-    is a good one either way.
+    is a good one either way. Of the reasons that withhold a no those of the more draws count: what samples do not even
+    tell of others of the same draw they tell of none.
     """
     error = enclosing(found.error, other.error)
-    doubts = found.doubts + [doubt for doubt in other.doubts if doubt not in found.doubts]
+    doubts = list(other.doubts)
 
     if determines(error, tolerance, doubts) is None:
         doubts.append(f"{said} without being sure: name them by 'groups', or each sample its own")
@@ -204,7 +206,9 @@ def _judged_by_learning(fit: Fit, pairs: Pairs, tolerance: float) -> tuple[list[
     r"""Doubts, and what is left of the error with ever more samples; a leak at the few with frames is final."""
     dimension = median_rank(pairs.source) or median_rank(pairs.target)
     remaining = remaining_error(*(fit.learned or (fit.draw_errors, fit.half)), dimension)
-    evidence = {"remaining_error": remaining, "resolution": resolution(pairs.source.values[fit.firsts])}
+    seen = pairs.source.values if fit.judged is None else pairs.source.values[fit.judged]
+    draws = fit.draws or Draws.single(len(seen), seen.device)
+    evidence = {"remaining_error": remaining, "resolution": resolution(seen, draws)}
 
     if pairs.local is not None:
         frames, target_frames = (side.frames for side in pairs.local)

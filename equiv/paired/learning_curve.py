@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from equiv.metric.neuron_scale import unit_spread
+from equiv.observe.draws import Draws
 
 __all__ = ["remaining_error", "resolution"]
 
@@ -44,21 +45,22 @@ def remaining_error(squared: Tensor, half: Tensor, dimension: int | None) -> flo
     return max(full - max(early - full, 0.0) / rate, 0.0) ** 0.5
 
 
-def resolution(values: Tensor) -> float:
-    r"""Median distance from a sample to its nearest, over the RMS distance of samples.
+def resolution(values: Tensor, draws: Draws) -> float:
+    r"""Median distance from a sample to the nearest of another draw, over the RMS distance of samples.
 
-    Near 1 no two samples are near each other, and nothing can be said about how targets vary at small scale.
+    Near 1 no two draws are near each other, and nothing can be said about how targets vary at small scale.
 
     Arguments:
         values: Activations, shape `(n, d)`; 1,000 of the samples are looked at.
+        draws: Which samples are left out together, and so tell nothing of each other.
     """
     unit = unit_spread(values.double())
-    some = unit[:RESOLUTION_SAMPLES]
-    nearest = torch.cdist(some, unit).square()
-    nearest[torch.arange(len(some)), torch.arange(len(some))] = torch.inf
+    some = slice(0, RESOLUTION_SAMPLES)
+    apart = torch.cdist(unit[some], unit).square()
+    apart[(draws.units[some, None] - draws.units).abs() <= draws.reach] = torch.inf
 
     # Two samples of unit spread are sqrt(2) apart in the root mean square.
-    return (nearest.amin(dim=1).median() / 2).sqrt().item()
+    return (apart.amin(dim=1).median() / 2).sqrt().item()
 
 
 def _trimmed_mean(squared: Tensor) -> float:
