@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 
 from equiv.observe.dependence import _in_order, find_draws
+from equiv.observe.draws import Draws
+from equiv.paired.learning_curve import resolution
 from equiv.regression.paired_draws import joint_rank, paired_draws
 
 
@@ -81,3 +83,18 @@ def test_frames_of_both_sides_tell_a_path_from_draws() -> None:
     draws, doubted = paired_draws(a, b, None, joint_rank(*frames))
 
     assert draws.reach == 1 and doubted is None
+
+
+def test_no_sample_of_the_same_draw_is_the_nearest() -> None:
+    values, copies = _normal(0, 60, 3), torch.arange(60).repeat_interleave(4)
+    jittered = values[copies] + 1e-9 * _normal(1, 240, 3)
+
+    assert resolution(jittered, Draws(copies)) == pytest.approx(
+        resolution(values, Draws.single(60)), rel=1e-6
+    )
+
+    # Along a line of equal steps the nearest that is not left out is the first one beyond the next stretch.
+    line = torch.arange(120, dtype=torch.float64)[:, None]
+    steps = resolution(line, Draws(torch.arange(120) // 10, reach=1)) / resolution(line, Draws.single(120))
+
+    assert steps == pytest.approx(13)
