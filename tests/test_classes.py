@@ -13,7 +13,7 @@ from equiv.observe.observations import Observations
 
 @pytest.fixture
 def inputs() -> Tensor:
-    return uniform(150, 2)
+    return uniform(100, 2)
 
 
 def test_classes_and_order(inputs: Tensor) -> None:

@@ -56,29 +56,29 @@ def farthest(freedom, points: Tensor) -> float:
     ids=["one anchor", "interval", "line", "square", "circle of a cylinder", "cylinder"],
 )
 @pytest.mark.parametrize("stretch", [1.0, 1.04, 1.2])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 def test_lengths_that_anchors_leave_open_are_bounded_or_excluded(
-    n, factors, anchors, period, stretch
+    n, factors, anchors, period, stretch, seed
 ) -> None:
     stretched = [*factors[:-1], stretch]
 
     if anchors == LINE:
         stretched = [stretch, 1.0]
 
-    for seed in range(3):
-        found, b = registered(n, stretched, anchors, seed, period)
+    found, b = registered(n, stretched, anchors, seed, period)
 
-        if stretch == 1.2:
-            assert found.relation in (Relation.NONE, Relation.UNDECIDED)
-            continue
+    if stretch == 1.2:
+        assert found.relation in (Relation.NONE, Relation.UNDECIDED)
+        return
 
-        if stretch > 1.0 and found.relation is Relation.UNDECIDED:
-            continue
+    if stretch > 1.0 and found.relation is Relation.UNDECIDED:
+        return
 
-        assert found.relation is Relation.ISOMETRIC
-        bound = farthest(found.freedom, b)
-        axis = 0 if anchors == LINE else -1
-        missed = (stretch - 1) * b[:, axis].std() / (b - b.mean(dim=0)).square().sum(dim=1).mean().sqrt()
-        assert missed < bound < missed + 0.07
+    assert found.relation is Relation.ISOMETRIC
+    bound = farthest(found.freedom, b)
+    axis = 0 if anchors == LINE else -1
+    missed = (stretch - 1) * b[:, axis].std() / (b - b.mean(dim=0)).square().sum(dim=1).mean().sqrt()
+    assert missed < bound < missed + 0.07
 
 
 def test_generic_anchors_leave_none_open_and_anchors_close_together_do() -> None:

@@ -82,7 +82,7 @@ def test_powers_of_two_change_no_bit_of_distances() -> None:
     )
 
 
-@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("scale", [1e160, -1e-165])
 def test_a_reconstruction_has_the_same_error_and_the_same_map(scale: float) -> None:
     values = surface(uniform(80, 2))
     plain, found = (
@@ -95,8 +95,7 @@ def test_a_reconstruction_has_the_same_error_and_the_same_map(scale: float) -> N
     )
 
 
-@pytest.mark.parametrize("scale", [1e160, 1e-165])
-@pytest.mark.parametrize("kind", ["all", "one"])
+@pytest.mark.parametrize(("scale", "kind"), [(1e160, "all"), (1e-165, "one")])
 def test_pairs_are_compared_alike(scale: float, kind: str, tmp_path: Path) -> None:
     values = surface(uniform(80, 2))
     factor = _one(scale) if kind == "one" else torch.full((4,), scale, dtype=torch.float64)
