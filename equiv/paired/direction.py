@@ -11,10 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from equiv.observe.draws import Draws
 from equiv.observe.observations import Observations
 from equiv.paired.between import between_samples
 from equiv.paired.determinacy import determinacy, leaking
-from equiv.paired.learning_curve import remaining_error, resolution
+from equiv.paired.learning_curve import near_errors, remaining_error
 from equiv.paired.pairs import Pairs, along
 from equiv.regression.bounds import MIN_SAMPLES, relative_rms
 from equiv.regression.hermite import MAX_REFINED_ERROR, fit_map
@@ -51,9 +52,14 @@ MAX_RANKED_SAMPLES = 100
 # [dimensions; chosen: in more, the nearest of some thousand samples are as far as slopes do not reach]
 MAX_SLOPED_DIMENSION = 6
 
-# Samples with a larger resolution do not show what happens at small scale.
-# [RMS distances of samples; chosen: near 1 in tens of dimensions, a few hundredths to tenths in up to four]
-MAX_RESOLUTION = 0.4
+# Near samples that are farther apart do not show what happens at small scale.
+# [RMS distances of samples; chosen: a no then excludes maps less steep than four spreads of the target a spread of the
+# source]
+MAX_RESOLUTION = 0.2
+
+# Errors of near samples are alike from this normal score on.
+# [standard deviations; derived: one in a hundred of independent errors, on one side]
+ALIKE_SCORE = 2.33
 
 
 @dataclass(frozen=True)
@@ -101,15 +107,11 @@ def paired_direction(pairs: Pairs, tolerance: float, confidence: float, seed: in
     return best
 
 
-def widened(found: PairedDirection, other: PairedDirection, said: str, tolerance: float) -> PairedDirection:
+def widened(found: PairedDirection, other: PairedDirection) -> PairedDirection:
     r"""A direction with the bounds and doubts of other draws beside, which the samples cannot be told from."""
-    error = enclosing(found.error, other.error)
     doubts = found.doubts + [doubt for doubt in other.doubts if doubt not in found.doubts]
 
-    if determines(error, tolerance, doubts) is None:
-        doubts.append(f"{said} without being sure: name them by 'groups', or each sample its own")
-
-    return replace(found, error=error, doubts=doubts)
+    return replace(found, error=enclosing(found.error, other.error), doubts=doubts)
 
 
 def _candidates(pairs: Pairs, seed: int) -> Iterator[Fit]:
@@ -200,7 +202,12 @@ def _judged_by_learning(fit: Fit, pairs: Pairs, tolerance: float) -> tuple[list[
     r"""Doubts, and what is left of the error with ever more samples; a leak at the few with frames is final."""
     dimension = median_rank(pairs.source) or median_rank(pairs.target)
     remaining = remaining_error(*(fit.learned or (fit.draw_errors, fit.half)), dimension)
-    evidence = {"remaining_error": remaining, "resolution": resolution(pairs.source.values[fit.firsts])}
+    seen = pairs.source.values, pairs.target.values
+    source, target = seen if fit.judged is None else (values[fit.judged] for values in seen)
+    missed = torch.zeros_like(target) if fit.missed is None else fit.missed
+    draws = fit.draws or Draws.single(len(target), target.device)
+    distance, alike = near_errors(source, target, missed, draws.units, draws.reach)
+    evidence = {"remaining_error": remaining, "resolution": distance, "alike_errors": alike}
 
     if pairs.local is not None:
         frames, target_frames = (side.frames for side in pairs.local)
@@ -218,7 +225,9 @@ def _judged_by_learning(fit: Fit, pairs: Pairs, tolerance: float) -> tuple[list[
     if evidence["resolution"] > MAX_RESOLUTION:
         return ["no two samples of the source are near each other"], evidence
 
-    return ["the error still falls with the number of samples"] if remaining <= tolerance else [], evidence
+    falls = remaining <= tolerance or alike > ALIKE_SCORE
+
+    return ["the error still falls with the number of samples"] if falls else [], evidence
 
 
 def _some(n: int, seed: int) -> Tensor:

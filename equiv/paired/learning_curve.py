@@ -1,13 +1,16 @@
-r"""What errors at n / 2 and at n samples say about the error that no number of samples removes."""
+r"""What errors at n / 2 and n samples, and at near samples, say of the error that no number of samples removes."""
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor
 
 from equiv.metric.neuron_scale import unit_spread
+from equiv.observe.draws import Draws
 
-__all__ = ["remaining_error", "resolution"]
+__all__ = ["near_errors", "remaining_error"]
 
 # The input space has this dimension where no frames tell it.
 # [dimensions; chosen: the more, the slower the fall that is reckoned with, and the fewer are the final noes]
@@ -17,9 +20,15 @@ ASSUMED_DIMENSION = 4
 # [share of the samples; chosen: means of squares are ruled by fewer]
 TRIMMED_SHARE = 0.01
 
-# The nearest neighbours of so many samples are looked at.
-# [samples; chosen: their median is known to a few percent]
-RESOLUTION_SAMPLES = 1000
+# Near samples are looked for among so many.
+# [samples; chosen: with more of them they are nearer, at a cost that grows with the square]
+NEAR_SAMPLES = 2000
+# Of the pairs of nearest samples the nearer ones count, this share of them,
+# [share of the pairs; chosen: in four dimensions these are two thirds as far apart as all]
+NEAR_SHARE = 0.25
+# and no fewer than these.
+# [pairs; chosen: errors with a correlation of a half are told from independent ones]
+NEAR_PAIRS = 20
 
 
 def remaining_error(squared: Tensor, half: Tensor, dimension: int | None) -> float:
@@ -44,21 +53,54 @@ def remaining_error(squared: Tensor, half: Tensor, dimension: int | None) -> flo
     return max(full - max(early - full, 0.0) / rate, 0.0) ** 0.5
 
 
-def resolution(values: Tensor) -> float:
-    r"""Median distance from a sample to its nearest, over the RMS distance of samples.
+def near_errors(
+    source: Tensor, target: Tensor, missed: Tensor, units: Tensor, reach: int = 0
+) -> tuple[float, float]:
+    r"""How near the nearest samples are to each other, and whether their errors are alike.
 
-    Near 1 no two samples are near each other, and nothing can be said about how targets vary at small scale.
+    What the source does not tell is as different at near samples as at others. With e the errors at both of a pair,
+
+    .. math:: z = \sum e_1 \cdot e_2 \, / \, \big(\textstyle\sum (e_1 \cdot e_2)^2\big)^{1/2}
+
+    is then about standard normal. Errors that are alike come from a target that varies between the samples, however
+    rough it is, and fall as more are seen.
 
     Arguments:
-        values: Activations, shape `(n, d)`; 1,000 of the samples are looked at.
+        source: A's activations, `(n, d_a)`.
+        target: B's at the same inputs, `(n, d_b)`.
+        missed: Held-out errors of a map, `(n, d_b)`.
+        units: The independent draw of each sample, `(n,)`, as `Draws.units`: each is once near to another.
+        reach: How many units on either side are no other draw.
+
+    Returns:
+        The RMS distance of near samples over that of all: near 1 nothing can be said about how targets vary at small
+        scale; and z.
+
+    References:
+        | A note on the Gamma test (Stefánsson, Končar and Jones, 1997)
+        | https://doi.org/10.1007/BF01413858
     """
-    unit = unit_spread(values.double())
-    some = unit[:RESOLUTION_SAMPLES]
-    nearest = torch.cdist(some, unit).square()
-    nearest[torch.arange(len(some)), torch.arange(len(some))] = torch.inf
+    few = slice(0, NEAR_SAMPLES)
+    unit, units = unit_spread(source[few].double()), units[few]
+    apart = torch.cdist(unit, unit).square()
+    squared, nearest = apart.masked_fill_((units[:, None] - units).abs() <= reach, torch.inf).min(dim=1)
+    # Copies are no pairs, and of the nearest of each draw every pair counts once.
+    some = squared.isfinite() & ((squared > 0) | (target[few] != target[nearest]).any(dim=1))
+    kept = some.nonzero()[:, 0]
+    kept = kept[squared[kept].argsort(stable=True)]
+    kept = kept[Draws(units[kept]).firsts()]
+    first, last = torch.stack([units[kept], units[nearest[kept]]]).sort(dim=0).values
+    kept = kept[Draws(first * (units.amax() + 1) + last).firsts()]
+    near = kept[: max(NEAR_PAIRS, int(NEAR_SHARE * len(kept)))]
+
+    if not len(near):
+        return math.inf, 0.0
+
+    product = (missed[near] * missed[nearest[near]]).double().sum(dim=1)
+    size = product.norm().item()
 
     # Two samples of unit spread are sqrt(2) apart in the root mean square.
-    return (nearest.amin(dim=1).median() / 2).sqrt().item()
+    return (squared[near].mean() / 2).sqrt().item(), product.sum().item() / size if size > 0 else 0.0
 
 
 def _trimmed_mean(squared: Tensor) -> float:
