@@ -8,6 +8,7 @@ from manifolds import curve, observed, surface, uniform
 from torch import Tensor
 
 from equiv.comparison import Comparison, load
+from equiv.observe.draws import Draws
 from equiv.observe.frames import invert_frames, sensitivity_cut
 from equiv.observe.observations import Observations
 from equiv.paired.between import between_samples
@@ -15,6 +16,7 @@ from equiv.paired.compare import compare_paired
 from equiv.paired.coordinates import integrated_coordinates
 from equiv.paired.determinacy import determinacy
 from equiv.paired.frame_alignment import aligned_frames
+from equiv.paired.learning_curve import near_errors
 
 N = 150
 
@@ -295,6 +297,36 @@ def test_without_frames_the_learning_curve_tells_a_fold_from_too_few_samples() -
 
     assert fold.verdict == "b_determines_a"
     assert sparse.verdict == "inconclusive" and "near each other" in sparse.sentence
+
+
+@pytest.mark.parametrize(("m", "n", "speed"), [(4, 40, 9), (4, 100, 9), (2, 150, 30), (1, 100, 100)])
+def test_without_frames_a_rough_target_is_no_no(m: int, n: int, speed: float) -> None:
+    x = uniform(n, m)
+    found = compare_paired(Observations(x), Observations((speed * x).sin()))
+
+    assert found.a_to_b.error.low > 0.05  # not learned
+    assert found.verdict == "inconclusive"
+
+
+def test_errors_of_near_samples_are_alike_where_the_target_varies_between_samples() -> None:
+    x, other, single = uniform(300, 2), uniform(300, 2).flip(0), Draws.single(300)
+    distance, alike = near_errors(x, (30 * x).sin(), (30 * x).sin(), single)
+    _, unrelated = near_errors(x, other, other, single)
+    twice = torch.arange(300).repeat(2)
+    both = near_errors(x[twice], other[twice], other[twice], Draws(single.units.repeat(2)))
+
+    assert distance < 0.05 and alike > 4
+    assert abs(unrelated) < 2.33
+    assert both == pytest.approx(near_errors(x, other, other, single))  # copies add no pair
+
+
+def test_rows_in_order_are_told_how_to_be_declared_independent() -> None:
+    x = uniform(200, 1).sort(dim=0).values
+    a, b = Observations(curve(x)), Observations((3 * x).tanh())
+    found, declared = compare_paired(a, b), compare_paired(a, b, groups=torch.arange(200))
+
+    assert found.verdict == "inconclusive" and "groups=torch.arange(200)" in found.sentence
+    assert declared.verdict == "equivalent"
 
 
 def test_saved_and_loaded_bit_for_bit(tmp_path) -> None:  # type: ignore[no-untyped-def]

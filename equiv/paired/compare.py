@@ -21,7 +21,7 @@ from equiv.paired.pairs import Pairs, distinct_pairs
 from equiv.regression.bounds import MIN_SAMPLES
 from equiv.regression.paired_draws import MIN_DRAWS, joint_rank, paired_draws
 from equiv.transformation import Transformation
-from equiv.verdict import NAME_A, NAME_B, decide
+from equiv.verdict import NAME_A, NAME_B, Verdict, decide
 
 __all__ = ["compare_paired"]
 
@@ -106,7 +106,7 @@ def _compared(
     if doubted is not None:
         fewer = replace(pairs, draws=doubted)
         there, back = (
-            widened(paired_direction(each, tolerance, confidence, seed), found, doubted.said, tolerance)
+            widened(paired_direction(each, tolerance, confidence, seed), found)
             for found, each in ((there, fewer), (back, fewer.reversed))
         )
 
@@ -119,6 +119,13 @@ def _compared(
         doubts_a_to_b=there.doubts,
         doubts_b_to_a=back.doubts,
     )
+
+    if doubted is not None and verdict is Verdict.INCONCLUSIVE:
+        sentence += (
+            f" Not sure to be independent draws: {doubted.said}. If each row is one, pass "
+            f"groups=torch.arange({len(a)}), else the labels of the draws."
+        )
+
     ranks = median_rank(a), median_rank(b)
     share = (1 - confidence) ** (1 / (doubted or draws).count)
     kind, coordinates_a, coordinates_b = _coordinates(pairs, ranks)

@@ -15,7 +15,7 @@ from equiv.observe.draws import Draws
 from equiv.observe.observations import Observations
 from equiv.paired.between import between_samples
 from equiv.paired.determinacy import determinacy, leaking
-from equiv.paired.learning_curve import MAX_RATED_DIMENSION, nearest_error, remaining_error, resolution
+from equiv.paired.learning_curve import MAX_RATED_DIMENSION, near_errors, nearest_error, remaining_error
 from equiv.paired.pairs import Pairs, along
 from equiv.regression.bounds import MIN_SAMPLES, relative_rms
 from equiv.regression.hermite import MAX_REFINED_ERROR, fit_map
@@ -48,9 +48,14 @@ MAX_EVIDENCE_SAMPLES = 5000
 # [samples; chosen: a median of ranks that are nearly all alike]
 MAX_RANKED_SAMPLES = 100
 
-# Samples with a larger resolution do not show what happens at small scale.
-# [RMS distances of samples; chosen: near 1 in tens of dimensions, a few hundredths to tenths in up to four]
-MAX_RESOLUTION = 0.4
+# Near samples that are farther apart do not show what happens at small scale.
+# [RMS distances of samples; chosen: a no then excludes maps less steep than four spreads of the target a spread of the
+# source]
+MAX_RESOLUTION = 0.2
+
+# Errors of near samples are alike from this normal score on.
+# [standard deviations; derived: one in a hundred of independent errors, on one side]
+ALIKE_SCORE = 2.33
 
 
 @dataclass(frozen=True)
@@ -98,20 +103,14 @@ def paired_direction(pairs: Pairs, tolerance: float, confidence: float, seed: in
     return best
 
 
-def widened(found: PairedDirection, other: PairedDirection, said: str, tolerance: float) -> PairedDirection:
+def widened(found: PairedDirection, other: PairedDirection) -> PairedDirection:
     r"""A direction by the fewer draws that samples may be, with the bounds of the more beside.
 
     A map that was chosen by leaving out too little is good for nothing where the draws are fewer; the map of the fewer
     is a good one either way. Of the reasons that withhold a no those of the more draws count: what samples do not even
     tell of others of the same draw they tell of none.
     """
-    error = enclosing(found.error, other.error)
-    doubts = list(other.doubts)
-
-    if determines(error, tolerance, doubts) is None:
-        doubts.append(f"{said} without being sure: name them by 'groups', or each sample its own")
-
-    return replace(found, error=error, doubts=doubts)
+    return replace(found, error=enclosing(found.error, other.error), doubts=list(other.doubts))
 
 
 def _candidates(pairs: Pairs, seed: int) -> Iterator[Fit]:
@@ -215,9 +214,12 @@ def _judged_by_learning(fit: Fit, pairs: Pairs, tolerance: float) -> tuple[list[
     r"""Doubts, and what is left of the error with ever more samples; a leak at the few with frames is final."""
     dimension = median_rank(pairs.source) or median_rank(pairs.target)
     remaining = remaining_error(*(fit.learned or (fit.draw_errors, fit.half)), dimension)
-    seen = pairs.source.values if fit.judged is None else pairs.source.values[fit.judged]
-    draws = fit.draws or Draws.single(len(seen), seen.device)
-    evidence = {"remaining_error": remaining, "resolution": resolution(seen, draws)}
+    seen = pairs.source.values, pairs.target.values
+    source, target = seen if fit.judged is None else (values[fit.judged] for values in seen)
+    missed = torch.zeros_like(target) if fit.missed is None else fit.missed
+    draws = fit.draws or Draws.single(len(target), target.device)
+    distance, alike = near_errors(source, target, missed, draws)
+    evidence = {"remaining_error": remaining, "resolution": distance, "alike_errors": alike}
 
     if pairs.local is not None:
         frames, target_frames = (side.frames for side in pairs.local)
@@ -237,7 +239,9 @@ def _judged_by_learning(fit: Fit, pairs: Pairs, tolerance: float) -> tuple[list[
     if rated and evidence["resolution"] > MAX_RESOLUTION:
         return ["no two samples of the source are near each other"], evidence
 
-    return ["the error still falls with the number of samples"] if remaining <= tolerance else [], evidence
+    falls = remaining <= tolerance or (rated and alike > ALIKE_SCORE)
+
+    return ["the error still falls with the number of samples"] if falls else [], evidence
 
 
 def _some(n: int, seed: int) -> Tensor:

@@ -1,6 +1,8 @@
-r"""What errors at n / 2 and at n samples say about the error that no number of samples removes."""
+r"""What errors at n / 2 and n samples, and at near samples, say of the error that no number of samples removes."""
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor
@@ -8,7 +10,7 @@ from torch import Tensor
 from equiv.metric.neuron_scale import centred, unit_spread
 from equiv.observe.draws import Draws
 
-__all__ = ["MAX_RATED_DIMENSION", "nearest_error", "remaining_error", "resolution"]
+__all__ = ["MAX_RATED_DIMENSION", "near_errors", "nearest_error", "remaining_error"]
 
 # The input space has this dimension where no frames tell it.
 # [dimensions; chosen: the more, the slower the fall that is reckoned with, and the fewer are the final noes]
@@ -30,9 +32,15 @@ LEAST_EXPLAINED = 0.5
 # [share of the samples; chosen: means of squares are ruled by fewer]
 TRIMMED_SHARE = 0.01
 
-# The nearest neighbours of so many samples are looked at.
-# [samples; chosen: their median is known to a few percent]
-LOOKED_AT_SAMPLES = 1000
+# Near samples are looked for among so many.
+# [samples; chosen: with more of them they are nearer, at a cost that grows with the square]
+NEAR_SAMPLES = 2000
+# Of the pairs of nearest samples the nearer ones count, this share of them,
+# [share of the pairs; chosen: in four dimensions these are two thirds as far apart as all]
+NEAR_SHARE = 0.25
+# and no fewer than these.
+# [pairs; chosen: errors with a correlation of a half are told from independent ones]
+NEAR_PAIRS = 20
 
 
 def remaining_error(squared: Tensor, half: Tensor, dimension: int | None) -> float:
@@ -75,37 +83,70 @@ def nearest_error(source: Tensor, target: Tensor, draws: Draws) -> float:
     map avoids: a large error of a map says nothing final where what lies near in the source lies near in the target.
 
     Arguments:
-        source: Activations, shape `(n, d_a)`; 1,000 of the samples are looked at.
+        source: Activations, shape `(n, d_a)`; 2,000 of the samples are looked at.
         target: The target's at the same inputs, `(n, d_b)`.
         draws: Which samples are left out together, and so tell nothing of each other.
     """
     deviation = centred(target.double())
-    apart = _apart(source, draws)
-    missed = (deviation[: len(apart)] - deviation[apart.argmin(dim=1)]).square().sum(dim=1).mean()
+    nearest = _squared_distances(source, draws).argmin(dim=1)
+    missed = (deviation[: len(nearest)] - deviation[nearest]).square().sum(dim=1).mean()
 
     return (missed / deviation.square().sum(dim=1).mean()).sqrt().item()
 
 
-def resolution(values: Tensor, draws: Draws) -> float:
-    r"""Median distance from a sample to the nearest of another draw, over the RMS distance of samples.
+def near_errors(source: Tensor, target: Tensor, missed: Tensor, draws: Draws) -> tuple[float, float]:
+    r"""How near the nearest samples are to each other, and whether their errors are alike.
 
-    Near 1 no two draws are near each other, and nothing can be said about how targets vary at small scale.
+    What the source does not tell is as different at near samples as at others. With e the errors at both of a pair,
+
+    .. math:: z = \sum e_1 \cdot e_2 \, / \, \big(\textstyle\sum (e_1 \cdot e_2)^2\big)^{1/2}
+
+    is then about standard normal. Errors that are alike come from a target that varies between the samples, however
+    rough it is, and fall as more are seen.
 
     Arguments:
-        values: Activations, shape `(n, d)`; 1,000 of the samples are looked at.
-        draws: As of `nearest_error`.
+        source: A's activations, `(n, d_a)`.
+        target: B's at the same inputs, `(n, d_b)`.
+        missed: Held-out errors of a map, `(n, d_b)`.
+        draws: As of `nearest_error`; each is once near to another.
+
+    Returns:
+        The RMS distance of near samples over that of all: near 1 nothing can be said about how targets vary at small
+        scale; and z.
+
+    References:
+        | A note on the Gamma test (Stefánsson, Končar and Jones, 1997)
+        | https://doi.org/10.1007/BF01413858
     """
+    few = slice(0, NEAR_SAMPLES)
+    units = draws.units[few]
+    squared, nearest = _squared_distances(source[few], Draws(units, draws.reach)).min(dim=1)
+    # Copies are no pairs, and of the nearest of each draw every pair counts once.
+    some = squared.isfinite() & ((squared > 0) | (target[few] != target[nearest]).any(dim=1))
+    kept = some.nonzero()[:, 0]
+    kept = kept[squared[kept].argsort(stable=True)]
+    kept = kept[Draws(units[kept]).firsts()]
+    first, last = torch.stack([units[kept], units[nearest[kept]]]).sort(dim=0).values
+    kept = kept[Draws(first * (units.amax() + 1) + last).firsts()]
+    near = kept[: max(NEAR_PAIRS, int(NEAR_SHARE * len(kept)))]
+
+    if not len(near):
+        return math.inf, 0.0
+
+    product = (missed[near] * missed[nearest[near]]).double().sum(dim=1)
+    size = product.norm().item()
+
     # Two samples of unit spread are sqrt(2) apart in the root mean square.
-    return (_apart(values, draws).amin(dim=1).square().median() / 2).sqrt().item()
+    return (squared[near].mean() / 2).sqrt().item(), product.sum().item() / size if size > 0 else 0.0
 
 
-def _apart(values: Tensor, draws: Draws) -> Tensor:
-    r"""Distances of some samples from all, each neuron of unit spread; infinite within a draw."""
+def _squared_distances(values: Tensor, draws: Draws) -> Tensor:
+    r"""Squared distances of some samples from all, each neuron of unit spread; infinite within a draw."""
     unit = unit_spread(values.double())
-    some = slice(0, LOOKED_AT_SAMPLES)
-    own = (draws.units[some, None] - draws.units).abs() <= draws.reach
+    few = slice(0, NEAR_SAMPLES)
+    own = (draws.units[few, None] - draws.units).abs() <= draws.reach
 
-    return torch.cdist(unit[some], unit).masked_fill(own, torch.inf)
+    return torch.cdist(unit[few], unit).square().masked_fill_(own, torch.inf)
 
 
 def _trimmed_mean(squared: Tensor) -> float:
