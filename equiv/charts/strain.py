@@ -119,7 +119,10 @@ def _across_gaps(obs: Observations, coordinates: Tensor, pulled: Tensor, periods
     Of two halves moved apart by so much each is off by a half of it.
     """
     assert obs.frames is not None
-    values, frames = obs.values.double().cpu(), obs.frames.double().cpu()[:, :, 0] * pulled[:, 0].sign()
+    values = obs.values.double().cpu()
+    # Along the chart, of frames that may have more columns than the curve has directions.
+    along = pulled.mT / pulled.norm(dim=2, keepdim=True).mT.clamp_min(1e-300)
+    frames = (obs.frames.double().cpu() @ along)[:, :, 0]
     order = coordinates[:, 0].argsort()
     first, second = (order[:-1], order[1:]) if periods is None else (order, order.roll(-1))
     mean = (frames[first] + frames[second]) / 2
