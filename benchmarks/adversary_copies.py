@@ -7,6 +7,8 @@ the state, so that given A's activations B's are distributed as ever: the mean i
 
 from __future__ import annotations
 
+import math
+
 import torch
 from adversary_truth import (
     ALWAYS,
@@ -25,6 +27,7 @@ from adversary_truth import (
     through,
     unrelated,
     with_rare_extremes,
+    with_rare_tails,
     yes,
 )
 from families import Draw
@@ -120,9 +123,11 @@ def sessions_unrelated(draw: Draw) -> Paired:
 
 
 def sessions_determined(draw: Draw) -> Paired:
-    inputs = _sessions(1, 10, draw.uniform(0.3, 0.8))
+    r"""Each session shows a part of the inputs, and the outermost are those of one session in all."""
+    within = draw.uniform(0.3, 0.8)
+    pair = determined(draw, 1, _sessions(1, 10, within), 10 * draw.integer(20, 35), kinds=("asinh", "linear"))
 
-    return determined(draw, 1, inputs, 10 * draw.integer(20, 35), kinds=("asinh", "linear"))
+    return with_rare_tails(pair, pair.samples / 10, math.hypot(1, within))
 
 
 def session_offsets(draw: Draw) -> Paired:

@@ -12,12 +12,12 @@ from families import Draw, Network
 from spaces import box, rescaled
 from torch import Tensor
 
-__all__ = ["MANIFOLDS"]
+__all__ = ["MANIFOLDS", "coordinate_space"]
 
 Parts = Callable[[Tensor], Tensor]
 
 
-def _space(
+def coordinate_space(
     draw: Draw, low: tuple[float, ...], high: tuple[float, ...], parts: Parts, metric: Network | None = None
 ) -> Side:
     r"""A box of coordinates seen by a network of `parts`, which join its sides as they are joined in the space."""
@@ -47,11 +47,11 @@ def _twisted(around: float, closed: float | None) -> Parts:
 
 
 def moebius(draw: Draw, around: float, wide: float) -> Side:
-    return _space(draw, (0.0, -wide / 2), (around, wide / 2), _twisted(around, None))
+    return coordinate_space(draw, (0.0, -wide / 2), (around, wide / 2), _twisted(around, None))
 
 
 def klein(draw: Draw, around: float, closed: float) -> Side:
-    return _space(draw, (0.0, 0.0), (around, closed), _twisted(around, closed))
+    return coordinate_space(draw, (0.0, 0.0), (around, closed), _twisted(around, closed))
 
 
 def _anchored(draw: Draw, a: Side, b: Side, samples: int, owed: str) -> Unpaired:
@@ -102,7 +102,7 @@ def _torus(draw: Draw, first: float, second: float, shear: float) -> Side:
         angle = math.tau * x
         return torch.cat([angle.cos(), angle.sin()], dim=-1) * (first / math.tau)
 
-    return _space(draw, (0.0, 0.0), (1.0, 1.0), parts, lambda x: inverse.expand(len(x), 2, 2))
+    return coordinate_space(draw, (0.0, 0.0), (1.0, 1.0), parts, lambda x: inverse.expand(len(x), 2, 2))
 
 
 def torus_same(draw: Draw) -> Unpaired:
@@ -136,7 +136,7 @@ def spheroid_coordinates(across: float, along: float) -> tuple[Parts, Network]:
 
 def _spheroid(draw: Draw, across: float, along: float) -> Side:
     r"""Uniform in z and angle, on a sphere uniform in area; without the poles."""
-    return _space(draw, (-0.9999, 0.0), (0.9999, math.tau), *spheroid_coordinates(across, along))
+    return coordinate_space(draw, (-0.9999, 0.0), (0.9999, math.tau), *spheroid_coordinates(across, along))
 
 
 def sphere_same(draw: Draw) -> Unpaired:

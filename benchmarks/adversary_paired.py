@@ -9,12 +9,13 @@ from adversary_copies import COPIES
 from adversary_neurons import NEURONS
 from adversary_paths import PATHS
 from adversary_smooth import SMOOTH
+from adversary_tokens import TOKENS
 from adversary_truth import Paired
 from families import Draw
 
 __all__ = ["PAIRED", "draw_paired", "own_seed"]
 
-PAIRED = {family.__name__: family for family in (*COPIES, *PATHS, *ATOMS, *NEURONS, *SMOOTH)}
+PAIRED = {family.__name__: family for family in (*COPIES, *PATHS, *ATOMS, *NEURONS, *SMOOTH, *TOKENS)}
 
 
 def own_seed(family: str, seed: int) -> int:

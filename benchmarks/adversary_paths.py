@@ -20,6 +20,7 @@ from adversary_truth import (
     normal,
     through,
     unrelated,
+    with_rare_tails,
     yes,
 )
 from families import Draw
@@ -68,8 +69,9 @@ def recordings_unrelated(draw: Draw) -> Paired:
 
 def recordings_determined(draw: Draw) -> Paired:
     inputs = _recordings(1, 25, draw.uniform(8, 20))
+    pair = determined(draw, 1, inputs, 25 * draw.integer(12, 16), kinds=("asinh", "linear"))
 
-    return determined(draw, 1, inputs, 25 * draw.integer(12, 16), kinds=("asinh", "linear"))
+    return with_rare_tails(pair, pair.samples / 25)
 
 
 def path_unrelated(draw: Draw) -> Paired:
@@ -84,8 +86,9 @@ def path_unrelated(draw: Draw) -> Paired:
 def path_determined(draw: Draw) -> Paired:
     n = draw.integer(200, 500)
     path, fresh = (_ungrouped(_recordings(1, length, 15.0)) for length in (n, 1))
+    pair = determined(draw, 1, path, n, NEVER, ("asinh", "linear"), fresh=fresh)
 
-    return determined(draw, 1, path, n, NEVER, ("asinh", "linear"), fresh=fresh)
+    return with_rare_tails(pair, n / 15)
 
 
 def autoregressive_unrelated(draw: Draw) -> Paired:
@@ -98,9 +101,11 @@ def autoregressive_unrelated(draw: Draw) -> Paired:
 
 
 def autoregressive_determined(draw: Draw) -> Paired:
-    path = _autoregressive(1, draw.uniform(0.8, 0.95))
+    decay = draw.uniform(0.8, 0.95)
+    path = _autoregressive(1, decay)
+    pair = determined(draw, 1, path, 400, kinds=("asinh", "linear"), fresh=normal(1))
 
-    return determined(draw, 1, path, 400, kinds=("asinh", "linear"), fresh=normal(1))
+    return with_rare_tails(pair, 400 * (1 - decay))
 
 
 def _sorted(m: int) -> Inputs:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from statistics import NormalDist
 
 import torch
 from families import Draw, Network
@@ -30,6 +31,7 @@ __all__ = [
     "through",
     "unrelated",
     "with_rare_extremes",
+    "with_rare_tails",
     "yes",
 ]
 
@@ -210,3 +212,8 @@ def missed(found: Tensor, target: Tensor) -> float:
 def with_rare_extremes(pair: Paired, rarity: float, limit: float) -> Paired:
     r"""Inputs with a coordinate beyond a limit, so many that the sample may show none, as a rare kind."""
     return replace(pair, rare=lambda x: (x.abs() > limit).any(dim=-1), rarity=rarity)
+
+
+def with_rare_tails(pair: Paired, draws: float, deviation: float = 1.0) -> Paired:
+    r"""One normal input whose outermost values, of which so many draws show one on average, are a rare kind."""
+    return with_rare_extremes(pair, 1 / draws, deviation * NormalDist().inv_cdf(1 - 0.5 / draws))

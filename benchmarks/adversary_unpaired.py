@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from adversary_manifolds import MANIFOLDS
 from adversary_paired import own_seed
+from adversary_regions import REGIONS
 from adversary_shapes import SHAPES
 from adversary_sides import Unpaired
 from adversary_stretches import STRETCHES
@@ -11,7 +12,7 @@ from families import Draw
 
 __all__ = ["UNPAIRED", "draw_unpaired"]
 
-UNPAIRED = {family.__name__: family for family in (*STRETCHES, *SHAPES, *MANIFOLDS)}
+UNPAIRED = {family.__name__: family for family in (*STRETCHES, *SHAPES, *MANIFOLDS, *REGIONS)}
 
 
 def draw_unpaired(family: str, seed: int) -> Unpaired:

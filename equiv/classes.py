@@ -24,8 +24,8 @@ from equiv.verdict import Verdict
 __all__ = ["Classes", "equivalence_classes"]
 
 
-# A network is compared with at most so many members of a class.
-# [networks; chosen: of small collections all pairs are compared, the cost of large ones grows with their number alone]
+# Of two classes of which one determines the other so many members of each are compared.
+# [networks; chosen: of small collections all pairs are compared, and of the others nothing is claimed]
 MAX_COMPARED = 8
 
 # One of two networks determines the other.
@@ -38,7 +38,7 @@ class Classes:
 
     Attributes:
         labels: Class of each network, shape `(N,)`, int64, numbered by first appearance. Members of a class were found
-            equivalent pair by pair, of large classes each to the first 8.
+            equivalent pair by pair.
         determines: Whether network i was found to determine network j, shape `(N, N)`, bool, reflexive. It is not
             transitive, since errors add up, and False where the two were not compared.
         comparisons: The comparisons made, by pairs (i, j) of network indices, i < j.
@@ -65,11 +65,11 @@ def equivalence_classes(
     r"""Sorts networks into classes by comparing each with the first member of every class found so far.
 
     Being equivalent up to a tolerance is not transitive: errors of maps that are composed add up, by as much as the
-    second map stretches those of the first. So nothing is claimed that was not compared. A network joins a class if it
-    is equivalent to all of its members, of large classes to the first 8; where the first member of one class determines
-    that of another, the others are compared too, 8 of each.
+    second map stretches those of the first, which no number of samples bounds for a map that is not linear. So nothing
+    is claimed that was not compared. A network joins a class if it is equivalent to all of its members; where the first
+    member of one class determines that of another, the others are compared too, 8 of each.
 
-    N networks in K classes cost at most N K comparisons between classes where none determines another, at most 8 N
+    N networks in K classes cost at most N K comparisons between classes where none determines another, all pairs
     within them, and for each pair of classes of which one determines the other at most 64: no more than
     N (N - 1) / 2 altogether. Copies of each other, permuted or scaled or not, take the least time.
 
@@ -155,8 +155,8 @@ def equivalence_classes(
 
 
 def _belongs(i: int, members: list[int], verdict: Callable[[int, int], Verdict]) -> bool:
-    r"""Whether a network is equivalent to each member of a class, or to as many as are looked at."""
-    return all(verdict(member, i) is Verdict.EQUIVALENT for member in members[:MAX_COMPARED])
+    r"""Whether a network is equivalent to each member of a class."""
+    return all(verdict(member, i) is Verdict.EQUIVALENT for member in members)
 
 
 def _classes(classes: list[list[int]], comparisons: dict[tuple[int, int], Comparison]) -> Classes:

@@ -150,19 +150,22 @@ class Comparison:
             if each.ambiguity != 0
         ]
         known = self.diagnostics
-        told = [(name.replace("_", " "), _number(known[name])) for name in known if name != "measures"]
-        rows += [(name, _clipped(value)) for name, value in told[:SUMMARY_ROWS]]
-        measured = {MEASURES[name]: value for name, value in known.get("measures", {}).items()}
+        told = [name for name in known if not name.startswith("measures")][:SUMMARY_ROWS]
+        rows += [(name.replace("_", " "), _clipped(_number(known[name]))) for name in told]
+        chance = {
+            name: f" (chance {each['high']:.2f})"
+            for name, each in known.get("measures_by_chance", {}).items()
+        }
         usual = [
-            f"{name} {value:.2f}"
-            for name, value in measured.items()
+            f"{MEASURES[name]} {value:.2f}{chance.get(name, '')}"
+            for name, value in known.get("measures", {}).items()
             if value is not None and not math.isnan(value)
         ]
         rows += [("usual measures", ", ".join(usual))] if usual else []
         width = max(len(name) for name, _ in rows)
-        lines = ["Comparison of A and B", *(f"  {name:<{width}}  {value}" for name, value in rows)]
+        lines = [f"  {name:<{width}}  {value}" for name, value in rows]
 
-        return "\n".join([*lines, "", self.sentence])
+        return "\n".join(["Comparison of A and B", *lines, "", self.sentence])
 
     def to_dict(self) -> dict[str, Any]:
         r"""JSON-ready: infinity as "inf", NaN as null; tensors and modules left out."""

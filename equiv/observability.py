@@ -9,15 +9,16 @@ import torch
 from torch import Tensor
 
 from equiv.checks import as_floating, check_finite, check_integer, check_number, checked_groups
+from equiv.metric.binary_scale import binary_scale, binary_scales
+from equiv.metric.rescaled_map import rescaled_map
 from equiv.observe.draws import Draws
-from equiv.observe.frames import split_frames
 from equiv.observe.memory import check_regression
 from equiv.observe.neuron_ranking import rank_neurons, standardised
 from equiv.observe.observations import Observations
 from equiv.regression.bounds import MIN_SAMPLES, highest_of_each, relative_rms
 from equiv.regression.hermite import fit_map
 from equiv.regression.kernel_map import Fit
-from equiv.regression.paired_draws import MIN_DRAWS, enclosing, paired_draws
+from equiv.regression.paired_draws import MIN_DRAWS, enclosing, joint_rank, paired_draws
 from equiv.transformation import Map
 from equiv.verdict import Interval
 
@@ -31,14 +32,9 @@ MAX_FOLLOWING_ERROR = 0.05
 # [samples; chosen: a map is learned for each set that is tried, and one from so many takes a second]
 INJECTIVITY_SAMPLES = 500
 
-
 # Neurons that follow worst are added up to so many times as many as the order holds.
 # [dimensionless; chosen: a map is learned for each, and where more stand alone nearly all do]
 MAX_ADDED = 2
-
-# The frames of so many samples tell the dimension of the inputs.
-# [samples; chosen: a median of ranks that are nearly all alike]
-RANKED_SAMPLES = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,24 +122,25 @@ def reconstruct(
     neurons = observed.shape[1] + flat.shape[1]
     check_regression("'observed' and 'target'", len(flat), neurons, directions, flat.device)
     labels = None if groups is None else checked_groups(groups, len(observed))
-    draws, doubted = paired_draws(observed, flat, labels, None if slopes[0] is None else _rank(slopes[0]))
+    source, aim = binary_scales([(observed, slopes[0]), (flat, slopes[1])])
+    observed, flat = source.values(observed), aim.values(flat)
+    slopes = (
+        None if slopes[0] is None else source.frames(slopes[0]),
+        None if slopes[1] is None else aim.frames(slopes[1]),
+    )
+    seen = [each for each in slopes if each is not None]
+    draws, doubted = paired_draws(observed, flat, labels, joint_rank(*seen) if seen else None)
     fit = fit_map(observed, flat, *slopes, seed, draws=draws)
     error = _error(fit, confidence, seed)
 
     if doubted is not None:
-        error = enclosing(
-            error, _error(fit_map(observed, flat, *slopes, seed, draws=doubted), confidence, seed)
-        )
+        fit = fit_map(observed, flat, *slopes, seed, draws=doubted)
+        error = enclosing(_error(fit, confidence, seed), error)
 
     if not draws.independent and draws.count < MIN_DRAWS:
         error = error._replace(high=math.inf)
 
-    return Reconstruction(error, fit.map, tuple(target.shape[1:]))
-
-
-def _rank(frames: Tensor) -> int:
-    r"""The median rank of frames `(n, d, m)`, of some of them."""
-    return int(split_frames(frames[:RANKED_SAMPLES])[2].median().item())
+    return Reconstruction(error, rescaled_map(fit.map, source, aim), tuple(target.shape[1:]))
 
 
 def _error(fit: Fit, confidence: float, seed: int) -> Interval:
@@ -219,6 +216,7 @@ def select_neurons(obs: Observations, n: int | None = None) -> Tensor:
 
     d = obs.values.shape[1]
     check_regression("'obs'", len(obs), d, 0 if obs.frames is None else obs.frames.shape[2], obs.device)
+    obs = binary_scale(obs.values, obs.frames).observations(obs)
 
     if n is not None:
         check_integer(n, "n")
@@ -255,7 +253,7 @@ def select_neurons(obs: Observations, n: int | None = None) -> Tensor:
 def _draws(obs: Observations) -> Draws:
     r"""Which samples are one draw; where it is open whether near-copies are, they are. Rows in order are no path."""
     values = standardised(obs)[0]
-    rank = None if obs.frames is None else _rank(obs.frames)
+    rank = None if obs.frames is None else joint_rank(obs.frames)
     draws, doubted = paired_draws(values, values, obs.groups, rank)
 
     return doubted if doubted is not None and doubted.reach == 0 else draws

@@ -156,9 +156,12 @@ class Map(DoublePrecision):
     r"""What a map between activations offers beside `forward`."""
 
     def register_tensors(self, **tensors: Tensor) -> None:
-        r"""Registers tensors under their names: they move with the module, are saved, and take no gradient."""
+        r"""Registers tensors under their names: they move with the module, are saved, and take no gradient.
+
+        Laid out as they will be when loaded, so that sums are taken in one order and end in the same bits.
+        """
         for name, tensor in tensors.items():
-            self.register_buffer(name, tensor.detach())
+            self.register_buffer(name, tensor.detach().contiguous())
 
     def extrapolates(self, values: Tensor) -> Tensor:
         r"""Where `values` or their images lie outside the region that the map was built on, `(q,)`, bool.

@@ -18,6 +18,7 @@ from manifolds import plain, pushed_forward, swirled, uniform
 from torch import Tensor, nn
 
 import equiv
+from equiv.metric.rescaled_map import RescaledMap
 from equiv.regression.hermite import fit_map
 from equiv.regression.inverse import fit_inverse
 from equiv.transformation import MAPS, NoMap, Transformation, build, describe
@@ -65,6 +66,14 @@ def _affine() -> tuple[nn.Module, Tensor]:
     return fit_map(x, x @ uniform(4, 3, seed=2) + 1, None, None).map, uniform(20, 4, seed=1)
 
 
+def _rescaled() -> tuple[nn.Module, Tensor]:
+    inner, values = _affine()
+    source = torch.tensor([2.0**20, 2.0, 1.0, 2.0**-10], dtype=torch.float64)
+    target = torch.tensor([1.0, 2.0**12, 2.0**-3], dtype=torch.float64)
+
+    return RescaledMap(inner, source, target), values / source
+
+
 def _neuronwise() -> tuple[nn.Module, Tensor]:
     x = uniform(80, 4)
     target = (3 * x[:, [2, 0, 3]]).to(torch.bfloat16).double()
@@ -90,6 +99,7 @@ CASES = {
     ),
     "kernel map": Case(_regression),
     "affine map": Case(_affine),
+    "rescaled map": Case(_rescaled),
     "neuron map": Case(_neuronwise),
     "inverse map": Case(_inverse, exports=False, slack=5e-3),
     "transformation": Case(lambda: _charted("plane", lambda found: found.transformation)),

@@ -2,6 +2,7 @@ r"""Curves with kinks: chains of neighbours are joined around corners, and the c
 
 import math
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -107,3 +108,19 @@ def test_a_curve_that_may_be_closed_excludes_nothing() -> None:
     side = chart_side(Observations(values, (slopes / slopes.norm(dim=1, keepdim=True))[:, :, None]))
     assert any("it may go on" in each for each in side.objections)
     assert side.roughness == math.inf
+
+
+def test_a_gap_leaves_open_what_the_trapezoid_rule_misses_there() -> None:
+    """Between points of a circle at an angle t the rule says 2 tan(t / 2), of which the arc is t."""
+    angle = torch.linspace(0.0, 1.6, 60, dtype=torch.float64)[:, None]
+    gap = 0.25
+    angle = torch.where(angle > 0.8, angle + gap, angle)
+    values = torch.cat([angle.sin(), angle.cos()], dim=1)
+    frames = torch.cat([angle.cos(), -angle.sin()], dim=1)[:, :, None]
+    widest = angle.diff(dim=0).max().item()
+
+    # A second direction of the inputs, that the curve does not show, changes nothing.
+    for columns in (frames, frames @ torch.tensor([[0.6, -0.8]], dtype=torch.float64)):
+        strain = chart_side(Observations(values, columns)).strain
+        assert strain is not None
+        assert strain.gap == pytest.approx(math.tan(widest / 2) - widest / 2, rel=0.05)

@@ -136,3 +136,29 @@ def test_groups_say_nothing_without_pairs() -> None:
 
     with pytest.raises(ValueError, match="'groups' should be None without pairs"):
         equiv.compare(obs, obs, paired=False, groups=torch.arange(60))
+
+
+def _error(found: Tensor, target: Tensor) -> float:
+    return ((found - target).norm() / (target - target.mean(dim=0)).norm()).item()
+
+
+@pytest.mark.parametrize("door", ["compare", "reconstruct"])
+def test_where_draws_are_in_doubt_the_map_is_that_of_the_fewer(door: str) -> None:
+    # Unrelated states, each shown one to six times: as if draws from clusters, which a close fit would be right for.
+    generator = torch.Generator().manual_seed(0)
+    states = torch.arange(80).repeat_interleave(torch.randint(1, 7, (80,), generator=generator))
+    states = states[torch.randperm(len(states), generator=generator)]
+    a, b = (uniform(80, 2, k)[states] + 1e-4 * uniform(len(states), 2, 4 + k) for k in range(2))
+    fresh_a, fresh_b = uniform(2000, 2, 2), uniform(2000, 2, 3)
+
+    if door == "compare":
+        result = equiv.compare(Observations(a), Observations(b), paired=True)
+        found, error = result.transformation(fresh_a), result.a_to_b.error
+        # Three in so many states may have been missed, not in so many rows.
+        assert result.a_to_b.share == pytest.approx(0.05 ** (1 / 80), abs=0.002)
+    else:
+        reconstruction = equiv.reconstruct(a, b)
+        found, error = reconstruction.predict(fresh_a), reconstruction.error
+
+    assert error.low <= _error(found, fresh_b) <= error.high
+    assert _error(found, fresh_b) < 1.2

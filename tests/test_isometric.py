@@ -233,8 +233,8 @@ def twice_around(n: int) -> Observations:
 @pytest.mark.parametrize(
     ("obs", "reason"),
     [
-        (sphere(400), "miss the coordinates"),
-        (moebius(500), "contradict the coordinates"),
+        (sphere(300), "miss the coordinates"),
+        (moebius(400), "contradict the coordinates"),
         (figure_eight(300), "crosses itself"),
         (twice_around(900), "overlap themselves"),
     ],

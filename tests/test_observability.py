@@ -107,7 +107,7 @@ def _plane(x: torch.Tensor, count: int) -> torch.Tensor:
     return (x[:, :2] @ weight / 2).tanh()
 
 
-@pytest.mark.parametrize("place", [0, 57, 119])
+@pytest.mark.parametrize("place", [*(pytest.param(place, marks=pytest.mark.slow) for place in (0, 57)), 119])
 def test_no_neuron_is_lost_behind_the_others(place: int) -> None:
     x = uniform(400, 3)
     many = _plane(x, 120)
@@ -132,13 +132,13 @@ def test_the_choice_does_not_depend_on_the_order_of_the_inputs(arranged: str) ->
 
 
 def test_copies_and_groups_choose_no_fewer_neurons() -> None:
-    independent = torch.randn(80, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    independent = torch.randn(50, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     trials = independent.repeat_interleave(2, 0)
-    noise = torch.randn(160, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    noise = torch.randn(100, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 
     for jitter in (0.0, 1e-3):
         assert len(select_neurons(Observations(trials + jitter * noise))) == 3
 
-    named = Observations(trials + 0.1 * noise, groups=torch.arange(160) // 2)
+    named = Observations(trials + 0.1 * noise, groups=torch.arange(100) // 2)
     assert len(select_neurons(named)) == 3
-    assert len(select_neurons(Observations(_plane(uniform(160, 2), 6), groups=torch.arange(160) % 5))) == 6
+    assert len(select_neurons(Observations(_plane(uniform(100, 2), 6), groups=torch.arange(100) % 5))) == 6

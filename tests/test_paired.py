@@ -8,14 +8,24 @@ from manifolds import curve, observed, surface, uniform
 from torch import Tensor
 
 from equiv.comparison import Comparison, load
+from equiv.observe.draws import Draws
 from equiv.observe.frames import invert_frames, sensitivity_cut
 from equiv.observe.observations import Observations
+from equiv.paired.between import between_samples
 from equiv.paired.compare import compare_paired
 from equiv.paired.coordinates import integrated_coordinates
 from equiv.paired.determinacy import determinacy
 from equiv.paired.frame_alignment import aligned_frames
+from equiv.paired.learning_curve import near_errors
 
 N = 150
+
+
+def between(a: Observations, b: Observations) -> float:
+    r"""How far both may be between the samples from what these show."""
+    assert a.frames is not None and b.frames is not None
+
+    return between_samples(a.values, b.values, a.frames, b.frames)
 
 
 def _other(x: Tensor) -> Tensor:
@@ -154,6 +164,40 @@ def test_what_aliases_on_a_grid_is_no_yes() -> None:
     assert found.a_to_b.error.high > 0.05 and found.b_to_a.error.high > 0.05
 
 
+@pytest.mark.parametrize("aliased", ["one", "both", "half a wave a step"])
+@pytest.mark.parametrize("irregular", [False, True])
+def test_aliases_on_any_part_of_a_grid_are_seen(aliased: str, irregular: bool) -> None:
+    x = torch.arange(100, dtype=torch.float64)[:, None] / 100
+    x = x[torch.rand(100, generator=torch.Generator().manual_seed(0)) < 0.7] if irregular else x
+    speed = (1 if aliased == "half a wave a step" else 2) * math.pi * 100
+
+    def waved(z: Tensor) -> Tensor:
+        return surface(torch.cat([z, 0.2 * (speed * z).sin()], dim=-1))
+
+    a, b = observed(waved if aliased == "both" else curve, x), observed(lambda z: 2 * waved(z).tanh(), x)
+
+    assert between(a, b) > 0.1 and between(b, a) == pytest.approx(between(a, b))
+
+
+def test_waves_that_samples_show_are_no_aliases_and_rounding_is_none() -> None:
+    # Twenty samples a wave; the nearest differ by no more than what rounding leaves.
+    x = uniform(400, 1)
+    plain, wave = observed(curve, x), observed(lambda z: torch.cat([z, 0.3 * (60 * z).sin()], dim=-1), x)
+    noise = 1e-3 * torch.randn(400, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+    assert between(plain, wave) < 0.05
+    assert between(plain, Observations(wave.values + noise, wave.frames)) < 0.05
+
+
+def test_what_a_wave_does_between_samples_is_bounded_by_its_slope() -> None:
+    # B's spread is that of x, 1 / sqrt(12).
+    x = torch.arange(100, dtype=torch.float64)[:, None] / 100
+    turn = lambda z: torch.cat([z, 0.001 * (2 * math.pi * 100 * z).sin()], dim=-1)  # noqa: E731
+    found = between(observed(lambda z: torch.cat([z, z], dim=-1), x), observed(turn, x))
+
+    assert 0.001 * math.sqrt(12) < found < 0.05
+
+
 def test_of_a_constant_target_there_is_nothing_to_measure() -> None:
     constant = Observations(torch.full((N, 2), 0.1, dtype=torch.float64))
     found = compare_paired(Observations(curve(uniform(N, 1))), constant)
@@ -253,6 +297,36 @@ def test_without_frames_the_learning_curve_tells_a_fold_from_too_few_samples() -
 
     assert fold.verdict == "b_determines_a"
     assert sparse.verdict == "inconclusive" and "near each other" in sparse.sentence
+
+
+@pytest.mark.parametrize(("m", "n", "speed"), [(4, 40, 9), (4, 100, 9), (2, 150, 30), (1, 100, 100)])
+def test_without_frames_a_rough_target_is_no_no(m: int, n: int, speed: float) -> None:
+    x = uniform(n, m)
+    found = compare_paired(Observations(x), Observations((speed * x).sin()))
+
+    assert found.a_to_b.error.low > 0.05  # not learned
+    assert found.verdict == "inconclusive"
+
+
+def test_errors_of_near_samples_are_alike_where_the_target_varies_between_samples() -> None:
+    x, other, single = uniform(300, 2), uniform(300, 2).flip(0), Draws.single(300)
+    distance, alike = near_errors(x, (30 * x).sin(), (30 * x).sin(), single)
+    _, unrelated = near_errors(x, other, other, single)
+    twice = torch.arange(300).repeat(2)
+    both = near_errors(x[twice], other[twice], other[twice], Draws(single.units.repeat(2)))
+
+    assert distance < 0.05 and alike > 4
+    assert abs(unrelated) < 2.33
+    assert both == pytest.approx(near_errors(x, other, other, single))  # copies add no pair
+
+
+def test_rows_in_order_are_told_how_to_be_declared_independent() -> None:
+    x = uniform(200, 1).sort(dim=0).values
+    a, b = Observations(curve(x)), Observations((3 * x).tanh())
+    found, declared = compare_paired(a, b), compare_paired(a, b, groups=torch.arange(200))
+
+    assert found.verdict == "inconclusive" and "groups=torch.arange(200)" in found.sentence
+    assert declared.verdict == "equivalent"
 
 
 def test_saved_and_loaded_bit_for_bit(tmp_path) -> None:  # type: ignore[no-untyped-def]

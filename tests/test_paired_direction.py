@@ -43,6 +43,20 @@ def efforts(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     return taken
 
 
+@pytest.mark.parametrize("framed", [False, True])
+def test_a_root_is_continuous_however_badly_it_is_learned(framed: bool) -> None:
+    x, power = uniform(300, 1), 7
+    slopes = power * x[:, :, None] ** (power - 1), torch.ones_like(x)[:, :, None]
+    a, b = (
+        Observations(values, frames if framed else None)
+        for values, frames in zip((x**power, x), slopes, strict=True)
+    )
+    result = compare_paired(a, b)
+
+    assert result.a_to_b.error.low > 0.05  # no kernel has the cusp
+    assert result.verdict == "inconclusive"
+
+
 @pytest.mark.slow
 def test_an_open_direction_is_decided_by_more_equations(efforts: list[object]) -> None:
     a, b = _observed(1200, 4.0)

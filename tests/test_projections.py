@@ -74,6 +74,7 @@ def test_few_anchors_fix_the_projection(anchors):
     assert min((found.motion.matrix - OBLIQUE).abs().max() for found in good) < 1e-5  # ten times the accuracy
 
 
+@pytest.mark.slow
 def test_the_shadow_of_a_box_is_fixed_by_its_faces():
     # A box over a rectangle, seen from a random side: tilts are seen where faces turn into edges.
     generator = torch.Generator().manual_seed(3)

@@ -7,12 +7,15 @@ import torch
 from manifolds import random
 from torch import Tensor
 
+from equiv.observe.draws import Draws
+from equiv.regression.affine import least_squares
 from equiv.regression.bounds import FRESH_INPUT_FACTORS, relative_rms
 from equiv.regression.hermite import fit_map
 from equiv.regression.hermite_kernel import PROFILES, gram, profile
 from equiv.regression.kernel_map import KernelMap
 from equiv.regression.kernel_search import Effort
 from equiv.regression.leave_one_out import solve, triangular_inverse
+from equiv.regression.pair_data import standardise
 from equiv.transformation import build, describe
 
 
@@ -75,6 +78,23 @@ def test_leave_one_out_errors_are_those_of_refits_without_each_sample() -> None:
         inner = matrix[kept][:, kept] + noise[kept].diag()
         predicted = matrix[out[0], kept] @ torch.linalg.solve(inner, target[kept])
         torch.testing.assert_close(solution.errors[i], target[out[0]] - predicted)
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_affine_errors_are_those_of_refits_where_a_draw_alone_shows_a_direction(size: int) -> None:
+    source, target, generator = random(48, 4), random(48, 2, seed=1), torch.Generator()
+    source[:, 3] = 0
+    source[7, 3], source[40, 2] = 1.0, 9.0  # the first alone is not in the span of the others
+    data = standardise(source, target, None, None, generator, Draws(torch.arange(48) // size))
+    fit = least_squares(data)
+    assert fit is not None and fit.missed is not None
+    goal = target - target.mean(dim=0)
+    design = torch.cat([data.values / data.scale, torch.ones(48, 1, dtype=torch.float64)], dim=1)
+
+    for unit in data.draws.units.unique():
+        out = data.draws.units == unit
+        weights = torch.linalg.pinv(design[~out], rtol=1e-9) @ goal[~out]
+        torch.testing.assert_close(fit.missed[out], goal[out] - design[out] @ weights)
 
 
 @pytest.mark.parametrize("kind", PROFILES)

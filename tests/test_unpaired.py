@@ -10,6 +10,9 @@ import equiv
 from equiv import Observations
 from equiv.coordinates.domain import Domain as CoordinateDomain
 from equiv.registration.register import register
+from equiv.transformation import NoMap, Transformation
+from equiv.unpaired.result import NO_MAP, Facts, Finding, SideFacts, conclude
+from equiv.verdict import Interval, Sentence
 
 TURN = 2 * math.pi
 
@@ -171,3 +174,23 @@ def test_frames_are_needed_without_pairs():
     a, b, _ = circles(1.0, 1.0, 30)
     with pytest.raises(ValueError, match="'b' should have frames in an unpaired comparison"):
         equiv.compare(a, Observations(b.values), paired=False)
+
+
+def test_a_map_that_is_bad_excludes_no_other_and_a_geometry_that_is_other_excludes_all():
+    a = Observations(torch.rand(30, 3), torch.rand(30, 3, 1))
+    side = SideFacts(embedding=True)
+    known = Facts(
+        method="isometric", method_reason="", rejected_anchors=(), overlap_a=1, overlap_b=1, a=side, b=side
+    )
+    bad = Interval(0.3, 0.1, 0.9)
+
+    for errors, verdict in (
+        ((bad, bad), "inconclusive"),
+        ((bad, NO_MAP), "inconclusive"),
+        ((NO_MAP, NO_MAP), "not_equivalent"),
+    ):
+        nothing = NoMap(Sentence("Nothing."))
+        found = Finding(
+            facts=known, transformation=Transformation(nothing, nothing), a_to_b=errors[0], b_to_a=errors[1]
+        )
+        assert conclude(a, a, found, 0.05, 0.95).verdict == verdict

@@ -37,7 +37,7 @@ def test_of_many_samples_evenly_spread_ones_are_taken() -> None:
 
     assert found["linear_cka"] == baselines.linear_cka(a[::2], b[::2])
     assert found["rsa"] == baselines.rsa(a[::8], b[::8])
-    assert found["rsa"] == pytest.approx(baselines.rsa(a[::2], b[::2]), abs=0.02)
+    assert found["rsa"] == pytest.approx(baselines.rsa(a[::4], b[::4]), abs=0.02)
 
 
 @pytest.mark.parametrize("n", [1, 2, 8, 40])

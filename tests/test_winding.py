@@ -33,7 +33,7 @@ def height_of(coordinates: Tensor) -> Tensor:
     return coordinates @ ACROSS
 
 
-@pytest.mark.parametrize("length", [5.0, 8.0])
+@pytest.mark.parametrize("length", [5.0, pytest.param(8.0, marks=pytest.mark.slow)])
 def test_a_strip_long_enough_is_wound_round_a_cylinder_as_high_as_it_is_wide(length: float) -> None:
     source, target = strip(length, HEIGHT), cylinder()
     found = register(source, target, None, 0.02)

@@ -85,6 +85,15 @@ class Chart(DoublePrecision):
         r"""The chart with this `config()` and these buffers (its `state_dict()`)."""
         return cls(tensors, **config)
 
+    def rescaled(self, factors: Tensor) -> "Chart":
+        r"""The chart of values whose neurons are multiplied by these factors, `(d,)`; coordinates stay."""
+        tensors = {name: self.get_buffer(name) for name in _TENSORS}
+        factors = factors.to(tensors["weights"])
+        scaled = {name: tensors[name] * factors for name in ("coefficients", "anchor_values")}
+        scaled["weights"] = tensors["weights"] / factors
+
+        return Chart(tensors | scaled, **self.config())
+
     @property
     def dimension(self) -> int:
         r"""m."""

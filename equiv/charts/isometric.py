@@ -15,6 +15,7 @@ from equiv.charts.limits import Limits
 from equiv.checks import as_floating, check_finite, check_integer
 from equiv.flattening.cloud import Cloud
 from equiv.flattening.integrate import integrate, integrate_from
+from equiv.metric.binary_scale import binary_scale
 from equiv.metric.neuron_scale import spread_weights
 from equiv.observe.draws import distinct_samples
 from equiv.observe.frames import split_frames
@@ -107,6 +108,8 @@ class IsometricMaps:
                 "'neighbors'."
             )
 
+        scale = binary_scale(obs.values, obs.frames)
+        obs = scale.observations(obs)
         # Copies of a sample would be each other's only neighbours.
         distinct = distinct_samples(obs.values, obs.frames)
         obs = distinct.of(obs)
@@ -130,14 +133,16 @@ class IsometricMaps:
             found = integrate_from(cloud, start, coarse.solution.periods)
 
         self.chart_ = build_chart(found, cloud.values, values, weights).to(obs.device)
-        self.coordinates_ = found.solution.coordinates[place].to(obs.values)
+        self.coordinates_ = (found.solution.coordinates[place] / scale.lengths).to(obs.values)
         periods = found.solution.periods
-        self.periods_ = None if periods is None else periods.to(obs.values)
+        self.periods_ = None if periods is None else (periods / scale.lengths).to(obs.values)
         self.residual_ = found.residual
         self.diagnosis_ = diagnose(found, cloud, self.chart_)
         reasons = objections(self.diagnosis_, Limits())
         self.diagnostics_ = asdict(self.diagnosis_) | {"reasons": reasons}
         self.accepted_ = not reasons
+        self.chart_ = self.chart_ if scale.plain else self.chart_.rescaled(1 / scale.neurons)
+        self._lengths = scale.lengths
 
         return self
 
@@ -148,13 +153,17 @@ class IsometricMaps:
             RuntimeError: If `fit` was not called.
             TypeError, ValueError: If the values have another shape or dtype, or are not finite.
         """
-        return self._fitted("transform").restrict(self._checked(values, "values", "observe the same neurons"))
+        chart = self._fitted("transform")
+
+        return chart.restrict(self._checked(values, "values", "observe the same neurons")) / self._lengths
 
     def inverse_transform(self, coordinates: Tensor) -> Tensor:
         r"""Values at coordinates, `(q, m)` to `(q, d)`. Errors as of `transform`."""
         chart = self._fitted("inverse_transform")
 
-        return chart.lift(self._checked(coordinates, "coordinates", "give those of this chart"))
+        return chart.lift(
+            self._checked(coordinates, "coordinates", "give those of this chart") * self._lengths
+        )
 
     def _fitted(self, call: str) -> Chart:
         if not hasattr(self, "chart_"):

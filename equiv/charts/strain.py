@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from equiv.charts.chart import Chart
+from equiv.coordinates.lattice import minimum_image
 from equiv.coordinates.smooth_fit import SmoothBasis
 from equiv.observe.observations import Observations
 
@@ -45,12 +46,15 @@ class Strain:
         noise: RMS of what strains without pattern, from noisy frames, leave undetermined there, in activation
             units.
         misfit: RMS distance of the samples from the lift of their coordinates, in activation units.
+        gap: How far the two sides of a gap in a curve may be off each other, RMS, in input units; 0 where there is more
+            than one way across.
     """
 
     size: float
     displacement: float
     noise: float
     misfit: float
+    gap: float
 
 
 def measure_strain(chart: Chart, obs: Observations, coordinates: Tensor, periods: Tensor | None) -> Strain:
@@ -103,7 +107,29 @@ def measure_strain(chart: Chart, obs: Observations, coordinates: Tensor, periods
         displacement=(solved @ mass @ solved).clamp_min(0).sqrt().item(),
         misfit=(chart.lift(there) - obs.values.double()).square().sum(dim=1).mean().sqrt().item(),
         noise=(left * (inverse @ gram @ inverse @ mass).trace()).clamp_min(0).sqrt().item(),
+        gap=0.0 if m > 1 else _across_gaps(obs, coordinates, pulled, periods),
     )
+
+
+def _across_gaps(obs: Observations, coordinates: Tensor, pulled: Tensor, periods: Tensor | None) -> float:
+    r"""RMS of what samples of a curve would be moved by if its widest gap were as long as the trapezoid rule says.
+
+    How the curve goes on in a gap nothing shows but the frames at its ends: what the coordinates differ by from the
+    rule :math:`\bar J^+ (y_j - y_i)`, of third order in the length of the gap, is a guess that may be wrong by as much.
+    Of two halves moved apart by so much each is off by a half of it.
+    """
+    assert obs.frames is not None
+    values = obs.values.double().cpu()
+    # Along the chart, of frames that may have more columns than the curve has directions.
+    along = pulled.mT / pulled.norm(dim=2, keepdim=True).mT.clamp_min(1e-300)
+    frames = (obs.frames.double().cpu() @ along)[:, :, 0]
+    order = coordinates[:, 0].argsort()
+    first, second = (order[:-1], order[1:]) if periods is None else (order, order.roll(-1))
+    mean = (frames[first] + frames[second]) / 2
+    length = minimum_image(coordinates[second] - coordinates[first], periods)[:, 0]
+    rule = ((values[second] - values[first]) * mean).sum(dim=1) / mean.square().sum(dim=1).clamp_min(1e-300)
+
+    return (rule - length).abs().max().item() / 2
 
 
 def rigid_motions(coordinates: Tensor, periods: Tensor | None) -> Tensor:

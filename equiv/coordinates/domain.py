@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 __all__ = ["Domain"]
@@ -30,6 +31,14 @@ class Domain:
     @property
     def n_periods(self) -> int:
         return 0 if self.periods is None else len(self.periods)
+
+    @property
+    def open_axes(self) -> Tensor:
+        r"""The directions across all periods, orthonormal rows, `(m - p, m)`."""
+        if self.periods is None:
+            return torch.eye(self.dimension, dtype=torch.float64)
+
+        return torch.linalg.svd(self.periods, full_matrices=True).Vh[self.n_periods :]
 
     @property
     def spread(self) -> float:

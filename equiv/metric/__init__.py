@@ -4,10 +4,13 @@ Doors: `neuron_scale.centred`, `neuron_scale.slope_weights`, `neuron_scale.sprea
 `neuron_scale.unit_spread`, `points.MetricPoints`, `points.metric_points`, `mahalanobis.MAX_NORMAL_SHARE`,
 `mahalanobis.all_distances`, `mahalanobis.mahalanobis`, `mahalanobis.pair_distances`, `mahalanobis.tiles`,
 `neighbors.MAX_DIFFERENCE_SINE`, `neighbors.MAX_TANGENT_SINE`, `neighbors.NeighborGraph`,
-`neighbors.neighbor_graph`.
+`neighbors.neighbor_graph`, `binary_scale.BinaryScale`, `binary_scale.binary_scale`, `binary_scale.binary_scales`,
+`rescaled_map.in_given_units`, `rescaled_map.rescaled_map`.
 
     neuron_scale  Two rules that make neurons comparable whatever their scale: by their spread, and by their
                   steepest slope
+    binary_scale  Scales at which no square overflows or vanishes: powers of two, which change no digit
+    rescaled_map  Maps and comparisons that were found at other scales than those given, brought back to these
     points        Samples made ready for the Mahalanobis-like metric: centred values, whitened frames
     mahalanobis   The Mahalanobis-like metric: squared distances of the inputs, read from activations and
                   frames

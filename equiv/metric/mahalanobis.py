@@ -20,6 +20,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from equiv.metric.binary_scale import BinaryScale, binary_scale
 from equiv.metric.points import MetricPoints, metric_points
 from equiv.observe.memory import check_memory
 from equiv.observe.observations import Observations
@@ -199,7 +200,7 @@ def all_distances(points: MetricPoints, max_normal_share: float | None = None) -
     return out
 
 
-def _checked_points(obs: Observations, name: str, centre: Tensor | None = None) -> MetricPoints:
+def _checked(obs: Observations, name: str) -> Observations:
     if not isinstance(obs, Observations):
         raise TypeError(
             f"'{name}' should be equiv.Observations, got {type(obs).__name__}; wrap the arrays in it."
@@ -208,7 +209,13 @@ def _checked_points(obs: Observations, name: str, centre: Tensor | None = None) 
     if obs.frames is None:
         raise ValueError(f"'{name}' should have frames, got frames=None; probe with frames, or pass them.")
 
-    return metric_points(obs.values, obs.frames, centre)
+    return obs
+
+
+def _points(obs: Observations, scale: BinaryScale, centre: Tensor | None = None) -> MetricPoints:
+    scaled = scale.observations(obs)
+
+    return metric_points(scaled.values, scaled.frames, centre)
 
 
 def mahalanobis(obs: Observations, other: Observations | None = None) -> Tensor:
@@ -246,10 +253,12 @@ def mahalanobis(obs: Observations, other: Observations | None = None) -> Tensor:
         f"squared distances {most} x {others_count}",
         "take fewer samples, or blocks of 'other'",
     )
-    points = _checked_points(obs, "obs")
+    checked = _checked(obs, "obs")
+    scale = binary_scale(checked.values, checked.frames)
+    points = _points(checked, scale)
 
     if other is None:
-        return all_distances(points)
+        return all_distances(points) / scale.lengths / scale.lengths
 
     if isinstance(other, Observations) and other.values.shape[1] != obs.values.shape[1]:
         raise ValueError(
@@ -257,7 +266,7 @@ def mahalanobis(obs: Observations, other: Observations | None = None) -> Tensor:
             f"got {other.values.shape[1]}; probe the same layers and neurons."
         )
 
-    others = _checked_points(other, "other", points.centre)
+    others = _points(_checked(other, "other"), scale, points.centre)
     out = points.values.new_empty(len(points), len(others))
     buffer = _Buffers(out, TILE_SIDE**2)
 
@@ -265,4 +274,4 @@ def mahalanobis(obs: Observations, other: Observations | None = None) -> Tensor:
         for columns in tiles(len(others)):
             out[rows, columns] = _tile(points.subset(rows), others.subset(columns), None, buffer)
 
-    return out
+    return out / scale.lengths / scale.lengths

@@ -1,6 +1,6 @@
 r"""What is observed of networks: activations and frames, and which samples are independent draws.
 
-Doors: `observations.Observations`, `draws.DistinctSamples`, `draws.Draws`, `draws.distinct_samples`,
+Doors: `observations.Observations`, `draws.DistinctSamples`, `draws.Draws`, `draws.distinct_samples`, `draws.rows_of`,
 `dependence.find_draws`, `dependence.given_draws`, `frames.invert_frames`, `frames.sensitivity_cut`,
 `frames.split_frames`, `processes.gathered`, `processes.part`, `processes.rank_and_count`,
 `neuron_ranking.rank_neurons`, `neuron_ranking.standardised`, `memory.check_memory`, `memory.check_regression`,

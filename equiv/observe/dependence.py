@@ -2,7 +2,8 @@ r"""Samples that are no independent draws, found where nobody said so: copies, n
 
 Independent draws in m dimensions have a nearest sample and a next one at distances whose ratio exceeds t with
 probability t^-m, whatever their density. Sets of samples that are far nearer to each other than to all others are more
-than that; so are rows that follow each other along a curve where the frames tell of more dimensions.
+than that; so are rows that follow each other along a curve where the frames tell of more dimensions. Without frames
+rows that are nearer to the next ones than in any other order may be a path, or draws that were sorted.
 """
 
 from __future__ import annotations
@@ -29,10 +30,10 @@ PAIR_EXCESS = 1.6
 # Probability below which counts are too even for draws from atoms, or neighbours in a row too many for chance.
 # [probability; chosen: one false alarm in a thousand comparisons]
 EVEN_LEVEL = 1e-3
-# Likewise for rows in order.
+# Likewise for rows in order, by a normal law: of chance, whose law is skewed, one in thirty thousand goes beyond it.
 # [probability; chosen: orders are seldom a matter of degree]
 ORDER_LEVEL = 1e-6
-# Rows on either side within which the nearest sample of one in an ordered list lies.
+# Rows on either side of one whose nearness tells whether rows are in order.
 # [samples; chosen: a path visits its next samples before and after]
 ROWS_NEAR = 3
 # Dimension that neighbours show, over that of the frames, below which rows in order are a path.
@@ -81,23 +82,31 @@ def find_draws(values: Tensor, rank: int | None = None) -> tuple[Draws, Draws | 
     distinct = values[rows.first]
     found = _sets(distinct, rank) if len(distinct) >= MIN_SETS else None
 
+    doubted = []
+
     if found is not None:
         labels, sure = found
         draws = given_draws(labels.to(rows.place.device)[rows.place])
         draws = replace(draws, said=f"{draws.count} groups of near-copies, found")
 
-        return (draws, None) if sure else (single, draws)
+        if sure:
+            return draws, None
+
+        doubted.append(draws)
 
     path = _path(values, rank)
 
-    if path is None:
-        return single, None
+    if path is not None:
+        stretch, sure = path
+        units = torch.arange(n, device=values.device) // stretch
+        draws = Draws(units, 1, f"stretches of {stretch} rows along a path, found")
 
-    stretch, sure = path
-    units = torch.arange(n, device=values.device) // stretch
-    draws = Draws(units, 1, f"stretches of {stretch} rows along a path, found")
+        if sure:
+            return draws, None
 
-    return (draws, None) if sure else (single, draws)
+        doubted.append(draws)
+
+    return single, min(doubted, key=lambda draws: draws.count, default=None)
 
 
 def _evenness(counts: Tensor) -> float:
@@ -225,31 +234,65 @@ def _log_ratios(values: Tensor, k: int) -> Tensor:
 
 
 def _path(values: Tensor, rank: int | None) -> tuple[int, bool] | None:
-    r"""Rows a stretch where the order of the rows is one in space, and whether they are sure to follow a path."""
+    r"""Rows a stretch where the order of the rows is one in space, and whether they are sure to follow a path.
+
+    A stretch ends where the correlation of rows has fallen to 1 / e of that of next ones: what differs from row to row
+    says nothing of how long the rest stays.
+    """
     from scipy.special import digamma
-    from scipy.stats import binom
+    from scipy.stats import norm
 
     few = values[:MAX_LINKED_SAMPLES]
     n = len(few)
 
-    if n < 2 * MIN_SETS:
+    if n < 2 * MIN_SETS or _in_order(few) < norm.isf(ORDER_LEVEL):
         return None
 
-    apart = torch.cdist(few, few).fill_diagonal_(torch.inf).argmin(dim=1)
-    beside = int(((apart - torch.arange(n, device=apart.device)).abs() <= ROWS_NEAR).sum())
-
-    if binom.sf(beside - 1, n, min(2 * ROWS_NEAR / (n - 1), 1.0)) > ORDER_LEVEL:
-        return None
-
-    limit = 2 * (few - few.mean(dim=0)).square().sum(dim=1).mean()
-    lags = range(1, n // 2)
-    moved = ((few[lag:] - few[:-lag]).square().sum(dim=1).mean() for lag in lags)
-    stretch = next(
-        (lag for lag, far in zip(lags, moved, strict=True) if far > (1 - math.exp(-1)) * limit), n // 2
-    )
+    centred = few - few.mean(dim=0)
+    alike = ((centred[lag:] * centred[:-lag]).sum(dim=1).mean().item() for lag in range(1, n // 2))
+    start = next(alike)
+    stretch = next((lag for lag, left in enumerate(alike, 2) if left < start / math.e), n // 2)
     shown = min(
         float(digamma(2 * k) - digamma(k)) / max(_log_ratios(few, k).mean().item(), 1e-9) for k in (2, 4)
     )
 
     # Without frames a curve of a one-dimensional space and a path through a wider one are the same set.
     return (stretch, rank is not None) if rank is None or shown < PATH_DIMENSION * rank else None
+
+
+def _in_order(values: Tensor) -> float:
+    r"""How much nearer rows are to the next ones than rows in any order, in standard deviations of all orders.
+
+    Near is :math:`r_{ij}^{-1/2} + r_{ji}^{-1/2}`, j the :math:`r_{ij}`-th neighbour of i: what is near by some
+    neurons alone shows in the first ranks, what drifts slowly in all of them, and outliers have ranks as any other.
+    Mean and deviation over all orders of the rows are exact.
+
+    References:
+        | The detection of disease clustering and a generalized regression approach (Mantel, 1967)
+        | https://aacrjournals.org/cancerres/article/27/2_Part_1/209
+    """
+    n = len(values)
+    order = torch.cdist(values, values).fill_diagonal_(-1.0).argsort(dim=1)
+    weight = torch.arange(n, dtype=values.dtype, device=values.device).clamp_min(1).rsqrt()
+    near = torch.empty_like(order, dtype=values.dtype).scatter_(1, order, weight.expand(n, n))
+    near = (near + near.mT).fill_diagonal_(0.0)
+    rows = torch.arange(n, device=values.device)
+    beside = ((rows[:, None] - rows).abs() <= ROWS_NEAR).to(values.dtype).fill_diagonal_(0.0)
+    of_near, of_beside = _pair_sums(near), _pair_sums(beside)
+    mean = of_near[0] * of_beside[0] / (n * (n - 1))
+    ways = (n * (n - 1) / 2, n * (n - 1) * (n - 2) / 4, n * (n - 1) * (n - 2) * (n - 3))
+    square = sum(a * b / way for a, b, way in zip(of_near[1:], of_beside[1:], ways, strict=True))
+
+    return ((near * beside).sum().item() - mean) / max(square - mean**2, 1e-300) ** 0.5
+
+
+def _pair_sums(matrix: Tensor) -> tuple[float, float, float, float]:
+    r"""Sums over pairs of rows: of entries, their squares, products of two that share one row, and that share none.
+
+    The matrix `(n, n)` is symmetric and has a zero diagonal.
+    """
+    rows = matrix.sum(dim=1)
+    total, same = rows.sum().item(), matrix.square().sum().item()
+    common = rows.square().sum().item() - same
+
+    return total, same, common, total**2 - 4 * common - 2 * same

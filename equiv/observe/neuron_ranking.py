@@ -22,7 +22,7 @@ CANDIDATE_NEURONS = 48
 RANKING_SAMPLES = 500
 
 # A neuron whose deviation is no more than this is dead.
-# [share of the largest deviation; chosen: rounding of neurons that vary, in float64]
+# [share of its largest value; derived: some thousand times the rounding of a mean in float64]
 DEAD_DEVIATION = 1e-12
 
 # What each direction is taken to be seen by before any neuron is chosen, eta.
@@ -90,9 +90,10 @@ def _differences(neuron: Tensor) -> Tensor:
 def standardised(obs: Observations) -> tuple[Tensor, Tensor | None]:
     r"""Values and frames over each neuron's standard deviation; dead neurons are zero."""
     values = obs.values.double()
+    size = values.abs().amax(dim=0)
     values = values - values.mean(dim=0)
     deviation = values.square().mean(dim=0).sqrt()
-    alive = deviation > DEAD_DEVIATION * deviation.max()
+    alive = deviation > DEAD_DEVIATION * size
     weight = torch.where(alive, 1 / torch.where(alive, deviation, 1.0), 0.0)
 
     return values * weight, None if obs.frames is None else obs.frames.double() * weight[:, None]

@@ -18,6 +18,7 @@ Doors: `compare.compare_paired`.
     baselines        The usual measures of similarity, on paired samples, so that a report can say what each
                      would have said
     measures         What the usual measures of similarity say of the same samples
+    chance           What the usual measures of similarity say of samples that are paired at random
     compare          Comparison of two networks seen at the same inputs: learn both maps, bound their
                      errors, decide
 """

@@ -25,13 +25,9 @@ MIN_SPREAD = 1e-14
 # [share of the largest scale; chosen: between the rounding of float64 and of float32]
 MIN_SCALE = 1e-10
 
-# Distances that differ by less are equal.
-# [share of the mean square distance; chosen: a thousand times the rounding of float64]
-DISTANCE_ROUNDING = 1e-12
-
-# A share of the variance that is missed by less is held.
-# [share of the variance; chosen: a thousand times the rounding of the sums]
-SHARE_ROUNDING = 1e-12
+# Distances that differ by less are equal, and a share of the variance that is missed by less is held.
+# [share of the mean square distance, of the variance; chosen: a thousand times the rounding of float64]
+ROUNDING = 1e-12
 
 
 def linear_cka(a: Any, b: Any) -> float:
@@ -51,7 +47,7 @@ def linear_cka(a: Any, b: Any) -> float:
         | Similarity of neural network representations revisited, equation (4) (Kornblith et al., 2019)
         | https://arxiv.org/abs/1905.00414
     """
-    a, b = _paired(a, b)
+    a, b = centred_pair(a, b)
     a, b = a / a.norm(), b / b.norm()
 
     if len(a) < max(a.shape[1], b.shape[1]):
@@ -76,7 +72,7 @@ def debiased_cka(a: Any, b: Any) -> float:
     """
     grams = []
 
-    for values in _paired(a, b):
+    for values in centred_pair(a, b):
         n = len(values)
         gram = (values @ values.mT).fill_diagonal_(0.0)
         rows = gram.sum(dim=1) / (n - 2)
@@ -103,15 +99,18 @@ def rbf_cka(a: Any, b: Any, width: float = 0.5) -> float:
         | Similarity of neural network representations revisited, section 4 (Kornblith et al., 2019)
     """
     width = check_number(width, "width")
-    kernels = []
 
-    for values in _paired(a, b):
-        squared = _squared_distances(values)
-        apart = squared[*torch.triu_indices(len(values), len(values), 1)]
-        median = apart[apart > 0].median()  # equal samples tell of no scale
-        kernels.append(torch.exp(-squared / (2 * width**2 * median)))
+    return _alignment(*(gaussian_kernel(values, width) for values in centred_pair(a, b)))
 
-    return _alignment(*(k - k.mean(dim=0) - k.mean(dim=1)[:, None] + k.mean() for k in kernels))
+
+def gaussian_kernel(values: Tensor, width: float = 0.5) -> Tensor:
+    r"""The centred kernel of `rbf_cka`, `(n, n)`."""
+    squared = _squared_distances(values)
+    apart = squared[*torch.triu_indices(len(values), len(values), 1)]
+    median = apart[apart > 0].median()  # equal samples tell of no scale
+    k = torch.exp(-squared / (2 * width**2 * median))
+
+    return k - k.mean(dim=0) - k.mean(dim=1)[:, None] + k.mean()
 
 
 def svcca(a: Any, b: Any, variance: float = 0.99) -> float:
@@ -126,8 +125,8 @@ def svcca(a: Any, b: Any, variance: float = 0.99) -> float:
         | SVCCA: Singular vector canonical correlation analysis (Raghu et al., 2017)
         | https://arxiv.org/abs/1706.05806
     """
-    variance = check_number(variance, "variance", 0.0, 1.0 + SHARE_ROUNDING)
-    a, b = (_principal(values, variance)[0] for values in _paired(a, b))
+    variance = check_number(variance, "variance", 0.0, 1.0 + ROUNDING)
+    a, b = (principal(values, variance)[0] for values in centred_pair(a, b))
 
     return torch.linalg.svdvals(a.mT @ b).clamp(max=1).mean().item()
 
@@ -142,8 +141,8 @@ def pwcca(a: Any, b: Any) -> float:
         | Insights on representational similarity in neural networks with canonical correlation, section 2
         | (Morcos et al., 2018), https://arxiv.org/abs/1806.05759
     """
-    a, b = _paired(a, b)
-    basis_a, basis_b = (_principal(values, 1.0)[0] for values in (a, b))
+    a, b = centred_pair(a, b)
+    basis_a, basis_b = (principal(values, 1.0)[0] for values in (a, b))
     rotation, correlation, _ = torch.linalg.svd(basis_a.mT @ basis_b, full_matrices=False)
     weights = ((basis_a @ rotation).mT @ a).abs().sum(dim=1)
 
@@ -160,9 +159,9 @@ def procrustes(a: Any, b: Any) -> float:
         | A generalized solution of the orthogonal Procrustes problem (Schönemann, 1966)
         | https://doi.org/10.1007/BF02289451
     """
-    a, b = _paired(a, b)
+    a, b = centred_pair(a, b)
     # Through the principal components the product is small even for wide layers.
-    (basis_a, scale_a), (basis_b, scale_b) = _principal(a / a.norm(), 1.0), _principal(b / b.norm(), 1.0)
+    (basis_a, scale_a), (basis_b, scale_b) = principal(a / a.norm(), 1.0), principal(b / b.norm(), 1.0)
 
     return torch.linalg.matrix_norm(scale_a[:, None] * (basis_a.mT @ basis_b) * scale_b, ord="nuc").item()
 
@@ -177,11 +176,16 @@ def rsa(a: Any, b: Any) -> float:
         | Representational similarity analysis (Kriegeskorte et al., 2008)
         | https://doi.org/10.3389/neuro.06.004.2008
     """
+    return torch.corrcoef(torch.stack(distance_ranks(a, b)))[0, 1].item()
+
+
+def distance_ranks(a: Any, b: Any) -> list[Tensor]:
+    r"""The ranks of `rsa` of both, each `(n (n - 1) / 2,)`, as pairs stand in `torch.triu_indices`."""
     a, b = (_checked(values, name).double() for values, name in ((a, "a"), (b, "b")))
     i, j = torch.triu_indices(len(a), len(a), 1)
     ranks = []
 
-    for values, varying in zip((a, b), _paired(a, b), strict=True):
+    for values, varying in zip((a, b), centred_pair(a, b), strict=True):
         seen = values[:, (varying != 0).any(dim=0)]
         seen = seen / seen.abs().max()
 
@@ -195,9 +199,9 @@ def rsa(a: Any, b: Any) -> float:
             unit = centred / length.clamp(min=1e-300)
             distance = 1 - (unit @ unit.mT)[i, j]
 
-        ranks.append(_ranks((distance / DISTANCE_ROUNDING).round()))
+        ranks.append(_ranks((distance / ROUNDING).round()))
 
-    return torch.corrcoef(torch.stack(ranks))[0, 1].item()
+    return ranks
 
 
 def mutual_knn(a: Any, b: Any, k: int = 10) -> float:
@@ -213,21 +217,18 @@ def mutual_knn(a: Any, b: Any, k: int = 10) -> float:
         | The platonic representation hypothesis, section 3 (Huh et al., 2024), https://arxiv.org/abs/2405.07987
     """
     k = check_integer(k, "k")
-    near = []
+    a, b = centred_pair(a, b)
 
-    for values in _paired(a, b):
-        if k >= len(values):
-            raise ValueError(f"'k' should be less than the {len(values)} samples, got {k}; lower it.")
+    if k >= len(a):
+        raise ValueError(f"'k' should be less than the {len(a)} samples, got {k}; lower it.")
 
-        near.append(_neighbour_weights(values, k))
-
-    return torch.cosine_similarity(near[0], near[1], dim=1).mean().item()
+    return torch.cosine_similarity(neighbour_weights(a, k), neighbour_weights(b, k), dim=1).mean().item()
 
 
-def _neighbour_weights(values: Tensor, k: int) -> Tensor:
+def neighbour_weights(values: Tensor, k: int) -> Tensor:
     r"""1 for the k nearest of each sample, shared evenly by those that are equally far as the last, `(n, n)`."""
     distance = _squared_distances(values)
-    same = DISTANCE_ROUNDING * distance.mean()
+    same = ROUNDING * distance.mean()
     distance.fill_diagonal_(torch.inf)
     last = distance.topk(k, dim=1, largest=False).values[:, -1:]
     nearer = distance < last - same
@@ -241,7 +242,7 @@ def _squared_distances(values: Tensor) -> Tensor:
     r"""Squared distances between samples, `(n, n)`, exactly 0 between equal ones."""
     squared = torch.cdist(values, values).square()
 
-    return torch.where(squared > DISTANCE_ROUNDING * squared.mean(), squared, 0.0)
+    return torch.where(squared > ROUNDING * squared.mean(), squared, 0.0)
 
 
 def _checked(values: Any, name: str) -> Tensor:
@@ -251,7 +252,7 @@ def _checked(values: Any, name: str) -> Tensor:
     return values.detach()
 
 
-def _paired(a: Any, b: Any) -> tuple[Tensor, Tensor]:
+def centred_pair(a: Any, b: Any) -> tuple[Tensor, Tensor]:
     r"""Both, centred, float64, at most 1 in size; neurons that do not vary are exactly 0, however large they were."""
     a, b = _checked(a, "a").double(), _checked(b, "b").double()
 
@@ -262,7 +263,6 @@ def _paired(a: Any, b: Any) -> tuple[Tensor, Tensor]:
         )
 
     centred = []
-
     for values, name in ((a, "a"), (b, "b")):
         size = values.abs().amax(dim=0).clamp_min(1e-300)
         deviation = values / size - (values / size).mean(dim=0)
@@ -281,11 +281,11 @@ def _alignment(a: Tensor, b: Tensor) -> float:
     return ((a * b).sum() / (a.norm() * b.norm())).item()
 
 
-def _principal(values: Tensor, variance: float) -> tuple[Tensor, Tensor]:
+def principal(values: Tensor, variance: float) -> tuple[Tensor, Tensor]:
     r"""Orthonormal principal components `(n, r)` that hold this share of the variance, and their scales."""
     basis, scale, _ = torch.linalg.svd(values, full_matrices=False)
     held = scale.square().cumsum(dim=0) / scale.square().sum()
-    kept = int((held < variance * (1 - SHARE_ROUNDING)).sum()) + 1
+    kept = int((held < variance * (1 - ROUNDING)).sum()) + 1
     kept = min(kept, int((scale > MIN_SCALE * scale[0]).sum()))
 
     return basis[:, :kept], scale[:kept]

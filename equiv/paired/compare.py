@@ -7,19 +7,21 @@ from dataclasses import replace
 from torch import Tensor
 
 from equiv.comparison import Comparison, Direction
+from equiv.metric.binary_scale import binary_scales
 from equiv.metric.neuron_scale import centred
+from equiv.metric.rescaled_map import in_given_units
 from equiv.observe.draws import Draws
 from equiv.observe.observations import Observations
 from equiv.paired.coordinates import canonical_coordinates, integrated_coordinates
 from equiv.paired.direction import median_rank, paired_direction, widened
 from equiv.paired.frame_alignment import aligned_frames
-from equiv.paired.measures import usual_measures
+from equiv.paired.measures import measures_by_chance, usual_measures
 from equiv.paired.pairs import Pairs, distinct_pairs
 from equiv.probing.compared import shared_groups
 from equiv.regression.bounds import MIN_SAMPLES
-from equiv.regression.paired_draws import MIN_DRAWS, paired_draws
+from equiv.regression.paired_draws import MIN_DRAWS, joint_rank, paired_draws
 from equiv.transformation import Transformation
-from equiv.verdict import NAME_A, NAME_B, decide
+from equiv.verdict import NAME_A, NAME_B, Verdict, decide
 
 __all__ = ["compare_paired"]
 
@@ -63,11 +65,20 @@ def compare_paired(
     Raises:
         ValueError: If the observations have other groups than each other, and none are given.
     """
+    framed = local or (a, b)
+    scale_a, scale_b = binary_scales(
+        [(obs.values, part.frames) for obs, part in zip((a, b), framed, strict=True)]
+    )
+    a, b = scale_a.observations(a), scale_b.observations(b)
+    local = local and (scale_a.observations(local[0]), scale_b.observations(local[1]))
+
     if _order(b) < _order(a):
         # Every choice below is made in one fixed order of the two, so that the names A and B cannot matter.
-        return _compared(b, a, local and local[::-1], tolerance, confidence, seed, groups).mirrored
+        found = _compared(b, a, local and local[::-1], tolerance, confidence, seed, groups).mirrored
+    else:
+        found = _compared(a, b, local, tolerance, confidence, seed, groups)
 
-    return _compared(a, b, local, tolerance, confidence, seed, groups)
+    return in_given_units(found, scale_a, scale_b)
 
 
 def _order(obs: Observations) -> tuple[float, ...]:
@@ -87,16 +98,16 @@ def _compared(
     groups: Tensor | None,
 ) -> Comparison:
     r"""The comparison in the order given: pairs, both directions, the verdict, and what is kept as evidence."""
-    draws, doubted = _draws(a, b, groups)
     frames = _shared_frames(a, b)
+    draws, doubted = _draws(a, b, frames, groups)
     pairs = Pairs(a, b, frames, _integrated(a, b, frames), local, draws)
     there, back = (paired_direction(each, tolerance, confidence, seed) for each in (pairs, pairs.reversed))
 
     if doubted is not None:
-        other = replace(pairs, draws=doubted)
+        fewer = replace(pairs, draws=doubted)
         there, back = (
-            widened(found, paired_direction(each, tolerance, confidence, seed), doubted.said, tolerance)
-            for found, each in ((there, other), (back, other.reversed))
+            widened(paired_direction(each, tolerance, confidence, seed), found)
+            for found, each in ((there, fewer), (back, fewer.reversed))
         )
 
     verdict, sentence = decide(
@@ -108,8 +119,15 @@ def _compared(
         doubts_a_to_b=there.doubts,
         doubts_b_to_a=back.doubts,
     )
+
+    if doubted is not None and verdict is Verdict.INCONCLUSIVE:
+        sentence += (
+            f" Not sure to be independent draws: {doubted.said}. If each row is one, pass "
+            f"groups=torch.arange({len(a)}), else the labels of the draws."
+        )
+
     ranks = median_rank(a), median_rank(b)
-    share = (1 - confidence) ** (1 / draws.count)
+    share = (1 - confidence) ** (1 / (doubted or draws).count)
     kind, coordinates_a, coordinates_b = _coordinates(pairs, ranks)
 
     return Comparison(
@@ -132,6 +150,7 @@ def _compared(
             **{f"{name}_b_to_a": value for name, value in back.evidence.items()},
             "coordinates": kind,
             "measures": usual_measures(a.values, b.values),
+            "measures_by_chance": measures_by_chance(a.values, b.values, draws, seed),
         },
         sentence=sentence,
         tolerance=tolerance,
@@ -139,11 +158,17 @@ def _compared(
     )
 
 
-def _draws(a: Observations, b: Observations, groups: Tensor | None) -> tuple[Draws, Draws | None]:
+def _draws(
+    a: Observations, b: Observations, frames: tuple[Tensor, Tensor] | None, groups: Tensor | None
+) -> tuple[Draws, Draws | None]:
     r"""The independent draws, as given or found, and those that they cannot be told from."""
-    ranks = [rank for rank in (median_rank(a), median_rank(b)) if rank is not None]
+    if frames is None:
+        ranks = [rank for rank in (median_rank(a), median_rank(b)) if rank is not None]
+        rank = max(ranks, default=None)
+    else:
+        rank = joint_rank(*frames)
 
-    return paired_draws(a.values, b.values, shared_groups(groups, [a, b]), max(ranks, default=None))
+    return paired_draws(a.values, b.values, shared_groups(groups, [a, b]), rank)
 
 
 def _blocking(a: Observations, b: Observations, draws: Draws) -> list[str]:

@@ -11,10 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from equiv.observe.draws import Draws
 from equiv.observe.observations import Observations
 from equiv.paired.between import between_samples
 from equiv.paired.determinacy import determinacy, leaking
-from equiv.paired.learning_curve import remaining_error, resolution
+from equiv.paired.learning_curve import MAX_RATED_DIMENSION, near_errors, nearest_error, remaining_error
 from equiv.paired.pairs import Pairs, along
 from equiv.regression.bounds import MIN_SAMPLES, relative_rms
 from equiv.regression.hermite import MAX_REFINED_ERROR, fit_map
@@ -47,13 +48,14 @@ MAX_EVIDENCE_SAMPLES = 5000
 # [samples; chosen: a median of ranks that are nearly all alike]
 MAX_RANKED_SAMPLES = 100
 
-# Slopes tell the error between samples in input spaces of at most this dimension.
-# [dimensions; chosen: in more, the nearest of some thousand samples are as far as slopes do not reach]
-MAX_SLOPED_DIMENSION = 6
+# Near samples that are farther apart do not show what happens at small scale.
+# [RMS distances of samples; chosen: a no then excludes maps less steep than four spreads of the target a spread of the
+# source]
+MAX_RESOLUTION = 0.2
 
-# Samples with a larger resolution do not show what happens at small scale.
-# [RMS distances of samples; chosen: near 1 in tens of dimensions, a few hundredths to tenths in up to four]
-MAX_RESOLUTION = 0.4
+# Errors of near samples are alike from this normal score on.
+# [standard deviations; derived: one in a hundred of independent errors, on one side]
+ALIKE_SCORE = 2.33
 
 
 @dataclass(frozen=True)
@@ -101,15 +103,14 @@ def paired_direction(pairs: Pairs, tolerance: float, confidence: float, seed: in
     return best
 
 
-def widened(found: PairedDirection, other: PairedDirection, said: str, tolerance: float) -> PairedDirection:
-    r"""A direction with the bounds and doubts of other draws beside, which the samples cannot be told from."""
-    error = enclosing(found.error, other.error)
-    doubts = found.doubts + [doubt for doubt in other.doubts if doubt not in found.doubts]
+def widened(found: PairedDirection, other: PairedDirection) -> PairedDirection:
+    r"""A direction by the fewer draws that samples may be, with the bounds of the more beside.
 
-    if determines(error, tolerance, doubts) is None:
-        doubts.append(f"{said} without being sure: name them by 'groups', or each sample its own")
-
-    return replace(found, error=error, doubts=doubts)
+    A map that was chosen by leaving out too little is good for nothing where the draws are fewer; the map of the fewer
+    is a good one either way. Of the reasons that withhold a no those of the more draws count: what samples do not even
+    tell of others of the same draw they tell of none.
+    """
+    return replace(found, error=enclosing(found.error, other.error), doubts=list(other.doubts))
 
 
 def _candidates(pairs: Pairs, seed: int) -> Iterator[Fit]:
@@ -159,6 +160,14 @@ def _judged(fit: Fit, pairs: Pairs, tolerance: float, confidence: float, seed: i
         high = math.hypot(error.high, evidence.get("error_between_samples", 0.0))
         error = Interval(error.estimate, error.low, max(high, evidence.get("leak", 0.0)))
 
+    if determines(error, tolerance, doubts) is False:
+        draws = pairs.draws or Draws.single(len(pairs), pairs.source.device)
+        nearest = nearest_error(pairs.source.values, pairs.target.values, draws)
+        evidence = {**evidence, "nearest_error": nearest}
+
+        if nearest <= tolerance:
+            doubts = [*doubts, "what is nearest in the source tells it better than the map that was learned"]
+
     return PairedDirection(fit, error, doubts, known | evidence)
 
 
@@ -173,13 +182,17 @@ def _judged_by_frames(
     frames, target_frames = (each[rows] for each in pairs.along)
     seen = pairs.source.values[rows], pairs.target.values[rows], frames, target_frames
     found = determinacy(*seen, errors[some])
-    near = frames.shape[2] <= MAX_SLOPED_DIMENSION
+    dimension = frames.shape[2]
+    near = dimension <= MAX_RATED_DIMENSION
+    remaining = remaining_error(*(fit.learned or (errors, fit.half)), dimension)
     possible = torch.zeros_like(errors)
     possible[some] = found.confusion
     doubts = []
 
-    # Frames that are known but for rotations prove no leak.
-    if (found.floor if pairs.common else found.fold_floor) <= tolerance:
+    # Frames known but for rotations prove no leak; in many dimensions no samples are near enough to show folds.
+    floor = found.floor if pairs.common else found.fold_floor
+
+    if (floor if near else max(floor, remaining)) <= tolerance:
         doubts.append("no leak, fold or crossing accounts for the error, which more samples may lower")
 
     return (
@@ -191,7 +204,8 @@ def _judged_by_frames(
             "fold": found.fold,
             "folded_samples": found.folded,
             "crossing_samples": int((found.confusion > 0).sum().item()),
-            **({"error_between_samples": between_samples(fit.map, *seen)} if pairs.common and near else {}),
+            "remaining_error": remaining,
+            **({"error_between_samples": between_samples(*seen)} if pairs.common and near else {}),
         },
     )
 
@@ -200,7 +214,12 @@ def _judged_by_learning(fit: Fit, pairs: Pairs, tolerance: float) -> tuple[list[
     r"""Doubts, and what is left of the error with ever more samples; a leak at the few with frames is final."""
     dimension = median_rank(pairs.source) or median_rank(pairs.target)
     remaining = remaining_error(*(fit.learned or (fit.draw_errors, fit.half)), dimension)
-    evidence = {"remaining_error": remaining, "resolution": resolution(pairs.source.values[fit.firsts])}
+    seen = pairs.source.values, pairs.target.values
+    source, target = seen if fit.judged is None else (values[fit.judged] for values in seen)
+    missed = torch.zeros_like(target) if fit.missed is None else fit.missed
+    draws = fit.draws or Draws.single(len(target), target.device)
+    distance, alike = near_errors(source, target, missed, draws)
+    evidence = {"remaining_error": remaining, "resolution": distance, "alike_errors": alike}
 
     if pairs.local is not None:
         frames, target_frames = (side.frames for side in pairs.local)
@@ -215,10 +234,14 @@ def _judged_by_learning(fit: Fit, pairs: Pairs, tolerance: float) -> tuple[list[
                 # What B shows of directions that A does not see, no number of samples brings back.
                 return [], evidence
 
-    if evidence["resolution"] > MAX_RESOLUTION:
+    rated = dimension is None or dimension <= MAX_RATED_DIMENSION
+
+    if rated and evidence["resolution"] > MAX_RESOLUTION:
         return ["no two samples of the source are near each other"], evidence
 
-    return ["the error still falls with the number of samples"] if remaining <= tolerance else [], evidence
+    falls = remaining <= tolerance or (rated and alike > ALIKE_SCORE)
+
+    return ["the error still falls with the number of samples"] if falls else [], evidence
 
 
 def _some(n: int, seed: int) -> Tensor:

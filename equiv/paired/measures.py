@@ -2,12 +2,14 @@ r"""What the usual measures of similarity say of the same samples."""
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
+from equiv.observe.draws import Draws
 from equiv.paired.baselines import (
     debiased_cka,
     linear_cka,
@@ -18,8 +20,9 @@ from equiv.paired.baselines import (
     rsa,
     svcca,
 )
+from equiv.paired.chance import Chance, components_by_chance, distances_by_chance, neighbours_by_chance
 
-__all__ = ["usual_measures"]
+__all__ = ["measures_by_chance", "usual_measures"]
 
 # The measures are taken on at most so many samples, evenly spread.
 # [samples; chosen: they change by less than a hundredth with more, and cost a tenth of the comparison at most]
@@ -28,6 +31,33 @@ MAX_MEASURED_SAMPLES = 2000
 # Those that rank or transform the distances of all pairs are taken on at most so many.
 # [samples; chosen: as above, their cost grows with the square of the samples]
 MAX_DISTANCE_SAMPLES = 500
+
+
+def measures_by_chance(a: Tensor, b: Tensor, draws: Draws, seed: int = 0) -> dict[str, dict[str, float]]:
+    r"""What the same measures say of samples paired at random, by name: `mean`, and `high`, exceeded by one in 20.
+
+    Measures that are not defined are left out.
+
+    Arguments:
+        a: A's activations, shape `(n, d_a)`.
+        b: B's activations at the same inputs, `(n, d_b)`.
+        draws: The independent draws of the samples, which are exchanged whole.
+        seed: Of the pairings.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    found: dict[str, Chance] = {}
+
+    for measures, most in (
+        (components_by_chance, MAX_MEASURED_SAMPLES),
+        (neighbours_by_chance, MAX_MEASURED_SAMPLES),
+        (distances_by_chance, MAX_DISTANCE_SAMPLES),
+    ):
+        some = _evenly(len(a), most, a.device)
+
+        with contextlib.suppress(ValueError, RuntimeError):  # what is not defined is not told
+            found |= measures(a[some], b[some], draws.subset(some), generator)
+
+    return {name: chance._asdict() for name, chance in found.items()}
 
 
 def usual_measures(a: Tensor, b: Tensor) -> dict[str, float]:
@@ -57,9 +87,13 @@ def usual_measures(a: Tensor, b: Tensor) -> dict[str, float]:
 
 def _spread(values: Tensor, count: int) -> Tensor:
     r"""At most so many of the samples, evenly spread."""
-    count = min(count, len(values))
+    return values[_evenly(len(values), count, values.device)]
 
-    return values[torch.arange(count, device=values.device) * len(values) // max(count, 1)]
+
+def _evenly(n: int, count: int, device: torch.device) -> Tensor:
+    count = min(count, n)
+
+    return torch.arange(count, device=device) * n // max(count, 1)
 
 
 def _defined(measure: Callable[[Tensor, Tensor], float], a: Tensor, b: Tensor) -> float:

@@ -5,6 +5,9 @@ Doors: `result.Registration`, `result.Relation`, `anchors.exchanged`, `register.
 
     result         What a registration of two coordinate domains consists of
     anchors        Motions that carry anchors to anchors, some of which may be wrong
+    contradictions
+                   Anchors that no isometry fits: another geometry that all of them agree on, or wrong ones
+                   among them
     closed_spaces  Closed spaces without anchors: any shift along the periods fits, and an open direction is
                    fixed by its ends
     winding        Open regions of the plane wound round a cylinder: local isometries that no isometry goes

@@ -43,6 +43,10 @@ OUTLIER_RESIDUALS = 8.0
 # [share of the spread; chosen: charts are more accurate, and a wrong anchor is off by about the spread]
 OUTLIER_SHARE = 0.01
 
+# The anchors that are kept agree by chance in fewer cases.
+# [probability; chosen: comparisons are made by the thousand]
+CHANCE_AGREEMENT = 1e-3
+
 # Anchors contradict an isometry when they are off by so many times what the charts' errors explain.
 # [standard errors; chosen: estimates of the charts' errors may be too small by a factor]
 CONTRADICTING_ERRORS = 6.0
@@ -85,6 +89,35 @@ class AnchorFit:
     def rejected(self) -> tuple[int, ...]:
         r"""Rows of the anchors that contradict the others."""
         return tuple(self.wrong.nonzero().flatten().tolist())
+
+
+@dataclass(frozen=True)
+class _Outliers:
+    r"""Which anchors are far off the others' fit: fewer than half, the rest agreeing by more than chance.
+
+    Any anchors fit some motion as long as they are few; of k anchors in m dimensions j agree on a motion with p
+    parameters, each equation to a share s of the spread, with probability of about :math:`\binom{k}{j} s^{jm - p}`.
+
+    Attributes:
+        floor: No anchor that is off by less is called wrong, in input units.
+        anchors: How many, k.
+        dimension: Of the target, m.
+        parameters: Of a motion, p.
+    """
+
+    floor: float
+    anchors: int
+    dimension: int
+    parameters: int
+
+    def __call__(self, residuals: Tensor) -> Tensor:
+        r"""Misfits `(k,)` to whether each anchor is wrong, `(k,)`; none where that cannot be told."""
+        scale = DEVIATION_PER_MEDIAN * residuals.median().item()
+        wrong = residuals > max(OUTLIER_RESIDUALS * scale, self.floor)
+        kept = self.anchors - int(wrong.sum())
+        chance = math.comb(self.anchors, kept) * OUTLIER_SHARE ** (kept * self.dimension - self.parameters)
+
+        return wrong if 2 * kept > self.anchors and chance < CHANCE_AGREEMENT else torch.zeros_like(wrong)
 
 
 def exchanged(anchors: Tensor | None) -> Tensor | None:
@@ -136,9 +169,10 @@ def fit_shift(
     def fit(kept: Tensor) -> Motion:
         return Motion(matrix, pivot + minimum_image(shifts[kept] - pivot, periods).mean(dim=0))
 
+    rule = _Outliers(floor, len(target), target.shape[1], target.shape[1])
     start = minimum_image(shifts - pivot, periods).norm(dim=1)
 
-    return _settled(fit, source, target, periods, _outliers(start, floor), floor)
+    return _settled(fit, source, target, periods, rule(start), rule)
 
 
 def fit_rigid(source: Tensor, target: Tensor, handedness: int, floor: float) -> AnchorFit:
@@ -154,9 +188,10 @@ def fit_rigid(source: Tensor, target: Tensor, handedness: int, floor: float) -> 
     def fit(kept: Tensor) -> Motion:
         return rigid_fit(source[kept], target[kept], handedness)
 
-    wrong = _consensus(fit, source, target, source.shape[1] + 1, floor)
+    m = target.shape[1]
+    rule = _Outliers(floor, len(target), target.shape[1], m * (m + 1) // 2)
 
-    return _settled(fit, source, target, None, wrong, floor)
+    return _settled(fit, source, target, None, _consensus(fit, source, target, m + 1, rule), rule)
 
 
 def fit_projection(source: Tensor, target: Tensor, floor: float) -> AnchorFit:
@@ -175,13 +210,14 @@ def fit_projection(source: Tensor, target: Tensor, floor: float) -> AnchorFit:
 
         return Motion(left @ right, b - left @ right @ a)
 
-    wrong = _consensus(fit, source, target, source.shape[1] + 1, floor)
+    m, high = target.shape[1], source.shape[1]
+    rule = _Outliers(floor, len(target), target.shape[1], m * (m + 1) // 2 + m * (high - m))
 
-    return _settled(fit, source, target, None, wrong, floor)
+    return _settled(fit, source, target, None, _consensus(fit, source, target, high + 1, rule), rule)
 
 
 def _consensus(
-    fit: Callable[[Tensor], Motion], source: Tensor, target: Tensor, size: int, floor: float
+    fit: Callable[[Tensor], Motion], source: Tensor, target: Tensor, size: int, rule: _Outliers
 ) -> Tensor:
     r"""Outliers of the fit to that subset of anchors which most of the others agree with."""
     k = len(source)
@@ -192,10 +228,10 @@ def _consensus(
         kept = torch.zeros(k, dtype=torch.bool)
         kept[list(subset)] = True
         residuals = (fit(kept)(source) - target).norm(dim=1)
-        typical = residuals.sort().values[math.ceil(2 * k / 3) - 1].item()
+        typical = residuals.sort().values[k // 2].item()
 
         if typical < lowest:
-            lowest, wrong = typical, _outliers(residuals, floor)
+            lowest, wrong = typical, rule(residuals)
 
     return wrong
 
@@ -206,23 +242,15 @@ def _settled(
     target: Tensor,
     periods: Tensor | None,
     wrong: Tensor,
-    floor: float,
+    rule: _Outliers,
 ) -> AnchorFit:
     r"""Least squares over the anchors kept, and once more who agrees with it, until that settles."""
     for _ in range(SETTLING_ROUNDS):
         motion = fit(~wrong)
         residuals = minimum_image(motion(source) - target, periods).norm(dim=1)
-        before, wrong = wrong, _outliers(residuals, floor)
+        before, wrong = wrong, rule(residuals)
 
         if torch.equal(before, wrong):
             break
 
     return AnchorFit(motion, residuals, wrong)
-
-
-def _outliers(residuals: Tensor, floor: float) -> Tensor:
-    r"""Anchors far off the others' fit; none where they would be a third or more."""
-    scale = DEVIATION_PER_MEDIAN * residuals.median().item()
-    wrong = residuals > max(OUTLIER_RESIDUALS * scale, floor)
-
-    return wrong if 3 * int(wrong.sum()) < len(residuals) else torch.zeros_like(wrong)

@@ -14,13 +14,10 @@ from torch import Tensor
 from equiv.coordinates.domain import Domain
 from equiv.coordinates.motion import Motion
 from equiv.registration.result import OVERLAP_MARGIN, Registration, Relation, registration_by
+from equiv.supports.support import outline
 
 __all__ = ["register_closed", "shifted"]
 
-
-# Samples by which the distance between samples at an end is told.
-# [samples; chosen: of fewer it scatters more than by a third, more lie too far inside]
-END_SAMPLES = 10
 
 # Lengths differ when they do by this many standard errors more than the tolerance.
 # [standard errors; chosen: distances at an end are exponentially distributed, with long tails]
@@ -110,7 +107,7 @@ def shifted(motions: Sequence[Motion], periods: Tensor | None) -> tuple[Motion, 
 
 
 def _between_ends(moved: Tensor, target: Domain) -> _Ends:
-    r"""The least and the largest of many samples are each off the end by about the distance between samples there."""
+    r"""The least and the largest of many samples are each off the end by about as much as the outline says."""
     assert target.periods is not None
     m = target.dimension
     offset = torch.zeros(m, dtype=torch.float64)
@@ -118,16 +115,10 @@ def _between_ends(moved: Tensor, target: Domain) -> _Ends:
     if m == target.n_periods:
         return _Ends(offset, 0.0, None)
 
-    axis = torch.linalg.svd(target.periods, full_matrices=True).Vh[-1]
-    middles, lengths, variance = [], [], 0.0
+    axis = target.open_axes[0]
+    edges = [outline((coordinates @ axis)[:, None]) for coordinates in (moved, target.coordinates)]
+    middles = [edge.points.mean() for edge in edges]
+    lengths = tuple(edge.points.diff(dim=0).item() for edge in edges)
+    error = torch.cat([edge.scale for edge in edges]).norm().item() / 2
 
-    for coordinates in (moved, target.coordinates):
-        along = (coordinates @ axis).sort().values
-        last = min(END_SAMPLES, len(along) - 1)
-        middles.append((along[0] + along[-1]) / 2)
-        lengths.append(float(along[-1] - along[0]))
-
-        for outer, inner in ((along[0], along[last]), (along[-1], along[-1 - last])):
-            variance += float((outer - inner) / last / 2) ** 2
-
-    return _Ends((middles[1] - middles[0]) * axis, math.sqrt(variance), (lengths[0], lengths[1]))
+    return _Ends((middles[1] - middles[0]) * axis, error, (lengths[0], lengths[1]))

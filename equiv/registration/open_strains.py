@@ -15,6 +15,7 @@ from torch import Tensor
 
 from equiv.coordinates.domain import Domain
 from equiv.coordinates.motion import Motion
+from equiv.registration.contradictions import agree_on_strain
 from equiv.registration.result import Registration, Relation, joint_accuracy
 from equiv.supports.limits import MAX_DIMENSION
 from equiv.supports.outline_fit import Anchors
@@ -28,8 +29,12 @@ __all__ = ["with_freedom"]
 FIXING_EXTRAPOLATION = 4.0
 
 # Standard deviation of anchors in charts that are more accurate than that.
-# [share of the spread; chosen: far below what outlines show and tolerances admit]
-SMALLEST_ANCHOR_ERROR = 1e-3
+# [share of the spread; chosen: far below what outlines show and tolerances admit, far above rounding]
+SMALLEST_ANCHOR_ERROR = 1e-5
+
+# A strain is excluded when it displaces by more than so many times what lengths may differ by.
+# [dimensionless; derived: `compare_by_charts` admits half of the tolerance of errors to lengths]
+TOLERANCE_OF_STRAINS = 2.0
 
 # A strain excludes an isometry when it is above what is allowed by so many standard deviations.
 # [standard deviations; derived: one side of a Gaussian at 0.01]
@@ -50,7 +55,7 @@ def with_freedom(
         source: Domain mapped from.
         target: Domain mapped to.
         anchors: Pairs of sample indices (source, target), shape `(k, 2)`, or None.
-        tolerance: Largest RMS displacement by a strain, a share of the target's spread, that excludes nothing.
+        tolerance: Largest relative difference of lengths between isometric domains.
     """
     motion = found.motion
 
@@ -58,7 +63,7 @@ def with_freedom(
         return found
 
     ends = _kept(found, source, target, anchors)
-    freedom = _freedom(found, motion, source, target, ends)
+    freedom = _freedom(found, motion, source, target, ends, tolerance)
 
     if freedom is None:
         return found
@@ -72,10 +77,10 @@ def with_freedom(
 
     size, error = freedom.strain(target.coordinates.T.cov(correction=0).reshape(target.dimension, -1))
 
-    if size - EXCLUDING_DEVIATIONS * error > tolerance * target.spread:
+    if size - EXCLUDING_DEVIATIONS * error > TOLERANCE_OF_STRAINS * tolerance * target.spread:
         share, uncertain = size / target.spread, error / target.spread
         reason = (
-            f"the outlines of the spaces agree best when the one is strained by {share:.1%} of its spread "
+            f"the spaces agree best when the one is strained by {share:.1%} of its spread "
             f"(standard error {uncertain:.1%})"
         )
 
@@ -96,20 +101,28 @@ def _kept(found: Registration, source: Domain, target: Domain, anchors: Tensor |
 
 
 def _freedom(
-    found: Registration, motion: Motion, source: Domain, target: Domain, anchors: Anchors
+    found: Registration,
+    motion: Motion,
+    source: Domain,
+    target: Domain,
+    anchors: Anchors,
+    tolerance: float,
 ) -> AffineFreedom | None:
-    r"""What outlines and anchors leave open; None where anchors overdetermine it."""
+    r"""What outlines and anchors leave open; None where anchors overdetermine it and show none."""
     a, b, axes = source.coordinates, target.coordinates, None
+    strained = anchors is not None and agree_on_strain(source, target, anchors, motion, tolerance)
 
     if target.periods is not None:
         # Periods fix all lengths but those across them.
-        axes = torch.linalg.svd(target.periods, full_matrices=True).Vh[target.n_periods :]  # (q, m)
+        axes = target.open_axes  # (q, m)
         across = axes @ motion.matrix
         a, b = a @ across.T, b @ axes.T
         anchors = None if anchors is None else (anchors[0] @ across.T, anchors[1] @ axes.T)
         motion = Motion(torch.eye(len(axes), dtype=torch.float64), axes @ motion.offset)
 
-    if anchors is not None and extrapolation(anchors[1], b) <= FIXING_EXTRAPOLATION:
+    determined = anchors is not None and extrapolation(anchors[1], b) <= FIXING_EXTRAPOLATION
+
+    if determined and not strained:
         return None
 
     freedom = fit_strains(
@@ -118,7 +131,7 @@ def _freedom(
         motion,
         anchors,
         max(joint_accuracy(source, target), SMALLEST_ANCHOR_ERROR * target.spread),
-        outlined=b.shape[1] <= MAX_DIMENSION,
+        outlined=not determined and b.shape[1] <= MAX_DIMENSION,
         turns=_fixed_turns(found, target),
     )
 

@@ -25,6 +25,7 @@ from equiv.registration.anchors import (
     fit_shift,
 )
 from equiv.registration.closed_spaces import shifted
+from equiv.registration.contradictions import contradicted
 from equiv.registration.result import Registration, Relation, joint_accuracy, registration_by
 from equiv.supports.limits import MAX_DIMENSION
 from equiv.supports.projections import find_projections
@@ -57,17 +58,21 @@ def register_projection(
     if ends is not None and anchor_rank(ends[0]) == source.dimension:
         fit = fit_projection(*ends, OUTLIER_SHARE * target.spread)
 
-        return _by_anchors(source, target, [fit], tolerance)
+        return _by_anchors(source, target, ends, [fit], tolerance)
 
     return _by_support_functions(source, target, ends, tolerance)
 
 
-def _by_anchors(source: Domain, target: Domain, fits: list[AnchorFit], tolerance: float) -> Registration:
+def _by_anchors(
+    source: Domain, target: Domain, ends: tuple[Tensor, Tensor], fits: list[AnchorFit], tolerance: float
+) -> Registration:
     r"""The best of the projections that anchors fix."""
     good = as_good(fits, joint_accuracy(source, target))
 
     if good[0].cost > explained_misfit(source, target, tolerance):
-        return Registration(Relation.NONE, "no projection of the one space fits the anchors in the other")
+        alone = register_projection(source, target, None, tolerance)
+
+        return contradicted(source, target, ends, good[0].motion, alone, tolerance)
 
     others = [fit.motion for fit in good[1:]]
 
@@ -98,12 +103,15 @@ def _by_support_functions(
 
         return Registration(Relation.NONE if share > tolerance else Relation.UNDECIDED, reason)
 
-    residuals = None if ends is None else (best.motion(ends[0]) - ends[1]).norm(dim=1)
+    residuals = None
 
-    if residuals is not None and residuals.max() > explained_misfit(source, target, tolerance):
-        reason = f"the {len(residuals)} anchors contradict every projection, too few to tell which are wrong"
+    if ends is not None:
+        residuals = (best.motion(ends[0]) - ends[1]).norm(dim=1)
 
-        return Registration(Relation.UNDECIDED, reason)
+        if residuals.max() > explained_misfit(source, target, tolerance):
+            alone = register_projection(source, target, None, tolerance)
+
+            return contradicted(source, target, ends, best.motion, alone, tolerance)
 
     others = [projection.motion for projection in good[1:]]
 
@@ -130,7 +138,7 @@ def _round_periods(
         floor = OUTLIER_SHARE * target.spread
         fits = [fit_shift(*ends, matrix, target.periods, floor) for matrix in matrices]
 
-        return _by_anchors(source, target, fits, tolerance)
+        return _by_anchors(source, target, ends, fits, tolerance)
 
     middle = (target.coordinates.amin(dim=0) + target.coordinates.amax(dim=0)) / 2
     motions = []

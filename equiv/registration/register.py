@@ -7,6 +7,7 @@ the outlines of the supports decide.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import torch
@@ -26,6 +27,7 @@ from equiv.registration.anchors import (
     fit_shift,
 )
 from equiv.registration.closed_spaces import register_closed
+from equiv.registration.contradictions import agree_on_strain, contradicted
 from equiv.registration.contrast import tell_apart
 from equiv.registration.open_strains import with_freedom
 from equiv.registration.result import (
@@ -42,10 +44,6 @@ from equiv.supports.limits import MAX_DIMENSION
 from equiv.verdict import NAME_A, NAME_B
 
 __all__ = ["register"]
-
-# A strain is excluded when it displaces by more than so many times what lengths may differ by.
-# [dimensionless; derived: `compare_by_charts` admits half of the tolerance of errors to lengths]
-TOLERANCE_OF_STRAINS = 2.0
 
 
 def register(a: Domain, b: Domain, anchors: Tensor | None, tolerance: float) -> Registration:
@@ -145,42 +143,59 @@ def _register(
 
         return wind(source, target, tolerance)
 
-    if anchors is not None:
+    if anchors is None:
+        found = _alone(source, target, matrices, tolerance)
+    else:
         found = _by_anchors(source, target, anchors, matrices, tolerance)
-    elif source.periods is None and target.periods is None:
+        found = with_freedom(found, source, target, anchors, tolerance)
+
+    return found if found.motion is None else replace(found, relation=relation, reason=reason)
+
+
+def _alone(source: Domain, target: Domain, matrices: list[Tensor] | None, tolerance: float) -> Registration:
+    r"""The registration by what the spaces are, without anchors."""
+    if source.periods is None and target.periods is None:
         found = _by_outlines(source, target, None, tolerance)
     else:
         found = register_closed(source, target, matrices or [], tolerance)
 
-    if found.motion is not None:
-        found = with_freedom(found, source, target, anchors, TOLERANCE_OF_STRAINS * tolerance)
-
-    return found if found.motion is None else replace(found, relation=relation, reason=reason)
+    return with_freedom(found, source, target, None, tolerance)
 
 
 def _by_anchors(
     source: Domain, target: Domain, anchors: Tensor, matrices: list[Tensor] | None, tolerance: float
 ) -> Registration:
     r"""The motion that most anchors agree on, with the supports where they leave several."""
-    open_ended = source.periods is None and target.periods is None
     ends = source.coordinates[anchors[:, 0]], target.coordinates[anchors[:, 1]]
-    floor = OUTLIER_SHARE * target.spread
 
     if matrices is None:
         if anchor_rank(ends[0]) < source.dimension - 1:
             return _by_outlines(source, target, ends, tolerance)
 
-        fits = [fit_rigid(*ends, handedness, floor) for handedness in (1, -1)]
+        def fitted(least: float) -> list[AnchorFit]:
+            return [fit_rigid(*ends, handedness, least) for handedness in (1, -1)]
     else:
-        fits = [fit_shift(*ends, matrix, target.periods, floor) for matrix in matrices]
+
+        def fitted(least: float) -> list[AnchorFit]:
+            return [fit_shift(*ends, matrix, target.periods, least) for matrix in matrices]
 
     # Accurate charts tell the fits apart; where the anchors leave several, the supports decide.
-    fits = as_good(fits, joint_accuracy(source, target))
+    accuracy = joint_accuracy(source, target)
+    fits = as_good(fitted(OUTLIER_SHARE * target.spread), accuracy)
+    unfitted = fits[0].cost > explained_misfit(source, target, tolerance)
 
-    if fits[0].cost > explained_misfit(source, target, tolerance):
-        return _contradicted(source, target, len(ends[0]), open_ended, tolerance)
+    if unfitted or fits[0].rejected:
+        whole = as_good(fitted(math.inf), accuracy)
 
-    fits = _supported(source, target, fits, open_ended)
+        if agree_on_strain(source, target, ends, whole[0].motion, tolerance):
+            # None of them is wrong: how far the spaces are strained says `with_freedom`.
+            fits = whole
+        elif unfitted:
+            alone = _alone(source, target, matrices, tolerance)
+
+            return contradicted(source, target, ends, fits[0].motion, alone, tolerance)
+
+    fits = _supported(source, target, fits)
 
     return registration_by(
         fits[0].motion,
@@ -193,27 +208,12 @@ def _by_anchors(
     )
 
 
-def _contradicted(source: Domain, target: Domain, k: int, open_ended: bool, tolerance: float) -> Registration:
-    r"""No isometry fits the anchors: either there is none, or too many anchors are wrong."""
-    if k > source.dimension + 1:
-        return Registration(Relation.NONE, f"no isometry of the spaces fits most of the {k} anchors")
-
-    alike = not open_ended or _by_outlines(source, target, None, tolerance).motion is not None
-
-    if alike:
-        reason = f"the {k} anchors contradict each other, too few to tell which are wrong"
-
-        return Registration(Relation.UNDECIDED, reason)
-
-    return Registration(Relation.NONE, "neither the anchors nor the outlines of the spaces fit an isometry")
-
-
-def _supported(source: Domain, target: Domain, fits: list[AnchorFit], open_ended: bool) -> list[AnchorFit]:
+def _supported(source: Domain, target: Domain, fits: list[AnchorFit]) -> list[AnchorFit]:
     r"""The fits, best first, under which the supports agree as well as under any."""
     if len(fits) == 1:
         return fits
 
-    if open_ended and source.dimension <= MAX_DIMENSION:
+    if source.periods is None and target.periods is None and source.dimension <= MAX_DIMENSION:
         order = equally_good(source.coordinates, target.coordinates, [fit.motion for fit in fits])
     else:
         shares = [min(overlaps(source, target, fit.motion)) for fit in fits]

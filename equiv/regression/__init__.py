@@ -2,7 +2,7 @@ r"""Maps learned from pairs, with held-out errors.
 
 Doors: `kernel_map.Fit`, `kernel_search.EFFORTS`, `hermite.MAX_REFINED_ERROR`, `hermite.fit_map`,
 `inverse.fit_inverse`, `bounds.MIN_SAMPLES`, `bounds.highest_of_each`, `bounds.relative_rms`,
-`paired_draws.MIN_DRAWS`, `paired_draws.enclosing`, `paired_draws.paired_draws`.
+`paired_draws.MIN_DRAWS`, `paired_draws.enclosing`, `paired_draws.joint_rank`, `paired_draws.paired_draws`.
 
     pair_data       Paired activations and frames, standardised for regression
     few_parameters  Maps with no or few parameters: honest candidates whatever the number of neurons

@@ -18,8 +18,8 @@ AFFINE_ROUNDING = 1e-9
 # [share of a column's length; chosen: ten thousand times the rounding of float64]
 MIN_INDEPENDENT = 1e-12
 
-# A sample's leverage is taken to be at most this far below 1, where leaving it out would leave nothing.
-# [dimensionless; chosen: guards a division, and errors of such samples are large whatever it is]
+# Of a direction in which draws have a leverage nearer to 1 than this, the other samples show nothing.
+# [dimensionless; chosen: errors divided by more are right to a millionth, exactly 1 is within a ten thousandth of it]
 MIN_UNLEVERED = 1e-9
 
 
@@ -27,7 +27,8 @@ def least_squares(data: PairData) -> Fit | None:
     r"""Affine least squares with exact leave-one-out errors; None with fewer than two samples a parameter.
 
     With the hat matrix H, leaving sample i out changes its residual to :math:`e_i / (1 - H_{ii})`, and leaving a draw
-    G out changes theirs to :math:`(1 - H_{GG})^{-1} e_G`.
+    G out changes theirs to :math:`(1 - H_{GG})^{-1} e_G`. Where a draw alone shows a direction of the source, the
+    others leave the map open along it: of their solutions the shortest is judged.
     """
     n, k = data.values.shape
 
@@ -42,20 +43,42 @@ def least_squares(data: PairData) -> Fit | None:
         return None
 
     solution = torch.linalg.solve_triangular(triangular, orthogonal.T @ data.target, upper=True)
-    errors = data.target - design @ solution
+    residuals = data.target - design @ solution
+    errors, parts = residuals.clone(), data.draws.left_out()
 
     if data.draws.independent:
-        leverage = orthogonal.square().sum(dim=1).clamp_max(1 - MIN_UNLEVERED)
-        errors = errors / (1 - leverage)[:, None]
-    else:
-        residuals = errors.clone()
+        unlevered = 1 - orthogonal.square().sum(dim=1)
+        errors = errors / unlevered.clamp_min(MIN_UNLEVERED)[:, None]
+        alone = (unlevered < MIN_UNLEVERED).nonzero()
+        parts = ((row, torch.zeros_like(row)) for row in alone)
 
-        for out, judged in data.draws.left_out():
-            own = orthogonal[out]
-            identity = torch.eye(len(out), dtype=own.dtype, device=own.device)
-            errors[out[judged]] = torch.linalg.lstsq(identity - own @ own.T, residuals[out]).solution[judged]
+    for out, judged in parts:
+        errors[out[judged]] = _left_out(orthogonal[out], residuals[out], triangular, solution)[judged]
 
     return _fit(data, errors, data.basis, solution[:-1] / scale[:, None], solution[-1], data.values)
+
+
+def _left_out(own: Tensor, residuals: Tensor, triangular: Tensor, solution: Tensor) -> Tensor:
+    r"""Errors `(g, d_b)` of a draw that is left out of least squares with the design Q R.
+
+    With :math:`1 - H_{GG} = U \diag(1 - h) U^\top`, a vector u with h = 1 goes with a direction
+    :math:`v = R^{-1} Q_G^\top u` that no other sample shows, for :math:`Q R v` is u at the draw and 0 elsewhere. The
+    shortest solution of the others has nothing along these v.
+
+    Arguments:
+        own: The draw's rows of Q, `(g, k)`.
+        residuals: Its residuals, `(g, d_b)`.
+        triangular: R, `(k, k)`.
+        solution: The weights from all samples, `(k, d_b)`.
+    """
+    identity = torch.eye(len(own), dtype=own.dtype, device=own.device)
+    unlevered, vectors = torch.linalg.eigh(identity - own @ own.T)
+    alone = unlevered < MIN_UNLEVERED
+    others, mine = vectors[:, ~alone], vectors[:, alone]
+    errors = others @ ((others.T @ residuals) / unlevered[~alone, None])
+    unseen = torch.linalg.solve_triangular(triangular, own.T @ mine, upper=True)
+
+    return errors + mine @ torch.linalg.lstsq(unseen, solution).solution
 
 
 def _fit(

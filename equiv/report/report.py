@@ -86,7 +86,7 @@ def write_report(
     parts += [("Determinacy", _determinacy(result))]
 
     if "measures" in result.diagnostics:
-        parts.append(("Usual measures of similarity", measures_table(result.diagnostics["measures"])))
+        parts.append(("Usual measures of similarity", measures_table(result.diagnostics)))
 
     parts.append(("All diagnostics", _diagnostics(result)))
     parts += [("Settings and versions", _settings(settings or {}))]
@@ -251,7 +251,7 @@ def _diagnostics(result: Comparison) -> str:
     single = [
         [in_words(name), value]
         for name, value in result.diagnostics.items()
-        if name != "measures" and (not name.endswith(("_a", "_b")) or _alone(result, name))
+        if not name.startswith("measures") and (not name.endswith(("_a", "_b")) or _alone(result, name))
     ]
     blocks = [table("Of each network", ["Quantity", "A", "B"], pairs)] if pairs else []
     blocks += [table("Of the comparison", ["Quantity", "Value"], single)] if single else []

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from equiv.checks import check_integer
+from equiv.metric.binary_scale import binary_scale
 from equiv.metric.mahalanobis import MAX_NORMAL_SHARE
 from equiv.observe.draws import distinct_samples
 from equiv.observe.frames import split_frames
@@ -109,6 +110,7 @@ def density_weights(observations: Observations, n_features: int = 60) -> Tensor:
             f"'observations' should be equiv.Observations, got {type(observations).__name__}; wrap arrays in it."
         )
 
+    observations = binary_scale(observations.values, observations.frames).observations(observations)
     # Copies would fill the balls around each other; a weight is shared among them.
     distinct = distinct_samples(observations.values, observations.frames)
     observations = distinct.of(observations)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from equiv.checks import as_floating, check_finite, check_integer, check_number
+from equiv.metric.binary_scale import binary_scale
 from equiv.metric.mahalanobis import MAX_NORMAL_SHARE, pair_distances, tiles
 from equiv.metric.neuron_scale import spread_weights
 from equiv.metric.points import MetricPoints, metric_points
@@ -117,6 +118,8 @@ class DiffusionMaps:
                 "observe neurons that vary."
             )
 
+        self._scale = binary_scale(obs.values, obs.frames)
+        obs = self._scale.observations(obs)
         # Copies would fill each other's neighbourhoods.
         distinct = distinct_samples(obs.values, obs.frames)
         obs = distinct.of(obs)
@@ -132,11 +135,14 @@ class DiffusionMaps:
         self._weights = None if obs.frames is None else spread_weights(values)
         self._points = self._weighted(values, obs.frames)
         form = DenseKernel if len(obs) <= LARGEST_DENSE else SparseKernel
-        kernel = form(self._points, None if isinstance(self.epsilon, str) else self.epsilon)
-        self.epsilon_, self._reach = kernel.epsilon, kernel.reach
+        unit = self._scale.activations if obs.frames is None else self._scale.lengths
+        kernel = form(self._points, None if isinstance(self.epsilon, str) else self.epsilon * unit * unit)
+        self._epsilon, self._reach = kernel.epsilon, kernel.reach
+        self.epsilon_ = self._epsilon / unit / unit
         self._check_connected(kernel.components())
         self._normalisation = normalise(kernel.product, distinct.counts.to(self._points.values), self.alpha)
         self._solve(kernel)
+        self.eigenvalues_ = self.eigenvalues_ * unit * unit
         self.coordinates_ = self.coordinates_[distinct.place]
 
         return self
@@ -183,7 +189,7 @@ class DiffusionMaps:
         self._functions = (scale * functions).T.contiguous()
         self.coordinates_ = (scale * coordinates).T.contiguous()
         # P is stochastic: mu_0 = 1 and none is above it, up to rounding.
-        self.eigenvalues_ = -mu.clamp(max=1).log() / self.epsilon_
+        self.eigenvalues_ = -mu.clamp(max=1).log() / self._epsilon
         self.eigenvalues_[0] = 0.0
 
     def transform(self, values: Any, frames: Any = None) -> Tensor:
@@ -213,7 +219,11 @@ class DiffusionMaps:
         values = self._checked_values(values)
 
         if self._frames is not None:
-            frames = self._nearest_frames(values) if frames is None else self._checked_frames(frames, values)
+            frames = (
+                self._nearest_frames(values)
+                if frames is None
+                else self._scale.frames(self._checked_frames(frames, values))
+            )
 
         query = self._weighted(values, None if self._frames is None else frames, self._points.centre)
 
@@ -230,7 +240,7 @@ class DiffusionMaps:
                 "observe the same layers and neurons."
             )
 
-        return values.to(self._points.values.device)
+        return self._scale.values(values.to(self._points.values.device))
 
     def _checked_frames(self, frames: Any, values: Tensor) -> Tensor:
         frames = as_floating(frames, "frames", "(q, d, m)", 3)
@@ -263,7 +273,7 @@ class DiffusionMaps:
 
         for columns in tiles(len(self._points), BLOCK_SAMPLES):
             distances = pair_distances(query, self._points.subset(columns), MAX_NORMAL_SHARE)
-            weights = torch.where(distances < self._reach, heat_kernel(distances, self.epsilon_), 0.0)
+            weights = torch.where(distances < self._reach, heat_kernel(distances, self._epsilon), 0.0)
             weights = weights * self._normalisation.density[columns]
             total = total + weights.sum(dim=1, keepdim=True)
             sums = sums + weights @ self._functions[columns]

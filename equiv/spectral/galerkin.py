@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from equiv.checks import as_floating, check_finite, check_integer
+from equiv.metric.binary_scale import binary_scale
 from equiv.observe.draws import distinct_samples
 from equiv.observe.observations import Observations
 from equiv.spectral.basis_choice import LARGEST_EXCESS, choose_basis
@@ -46,8 +47,7 @@ class GalerkinMaps:
     unweighted, the operator is :math:`-p^{-1} \nabla \cdot (p \nabla u)` with p the sampling density: give
     one over the density where sampling is not uniform (`equiv.density_weights` finds it, and takes away most
     of the noise of uniform random samples as well). Sums over samples are all that is kept, so that they
-    stream (`partial_fit`) and add across processes (`sums_`, `merge`; `equiv.spectral.processes`
-    does so).
+    stream (`partial_fit`) and add across processes (`sums_`, `merge`; so does `equiv.spectral.processes`).
 
     The functions are the constant and Gaussians at farthest-point centres (`equiv.spectral.gaussian_basis`), at most
     `n_basis` and a third of the samples. Their width, and with it how many of them the samples resolve, is
@@ -59,10 +59,8 @@ class GalerkinMaps:
         n_basis: Gaussians at most.
 
     Attributes:
-        eigenvalues_: :math:`\lambda` of minus the Laplacian, ascending, the trivial 0 first, shape
-            `(k + 1,)`, in 1 / (input unit)^2.
-        coordinates_: Eigenfunctions at the samples of `fit`, unit mean square, the trivial one left out,
-            shape `(n, k)`.
+        eigenvalues_: :math:`\lambda` of minus the Laplacian, the trivial 0 first, `(k + 1,)`, in 1 / (input unit)^2.
+        coordinates_: Eigenfunctions at the samples of `fit`, unit mean square, the trivial one left out, `(n, k)`.
         basis_: The functions; a process that shares sums takes over another's before its first samples.
         sums_: Mass and stiffness sums, shape `(2, q + 1, q + 1)`, float64: they add. Over processes, reduce
             a copy and set it; or `merge`.
@@ -153,7 +151,11 @@ class GalerkinMaps:
             weight = distinct.total(torch.ones_like(obs.values[:, 0]) if weight is None else weight)
             obs, frames = self._checked(distinct.of(obs))
 
-        self.basis_, self._chosen = choose_basis(obs.values, frames, weight, self.n_coordinates, self.n_basis)
+        scale = binary_scale(obs.values, frames)
+        values, frames = scale.values(obs.values), scale.frames(frames)
+        basis, self._chosen = choose_basis(values, frames, weight, self.n_coordinates, self.n_basis)
+        self._chosen["held_out"] += 2 * math.log(scale.lengths)
+        self.basis_ = basis.rescaled(scale)
 
         return self
 
@@ -191,8 +193,7 @@ class GalerkinMaps:
     def _checked(self, observations: Any) -> tuple[Observations, Tensor]:
         if not isinstance(observations, Observations):
             raise TypeError(
-                f"'observations' should be equiv.Observations, got {type(observations).__name__}; "
-                "wrap arrays in it."
+                f"'observations' should be equiv.Observations, got {type(observations).__name__}; wrap arrays in it."
             )
 
         if observations.frames is None:
@@ -221,10 +222,8 @@ class GalerkinMaps:
         return weights.to(obs.device)
 
     def _solved(self) -> Ritz:
-        sums = self.sums_
-
         if self._ritz is None:
-            solution = ritz(sums, self.n_coordinates)
+            solution = ritz(self.sums_, self.n_coordinates)
             peaks = self.basis_.at(self.basis_.centers) @ solution.coefficients
             sign = peaks.gather(0, peaks.abs().argmax(dim=0, keepdim=True)).sign()[0]
             self._ritz = solution._replace(coefficients=solution.coefficients * sign)
@@ -234,7 +233,7 @@ class GalerkinMaps:
     @property
     def eigenvalues_(self) -> Tensor:
         r"""Of minus the Laplacian, ascending, 0 first, shape `(k + 1,)`, in 1 / (input unit)^2."""
-        return self._solved().eigenvalues
+        return self._solved().eigenvalues * self.basis_.length * self.basis_.length
 
     @property
     def coordinates_(self) -> Tensor:

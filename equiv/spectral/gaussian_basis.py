@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from equiv.metric.binary_scale import BinaryScale
+
 __all__ = ["GaussianBasis", "farthest_rows", "half_whitening", "scattered_folds"]
 
 
@@ -140,12 +142,19 @@ class GaussianBasis:
         centers: :math:`z_c / h`, shape `(p, r)`.
         mixing: The combinations, shape `(p + 1, q + 1)`, first column (1, 0, ..., 0); None: the Gaussians
             themselves, q = p.
+        length: Lengths in the input space are multiplied by it, in stiffness sums.
     """
 
     def __init__(
-        self, mean: Tensor, projection: Tensor, centers: Tensor, mixing: Tensor | None = None
+        self,
+        mean: Tensor,
+        projection: Tensor,
+        centers: Tensor,
+        mixing: Tensor | None = None,
+        length: float = 1.0,
     ) -> None:
         self.mean, self.projection, self.centers, self.mixing = mean, projection, centers, mixing
+        self.length = length
 
     @property
     def size(self) -> int:
@@ -159,6 +168,15 @@ class GaussianBasis:
             self.projection.to(device, dtype),
             self.centers.to(device, dtype),
             None if self.mixing is None else self.mixing.to(device, dtype),
+            self.length,
+        )
+
+    def rescaled(self, scale: BinaryScale) -> GaussianBasis:
+        r"""The functions of activations as they were given, where these are functions of rescaled ones."""
+        factors = scale.neurons.to(self.mean)
+
+        return GaussianBasis(
+            self.mean / factors, self.projection * factors[:, None], self.centers, self.mixing, scale.lengths
         )
 
     def evaluate(self, values: Tensor) -> Tensor:
@@ -204,7 +222,7 @@ class GaussianBasis:
                 part = slice(int(block[0]), int(block[-1]) + 1)
                 b = len(block)
                 z = (values[part] - basis.mean) @ basis.projection
-                q = frames[part].permute(2, 0, 1) @ basis.projection  # (m, b, r)
+                q = frames[part].permute(2, 0, 1) @ basis.projection / self.length  # (m, b, r)
                 f, g = psi[:b], slopes[: m * b]
                 half = 0.5 * z.square().sum(dim=1, keepdim=True)
                 torch.mm(torch.cat([z, torch.ones_like(half), half], dim=1), at, out=f).exp_()

@@ -48,4 +48,5 @@ def spectral_distance(a: list[float] | None, b: list[float] | None) -> float:
 
     pairs = list(zip(a[1:], b[1:], strict=False))
 
-    return sum(2 * abs(x - y) / (x + y) for x, y in pairs) / len(pairs)
+    # Two that are zero do not differ.
+    return sum(2 * abs(x - y) / (x + y) for x, y in pairs if x + y > 0) / len(pairs)

@@ -1,10 +1,12 @@
 r"""Where samples live, whatever their density, and which motions lay one support over another.
 
-Doors: `limits.MAX_DIMENSION`, `support.share_inside`, `outline_fit.Alignment`, `outline_fit.Anchors`,
-`strains.AffineFreedom`, `strains.extrapolation`, `strains.fit_strains`, `alignments.align`,
+Doors: `limits.MAX_DIMENSION`, `support.outline`, `support.share_inside`, `outline_fit.Alignment`,
+`outline_fit.Anchors`, `strains.AffineFreedom`, `strains.extrapolation`, `strains.fit_strains`, `alignments.align`,
 `alignments.equally_good`, `projections.find_projections`, `occupancy.Occupancy`.
 
     limits             Numbers that several judgements of supports share
+    edges              How far the edge of a support may lie beyond the outermost samples, by how the depths
+                       of others below these grow
     support            Where a cloud of samples lives, whatever its density: membership, and the outline of
                        the support
     support_functions  Support functions of samples: how far they reach in given directions, and how well they

@@ -108,17 +108,19 @@ def align(a: Tensor, b: Tensor, anchors: Anchors = None) -> tuple[list[Alignment
     fits = _distinct([fit_outlines(first, second, s.matrix, s.offset, anchors) for s in near])
     good = [fit for fit in fits if fit.misfit <= EQUALLY_GOOD_OUTLINES * max(fits[0].misfit, USUAL_MISFIT)]
     if a.shape[1] == 2 and anchors is None:
-        good = [_sharpened(a, b, second, fit) for fit in good]
+        good = [_sharpened(a, b, first, second, fit) for fit in good]
 
     return good, len(good) if len(good) <= MOTIONS_OF_A_CONTINUUM.get(a.shape[1], 2) else math.inf
 
 
-def _sharpened(a: Tensor, b: Tensor, edge: Outline, fit: Alignment) -> Alignment:
+def _sharpened(a: Tensor, b: Tensor, first: Outline, edge: Outline, fit: Alignment) -> Alignment:
     r"""The alignment refined by the outermost samples of both sides."""
     radius = edge.scale.median().item() * NEIGHBORS**0.5
     moved = Motion(fit.matrix, fit.offset)
     near = [torch.cdist(cloud, edge.points).amin(dim=1) < 2 * radius for cloud in (moved(a), b)]
-    motion = fit_by_supporting_lines(a[near[0]], b[near[1]], edge, moved, radius)
+    opposite = first.tree.query(moved.inverse(edge.points).numpy())[1]
+    scale = torch.hypot(edge.scale, first.scale[opposite])
+    motion = fit_by_supporting_lines(a[near[0]], b[near[1]], edge, scale, moved, radius)
 
     # Windows as long as the edges themselves hold corners, and gain nothing.
     spread = (b - b.mean(dim=0)).square().sum(dim=1).mean().sqrt().item()
@@ -242,4 +244,10 @@ def _coarse(a: Outline, b: Outline, matrix: Tensor, anchors: Anchors) -> Alignme
 def _thinned(outlined: Outline) -> Outline:
     every = slice(None, None, max(1, len(outlined.points) // THINNED_POINTS))
 
-    return Outline(outlined.points[every], outlined.normals[every], outlined.scale[every], outlined.samples)
+    return Outline(
+        outlined.points[every],
+        outlined.normals[every],
+        outlined.scale[every],
+        outlined.vanishing[every],
+        outlined.samples,
+    )

@@ -5,14 +5,16 @@ its nearest sample has
 
 .. math:: P\left( (r / s)^m > t \right) = e^{-t}
 
-wherever both distributions have a density. Sampling explains few points with a large t, however uneven it is, and
-fewer that lie together: the t of points in one gap add up.
+wherever both distributions have a density. Where that vanishes at an edge, s grows beyond the outline as the distance
+of the edge from it: points that are far from any sample there lie in no hole. Sampling explains few points with a large
+t, however uneven it is, and fewer that lie together: the t of points in one gap add up.
 """
 
 import numpy as np
 from torch import Tensor
 
 from equiv.supports.limits import NEIGHBORS
+from equiv.supports.support import outline
 
 __all__ = ["Occupancy"]
 
@@ -44,6 +46,10 @@ class Occupancy:
         # Of single samples the distance to the sixth neighbour scatters by a fifth.
         reach = tree.query(cells[near.reshape(-1)], NEIGHBORS + 1)[0][:, -1].reshape(near.shape)
         spacing = np.sqrt(np.square(reach).mean(axis=1)) / NEIGHBORS ** (1 / m)
+        edge = outline(cloud)
+        closest = edge.tree.query(self.points)[1]
+        beyond = ((points - edge.points[closest]) * edge.normals[closest]).sum(dim=1) > 0
+        spacing = spacing * np.where(beyond, edge.vanishing[closest], 1.0)
         self.rarity = (self.empty / spacing) ** m
 
     @property

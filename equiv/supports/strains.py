@@ -40,19 +40,6 @@ SETTLED = 1e-7
 # [radians and shares; chosen: about as far as linearised gaps hold]
 LARGEST_STEP = 0.2
 
-# Depths at an end grow as a power of their rank: 1 of a density that ends at once, 1 / (1 + g) of one that vanishes as
-# depth^g. Lower powers are not believed.
-# [dimensionless; chosen: that of g = 2, beyond which an end is not seen at all]
-LOWEST_END_POWER = 0.35
-
-# Powers are below 1 when they are so many standard deviations below.
-# [standard deviations; chosen: one in twenty ends of uniform density, where the bound is then twice as wide]
-VANISHING_DEVIATIONS = 1.645
-
-# Samples at an end by which the distance of the first from it is told.
-# [samples; chosen: it is then known to a quarter]
-END_RANK = 16
-
 # Directions of an affine map that neither outlines nor anchors fix to so many spreads are not fixed at all.
 # [spreads; chosen: far above what any tolerance admits]
 UNFIXED = 10.0
@@ -171,7 +158,7 @@ def fit_strains(
             for all.
     """
     generators = _generators(middle_of(b), turns)
-    outlines = (_seen(a), _seen(b)) if outlined else None
+    outlines = (outline(a), outline(b)) if outlined else None
     matrix, offset = motion.matrix, motion.offset
 
     for _ in range(STEPS):
@@ -244,8 +231,8 @@ def _equations(
         m = len(offset)
         looseness = OUTLINE_LOOSENESS if m > 1 else END_LOOSENESS
         normals = a.normals @ torch.linalg.inv(matrix)
-        moved = Outline(
-            a.points @ matrix.T + offset, normals / normals.norm(dim=1, keepdim=True), a.scale, a.samples
+        moved = replace(
+            a, points=a.points @ matrix.T + offset, normals=normals / normals.norm(dim=1, keepdim=True)
         )
         still = torch.eye(m, dtype=torch.float64), torch.zeros(m, dtype=torch.float64)
         # Points of outlines are as many as one likes, samples on them are not.
@@ -265,36 +252,3 @@ def _equations(
     design = torch.cat(rows)
 
     return design, torch.cat(gaps), design.T @ design
-
-
-def _seen(cloud: Tensor) -> Outline:
-    r"""The outline, with ends of intervals as far off as samples there say, whatever the density."""
-    edge = outline(cloud)
-
-    if cloud.shape[1] > 1:
-        return edge
-
-    gaps = torch.stack([_end_gap(cloud[:, 0]), _end_gap(-cloud[:, 0])])
-
-    return replace(edge, scale=gaps)
-
-
-def _end_gap(line: Tensor) -> Tensor:
-    r"""Standard deviation of the least sample of an interval about its end, by how depths grow with their rank.
-
-    References:
-        | A simple general approach to inference about the tail of a distribution (Hill, 1975)
-        | https://doi.org/10.1214/aos/1176343247
-    """
-    depths = line.sort().values - line.min()
-    rank = min(END_RANK, len(line) // 2)
-    last = min(max(round(len(line) ** (2 / 3)), rank), len(line) - 1)
-    ratios = torch.log(depths[last] / depths[1:last].clamp_min(1e-300))
-    power = ratios.mean().item()
-    seen = power if power < 1 - VANISHING_DEVIATIONS / math.sqrt(len(ratios)) else 1.0
-
-    seen = max(seen, LOWEST_END_POWER)
-    # The power of an exponential variable has another standard deviation than that.
-    scatter = math.sqrt(math.gamma(1 + 2 * seen) - math.gamma(1 + seen) ** 2)
-
-    return depths[rank] * rank**-seen * scatter

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from equiv.coordinates.lattice import lattice_images, minimum_image
+from equiv.supports.edges import looseness_of_edges, unseen_depth
 from equiv.supports.limits import NEIGHBORS
 
 __all__ = ["Outline", "inside", "outline", "share_inside"]
@@ -36,6 +37,10 @@ OUTLINE_POINTS = 400
 # in distances of samples, whatever the number of samples.
 # [points; chosen: misfits of one support are then the same in three dimensions for all numbers of samples]
 POINTS_PER_FACET = 2.2
+
+# Samples at an end whose depths tell where it is: this power of their number, and at least so many.
+# [dimensionless, samples; chosen: so few that densities are powers of depths, these are then known to an eighth]
+DEPTHS_POWER, LEAST_DEPTHS = 3 / 4, 16
 
 
 def inside(points: Tensor, cloud: Tensor, periods: Tensor | None = None) -> Tensor:
@@ -103,13 +108,16 @@ class Outline:
     Attributes:
         points: Shape `(s, m)`, in input units.
         normals: Outward unit normals there, shape `(s, m)`.
-        scale: How far apart samples are there, shape `(s,)`: the true boundary lies about that far outside.
+        scale: How far outside the true boundary may lie there, shape `(s,)`: about as far as samples are apart,
+            and farther where their density vanishes.
+        vanishing: How many times less far off it would be of uniform density, shape `(s,)`, at least 1.
         samples: Number of samples on the boundary.
     """
 
     points: Tensor
     normals: Tensor
     scale: Tensor
+    vanishing: Tensor
     samples: int
 
     @cached_property
@@ -137,10 +145,7 @@ def outline(cloud: Tensor, gap: float = GAP_RADIUS) -> Outline:
     m = cloud.shape[1]
 
     if m == 1:
-        ends = torch.stack([cloud[:, 0].argmin(), cloud[:, 0].argmax()])
-        normals = torch.tensor([[-1.0], [1.0]], dtype=cloud.dtype)
-
-        return Outline(cloud[ends], normals, spacing[ends], 2)
+        return _ends(cloud[:, 0].sort().values)
 
     facets, normals = shape.boundary()
     corners = cloud[facets]
@@ -152,12 +157,24 @@ def outline(cloud: Tensor, gap: float = GAP_RADIUS) -> Outline:
     within = torch.arange(len(facet)) - (counts.cumsum(dim=0) - counts).repeat_interleave(counts)
     share = _simplex_points(m, total)[within]  # (s, m)
 
-    return Outline(
-        torch.einsum("sv,svm->sm", share, corners[facet]),
-        normals[facet],
-        (share * spacing[facets][facet]).sum(dim=1),
-        len(facets.unique()),
-    )
+    points, outward = torch.einsum("sv,svm->sm", share, corners[facet]), normals[facet]
+    apart = (share * spacing[facets][facet]).sum(dim=1)
+
+    vanishing = looseness_of_edges(cloud, points, outward)
+
+    return Outline(points, outward, apart * vanishing, vanishing, len(facets.unique()))
+
+
+def _ends(line: Tensor) -> Outline:
+    r"""The outline of an interval, `(n,)` in ascending order."""
+    last = min(max(round(len(line) ** DEPTHS_POWER), LEAST_DEPTHS), len(line) - 1)
+    ends = line[[0, -1]]
+    depths = torch.stack([line[: last + 1] - line[0], line[-1] - line.flip(0)[: last + 1]])
+    normals = torch.tensor([[-1.0], [1.0]], dtype=line.dtype)
+
+    unseen = unseen_depth(depths)
+
+    return Outline(ends[:, None], normals, unseen, unseen / (depths[:, -1] / last), 2)
 
 
 class _Shape:

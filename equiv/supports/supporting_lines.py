@@ -34,7 +34,9 @@ SMALLEST_GAP = 1e-3
 REWEIGHTINGS = 30
 
 
-def fit_by_supporting_lines(a: Tensor, b: Tensor, edge: Outline, motion: Motion, radius: float) -> Motion:
+def fit_by_supporting_lines(
+    a: Tensor, b: Tensor, edge: Outline, scale: Tensor, motion: Motion, radius: float
+) -> Motion:
     r"""Refines a rigid motion of the plane until the supporting lines of both samples agree.
 
     At each place s of the outline with normal n, the height of a sample's edge is
@@ -42,12 +44,14 @@ def fit_by_supporting_lines(a: Tensor, b: Tensor, edge: Outline, motion: Motion,
     .. math:: h(s) = \min_k \max_i \left( n \cdot (x_i - s) - k\, \tau \cdot (x_i - s) \right)
 
     over the samples within a window: that of its supporting line. The motion minimises
-    :math:`\sum_s |h_A(s) - h_B(s)|`, whose minimum is that of the area of the union of both regions.
+    :math:`\sum_s |h_A(s) - h_B(s)| / \sigma(s)`, whose minimum is that of the area of the union of both regions
+    where the edge is seen equally well everywhere.
 
     Arguments:
         a: Samples of A near the outline, shape `(n_a, 2)`, in input units.
         b: Samples of B near the outline, shape `(n_b, 2)`.
         edge: Outline of B.
+        scale: :math:`\sigma`, how far off the edge may be at its points, shape `(s,)`, in input units.
         motion: From A to B, right to a fraction of the window.
         radius: Distance to the sixth neighbour, in input units.
     """
@@ -65,7 +69,7 @@ def fit_by_supporting_lines(a: Tensor, b: Tensor, edge: Outline, motion: Motion,
         gap, normal = (moved_height - height) / length, normal / length[:, None]
         design = torch.cat([normal, (turned * normal).sum(dim=1, keepdim=True)], dim=1)
         seen = gap.abs() < window / 2
-        change = _least_absolute(design[seen], gap[seen], SMALLEST_GAP * radius)
+        change = _least_absolute(design[seen], gap[seen], SMALLEST_GAP * radius, 1 / scale[seen])
         cosine, sine = change[2].cos(), change[2].sin()
         turn = torch.stack([torch.stack([cosine, -sine]), torch.stack([sine, cosine])])
         motion = Motion(turn @ motion.matrix, turn @ (motion.offset - middle) + middle + change[:2])
@@ -86,12 +90,12 @@ def _supporting(
     return height, SLOPES[best]
 
 
-def _least_absolute(design: Tensor, gap: Tensor, floor: float) -> Tensor:
-    r"""The x that minimises :math:`\sum |\text{gap} + \text{design}\, x|`, by reweighted least squares."""
+def _least_absolute(design: Tensor, gap: Tensor, floor: float, importance: Tensor) -> Tensor:
+    r"""The x of the least weighted sum of :math:`|\text{gap} + \text{design}\, x|`, by reweighted least squares."""
     change = torch.zeros(design.shape[1], dtype=design.dtype)
 
     for _ in range(REWEIGHTINGS):
-        weight = ((gap + design @ change).abs() + floor) ** -0.5
+        weight = (importance / ((gap + design @ change).abs() + floor)).sqrt()
         change = torch.linalg.lstsq(design * weight[:, None], -(gap * weight)[:, None]).solution[:, 0]
 
     return change

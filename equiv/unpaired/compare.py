@@ -14,6 +14,8 @@ from torch import Tensor
 
 from equiv.charts.side import chart_side
 from equiv.comparison import Comparison
+from equiv.metric.binary_scale import binary_scales
+from equiv.metric.rescaled_map import in_given_units
 from equiv.observe.draws import DistinctSamples, distinct_samples
 from equiv.observe.observations import Observations
 from equiv.registration.anchors import exchanged
@@ -23,6 +25,10 @@ from equiv.unpaired.result import conclude
 from equiv.verdict import Verdict
 
 __all__ = ["compare_unpaired"]
+
+# So many anchors that were rejected are named in the sentence, and all in the diagnostics.
+# [anchors; chosen: a line of text]
+NAMED_ANCHORS = 10
 
 
 def compare_unpaired(
@@ -50,10 +56,26 @@ def compare_unpaired(
     Returns:
         The comparison, a mirror image of that of B and A.
     """
+    scales = binary_scales([(a.values, a.frames), (b.values, b.frames)])
+    a, b = (scale.observations(obs) for scale, obs in zip(scales, (a, b), strict=True))
+
+    return in_given_units(_of_all(a, b, anchors, method, tolerance, confidence, seed), *scales)
+
+
+def _of_all(
+    a: Observations,
+    b: Observations,
+    anchors: Tensor | None,
+    method: str,
+    tolerance: float,
+    confidence: float,
+    seed: int,
+) -> Comparison:
+    r"""The comparison of samples some of which may be copies of others."""
     copies = distinct_samples(a.values, a.frames), distinct_samples(b.values, b.frames)
 
     if all(each.all for each in copies):
-        return _ordered(a, b, anchors, method, tolerance, confidence, seed)
+        return _named(_ordered(a, b, anchors, method, tolerance, confidence, seed))
 
     # Copies add no neighbour, no point of a support and no anchor.
     sides = copies[0].of(a), copies[1].of(b)
@@ -62,12 +84,27 @@ def compare_unpaired(
     some = known if known is None or repeated is None else known[repeated.first]
     found = _ordered(*sides, some, method, tolerance, confidence, seed)
 
-    return replace(
-        found,
-        coordinates_a=found.coordinates_a[copies[0].place],
-        coordinates_b=found.coordinates_b[copies[1].place],
-        diagnostics=found.diagnostics if repeated is None else _of_anchors(found.diagnostics, repeated),
+    return _named(
+        replace(
+            found,
+            coordinates_a=found.coordinates_a[copies[0].place],
+            coordinates_b=found.coordinates_b[copies[1].place],
+            diagnostics=found.diagnostics if repeated is None else _of_anchors(found.diagnostics, repeated),
+        )
     )
+
+
+def _named(found: Comparison) -> Comparison:
+    r"""The same with the anchors that were rejected named in the sentence, by their rows."""
+    rows = found.diagnostics["rejected_anchors"]
+
+    if not rows:
+        return found
+
+    more = f" and {len(rows) - NAMED_ANCHORS} more" if len(rows) > NAMED_ANCHORS else ""
+    names = ", ".join(map(str, rows[:NAMED_ANCHORS]))
+
+    return replace(found, sentence=found.sentence + f" Anchors that contradict: rows {names}{more}.")
 
 
 def _of_anchors(diagnostics: dict[str, Any], distinct: DistinctSamples) -> dict[str, Any]:

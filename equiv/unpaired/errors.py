@@ -77,8 +77,8 @@ def estimate_error(
 
     with :math:`e_0` expected from the charts, s shown by anchors left out in turn with :math:`\nu` degrees of
     freedom, and l the looseness of the outlines. The bounds of the first part are factors about it, the nearer to 1
-    the more anchors say so, of the second those of the length of a Gaussian vector with as many entries as the motion
-    has parameters.
+    the more anchors say so. The upper bound of the second is that of the length of a Gaussian vector with as many
+    entries as the motion has parameters, its lower bound 0: what is left open excludes no map.
 
     Arguments:
         source: The side mapped from.
@@ -104,17 +104,13 @@ def estimate_error(
     fixed = 1 if found.alignment is None else len(found.alignment.covariance)
     # Of the ends of a curve there is little to underestimate, of corners that are projected there is.
     margin = LOOSENESS_MARGIN if fixed > 1 or found.slack > 0 else 1.0
-    tails = (1 - confidence) / 2, (1 + confidence) / 2
-    factors = 1 / FACTOR_BELOW[kind], FACTOR_ABOVE[kind]
     sharper = math.sqrt(trust / (trust + freedom)) * (erfinv(confidence) / erfinv(CALIBRATED_CONFIDENCE))
-    low, high = (
-        math.hypot(
-            pooled * about**sharper, loose * wider * math.sqrt(gammaincinv(fixed / 2, tail) * 2 / fixed)
-        )
-        for tail, about, wider in zip(tails, factors, (1.0, margin), strict=True)
-    )
-
-    high = max(high, math.hypot(pooled * factors[1] ** sharper, farthest))
+    wider = margin * math.sqrt(gammaincinv(fixed / 2, (1 + confidence) / 2) * 2 / fixed)
+    most = pooled * FACTOR_ABOVE[kind] ** sharper
+    gaps = [0.0 if side.strain is None else side.strain.gap * target.stretch for side in (source, target)]
+    high = math.hypot(most, max(loose * wider, farthest), *(gap / target.spread for gap in gaps))
+    # What outlines leave open may be no error at all: only what charts and anchors show is a lower bound.
+    low = pooled / FACTOR_BELOW[kind] ** sharper
 
     return Interval(estimate, 0.0 if estimate < SMALLEST_ERROR else min(low, estimate), max(high, estimate))
 

@@ -13,14 +13,10 @@ from equiv.spectral.spectrum import spectral_distance
 from equiv.transformation import Transformation
 from equiv.unpaired.errors import estimate_error
 from equiv.unpaired.limits import EXCLUDING_ROUGHNESS, MIN_OVERLAP
-from equiv.unpaired.result import UNKNOWN, Facts, SideFacts
+from equiv.unpaired.result import NO_MAP, UNKNOWN, Facts, SideFacts
 from equiv.verdict import NAME_A, NAME_B, Interval, Sentence
 
 __all__ = ["blocking_reasons", "direction_errors", "facts", "low_overlaps"]
-
-# Where a direction is excluded no map is returned.
-# [share of the target's spread; derived: the error of always predicting the mean]
-NO_MAP = Interval(1.0, 1.0, 1.0)
 
 
 def direction_errors(

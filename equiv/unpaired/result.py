@@ -15,9 +15,16 @@ from equiv.observe.observations import Observations
 from equiv.transformation import Transformation
 from equiv.verdict import Interval, Sentence, decide
 
-__all__ = ["UNKNOWN", "Facts", "Finding", "SideFacts", "conclude"]
+__all__ = ["NO_MAP", "UNKNOWN", "Facts", "Finding", "SideFacts", "conclude"]
 
 UNKNOWN = Interval(math.nan, math.nan, math.nan)
+
+# Where a direction is excluded no map is returned.
+# [share of the target's spread; derived: the error of always predicting the mean]
+NO_MAP = Interval(1.0, 1.0, 1.0)
+
+# Why a large error of a map that was found excludes no other: without pairs only the geometry does.
+COORDINATES_ERROR = "the spaces fit, and the error may be one of their coordinates alone"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,8 +150,15 @@ def conclude(
         tolerance: Largest error that still counts as determined, a share of the target's spread.
         confidence: Level of the bounds.
     """
+    doubts = [[] if error == NO_MAP else [COORDINATES_ERROR] for error in (found.a_to_b, found.b_to_a)]
     verdict, sentence = decide(
-        found.a_to_b, found.b_to_a, tolerance, confidence=confidence, blocking=found.blocking
+        found.a_to_b,
+        found.b_to_a,
+        tolerance,
+        confidence=confidence,
+        blocking=found.blocking,
+        doubts_a_to_b=doubts[0],
+        doubts_b_to_a=doubts[1],
     )
 
     if found.explanation and not found.blocking:
