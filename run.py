@@ -31,11 +31,33 @@ def run(settings: Any) -> float:
                 return instantiate(settings.gather)(folder)
 
             clock = Stopwatch(time.perf_counter() if start.sweeping else started)
-            metrics = compare(settings, config, folder, settings.resume or start.resume, clock, display)
+
+            if settings.own:
+                metrics = compare_own(settings, config, folder, clock, display)
+            else:
+                metrics = compare(settings, config, folder, settings.resume or start.resume, clock, display)
 
             return objective(metrics, settings.objective)
     finally:
         close()
+
+
+def compare_own(
+    settings: Any, config: dict[str, Any], folder: Path, clock: Any, display: Any
+) -> dict[str, Any]:
+    r"""Compares networks that others trained; or says the names of their layers, and returns nothing."""
+    from lightning_modules.output.tracking import loggers
+    from lightning_modules.own.comparison import compare_own, listed
+
+    if (trees := listed(config)) is not None:
+        display.say(trees)
+
+        return {}
+
+    results = compare_own(config, folder, clock, loggers(settings), display)
+    display.say(f"Written to {folder}\n\n{results.result.summary()}")
+
+    return results.metrics
 
 
 def compare(

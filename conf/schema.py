@@ -4,9 +4,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING
+from omegaconf import MISSING, DictConfig
 
 __all__ = ["Settings", "register"]
+
+
+def _open() -> DictConfig:
+    r"""A dictionary that takes any key, without +: whoever is called with them knows which there are."""
+    return DictConfig({}, flags={"struct": False})
 
 
 @dataclass
@@ -29,6 +34,21 @@ class Settings:
     logger: dict[str, Any] = field(default_factory=dict)
     objective: str = "true_error_a_to_b"
     folder: str | None = None
+    own: bool = False
+    network_a: Any = field(default_factory=_open)
+    network_b: Any = field(default_factory=_open)
+    observations_a: str | None = None
+    observations_b: str | None = None
+    inputs: Any = field(default_factory=_open)
+    inputs_b: Any = field(default_factory=_open)
+    anchors_file: str | None = None
+    layers: Any = None
+    layers_a: Any = None
+    layers_b: Any = None
+    positions: str | None = None
+    paired: bool | None = None
+    frames: str | None = "jacobian"
+    tolerance: float = 0.05
     gather: dict[str, Any] = field(default_factory=dict)
 
 

@@ -21,11 +21,12 @@ LIBRARY = ROOT / "equiv"
 LAYERS = (
     ("checks", "verdict", "transformation", "coordinates", "figures"),
     ("comparison", "observe", "supports"),
-    ("metric", "registration", "report", "baselines"),
+    ("metric", "registration", "report", "probing"),
     ("spectral", "regression", "flattening"),
     ("charts", "paired", "observability"),
     ("unpaired", "classes"),
     ("compare",),
+    ("__main__", "integrations"),
 )
 
 
@@ -53,7 +54,7 @@ def doors(room: str) -> list[str]:
     r"""What other rooms may import of this one, as `file.name`."""
     text = docstring(LIBRARY / room / "__init__.py").split("Doors:")[1].split("\n\n")[0]
 
-    return text.replace("`", " ").replace(",", " ").rstrip(".\n ").split()
+    return re.findall(r"`([^`]+)`", text)
 
 
 def structure() -> str:
@@ -82,7 +83,7 @@ def structure() -> str:
             f"## `{room}/`",
             "",
             first_sentence(LIBRARY / room / "__init__.py") + ".",
-            "Doors: " + ", ".join(f"`{door}`" for door in doors(room)) + ".",
+            "Doors: " + (", ".join(f"`{door}`" for door in doors(room)) or "none") + ".",
             "",
             "| file | what it holds |",
             "|---|---|",

@@ -5,7 +5,7 @@ in both directions, and its errors. The method is that of Bertalan, Dietrich and
 their order, with the paper's symbols; the names in brackets are the rooms that they are in:
 
 1. *Observations* of a few neurons, :math:`y = \varphi(x) \in R^d`, and the Jacobian J of :math:`\varphi` along an
-   orthonormal frame of the input space: `probe`, with `values` y and `frames` J of `Observations`. [observe]
+   orthonormal frame of the input space: `probe`, with `values` y and `frames` J of `Observations`. [probing] [observe]
 2. The *Mahalanobis-like metric*, with covariances :math:`C = J J^\top` of small bursts of inputs,
    :math:`d^2_{ij} = \tfrac12 (y_i - y_j)^\top (C_i^+ + C_j^+) (y_i - y_j)`, which is the squared distance of the
    inputs to fourth order, whatever the network made of them: `mahalanobis`. [metric]
@@ -28,7 +28,8 @@ their order, with the paper's symbols; the names in brackets are the rooms that 
    `Interval`; `equivalence_classes` sorts many networks into `Classes`. [verdict.py, classes.py]
 
 Beside these: functions of coordinates, before any network [coordinates]; pictures [figures]; `Comparison.report`
-[report]; what was saved is read by `load`.
+[report]; what was saved is read by `load`; comparisons inside training programs of one's own [integrations]. From a
+shell, `python -m equiv a.npz b.npz` compares what was recorded.
 
 References:
     | Transformations between deep neural networks (Bertalan, Dietrich and Kevrekidis, 2020)
@@ -47,7 +48,7 @@ from equiv.comparison import Comparison, load
 from equiv.metric.mahalanobis import mahalanobis
 from equiv.observability import Reconstruction, reconstruct, select_neurons
 from equiv.observe.observations import Observations
-from equiv.observe.probe import probe
+from equiv.probing.probe import probe
 from equiv.spectral.density import density_weights
 from equiv.spectral.diffusion_maps import DiffusionMaps
 from equiv.spectral.galerkin import GalerkinMaps

@@ -12,10 +12,13 @@ from torch import Tensor, nn
 
 from equiv.checks import check_number
 from equiv.comparison import Comparison
-from equiv.observe.compared import shared_groups
 from equiv.observe.observations import Observations
-from equiv.observe.sides import Probing, observe_pairs
+from equiv.observe.progress import Progress, checked_progress
 from equiv.paired.compare import compare_paired
+from equiv.probing.compared import shared_groups
+from equiv.probing.inputs import gathered_inputs
+from equiv.probing.networks import as_network
+from equiv.probing.sides import Probing, observe_pairs
 from equiv.verdict import Verdict
 
 __all__ = ["Classes", "equivalence_classes"]
@@ -48,14 +51,16 @@ class Classes:
     undecided: list[tuple[int, int]]
 
 
+@torch.inference_mode(False)
 def equivalence_classes(
-    networks: Sequence[nn.Module | Observations],
+    networks: Sequence[nn.Module | Callable[..., Any] | Observations],
     inputs: Any = None,
     *,
     layers: Sequence[str] | Sequence[Sequence[str]] | None = None,
     groups: Any = None,
     tolerance: float = 0.05,
     seed: int = 0,
+    progress: bool | Progress | None = None,
 ) -> Classes:
     r"""Sorts networks into classes by comparing each with the first member of every class found so far.
 
@@ -69,12 +74,13 @@ def equivalence_classes(
     N (N - 1) / 2 altogether. Copies of each other, permuted or scaled or not, take the least time.
 
     Arguments:
-        networks: Modules, or observations whose i-th samples show the same input.
+        networks: Modules, callables from inputs to an array, or observations whose i-th samples show the same input.
         inputs: Inputs of the modules; None with observations alone.
         layers: Layers to observe, names for all networks or one list of names for each; None: the output.
         groups: As in `equiv.compare`.
         tolerance: As in `equiv.compare`.
         seed: As in `equiv.compare`.
+        progress: As in `equiv.compare`; of all pairs, many of which need not be compared.
 
     Returns:
         The classes.
@@ -94,6 +100,8 @@ def equivalence_classes(
     if len(networks) == 0:
         raise ValueError("'networks' should hold at least one network, got none; pass a list of modules.")
 
+    show = checked_progress(progress)
+    inputs = gathered_inputs(inputs)
     check_number(tolerance, "tolerance", 0.0, 1.0, "it is a share of the target's spread, such as 0.05")
     observed, local = observe_pairs(
         [_probing(network, inputs, _layers(layers, i, len(networks))) for i, network in enumerate(networks)]
@@ -108,9 +116,11 @@ def equivalence_classes(
 
     groups = shared_groups(groups, observed)
     comparisons: dict[tuple[int, int], Comparison] = {}
+    pairs = len(observed) * (len(observed) - 1) // 2
 
     def verdict(i: int, j: int) -> Verdict:
         if (i, j) not in comparisons:
+            show(len(comparisons), pairs, f"networks {i} and {j}")
             comparisons[i, j] = compare_paired(
                 observed[i],
                 observed[j],
@@ -138,6 +148,8 @@ def equivalence_classes(
                 # What holds for the first members need not hold for others that are near them.
                 for i, j in product(members[:MAX_COMPARED], others[:MAX_COMPARED]):
                     verdict(min(i, j), max(i, j))
+
+    show(pairs, pairs, f"{len(classes)} classes from {len(comparisons)} comparisons")
 
     return _classes(classes, comparisons)
 
@@ -185,11 +197,7 @@ def _probing(network: Any, inputs: Any, layers: Sequence[str] | None) -> Probing
     if isinstance(network, Observations):
         return Probing(network)
 
-    if not isinstance(network, nn.Module):
-        raise TypeError(
-            f"'networks' should hold torch.nn.Modules or equiv.Observations, got {type(network).__name__}; wrap "
-            "recorded arrays in equiv.Observations."
-        )
+    as_network(network, inputs, "networks")
 
     if inputs is None:
         raise ValueError("'inputs' should be given with modules, got None; pass the inputs of all networks.")

@@ -3,35 +3,42 @@ r"""Have two networks learned the same thing? The door to the whole comparison."
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from equiv.checks import check_integer, check_number
 from equiv.comparison import Comparison
-from equiv.observe.compared import (
-    check_frames,
+from equiv.observe.observations import Observations
+from equiv.observe.progress import Progress, checked_progress
+from equiv.paired.compare import compare_paired
+from equiv.probing.compared import (
     check_method,
     check_paired,
     check_sides,
     check_ungrouped,
     checked_anchors,
     checked_pairing,
+    position_groups,
     shared_groups,
 )
-from equiv.observe.observations import Observations
-from equiv.observe.sides import Probing, observe_alone, observe_pairs
-from equiv.paired.compare import compare_paired
+from equiv.probing.inputs import gathered_inputs
+from equiv.probing.positions import check_positions
+from equiv.probing.sides import Probing, observe_alone, observe_pairs
 from equiv.unpaired.compare import compare_unpaired
 
 __all__ = ["compare"]
 
+Network = nn.Module | Callable[..., Any] | Observations
 Frames = str | Tensor | Callable[..., Tensor] | dict[str, Any] | None
 
 
+@torch.inference_mode(False)
 def compare(
-    a: nn.Module | Observations,
-    b: nn.Module | Observations,
+    a: Network,
+    b: Network,
     inputs: Any = None,
     inputs_b: Any = None,
     *,
@@ -44,10 +51,12 @@ def compare(
     frames_b: Frames = "jacobian",
     anchors: Any = None,
     groups: Any = None,
+    positions: str | None = None,
     tolerance: float = 0.05,
     confidence: float = 0.95,
     method: str = "auto",
     seed: int = 0,
+    progress: bool | Progress | None = None,
 ) -> Comparison:
     r"""Finds out whether what is observed of A and of B determine each other, and by which transformation.
 
@@ -55,9 +64,9 @@ def compare(
     coordinates of each side in the metric of its frames, register them, and test the map that this gives.
 
     Arguments:
-        a: A network, or observations of it.
+        a: A network, that is a module or any callable from inputs to an array, or observations of it.
         b: Likewise.
-        inputs: Inputs of both networks, or of A alone; None with observations.
+        inputs: Inputs of both networks, or of A alone, as in `equiv.probe`; None with observations.
         inputs_b: Inputs of B, where they are others than A's: then nothing is paired unless `paired` is True.
         paired: Whether sample i of A and sample i of B show the same hidden state. None: exactly when
             networks are given without `inputs_b`. For two observations it has to be said.
@@ -71,7 +80,9 @@ def compare(
         anchors: Unpaired only: pairs of sample indices that show exactly the same hidden state, `(k, 2)`.
         groups: Paired only: integer labels `(n,)` of samples that are no independent draws, such as tokens of one
             text, augmentations of one picture or frames of one recording. A group is held out whole, and the error
-            is that on new groups. They override those of observations; None: these, or such as are found.
+            is that on new groups. They override those of observations; None: these, or such as are found. With
+            `positions="each"` the label of an input is that of its positions.
+        positions: What becomes of outputs with positions, as in `equiv.probe`.
         tolerance: Largest error that still counts as determined, a share of the target's RMS spread, in (0,
             1).
         confidence: Level of the error bounds, in (0, 1).
@@ -80,6 +91,7 @@ def compare(
             other: for curved spaces, and less accurate where there is a chart); "auto": a flat chart, and
             eigenfunctions where neither side has one.
         seed: Seeds whatever is drawn at random; the global random state is left alone.
+        progress: True for a bar on stderr, or a callable `(done, total, label)`; None for neither.
 
     Returns:
         The comparison; `compare(b, a)` is its mirror image.
@@ -104,32 +116,53 @@ def compare(
     )
     confidence = check_number(confidence, "confidence", 0.0, 1.0, "take 0.95")
     seed = check_integer(seed, "seed", 0)
-    side_a = Probing(a, inputs, layers_a, neurons_a, frames_a)
-    side_b = Probing(b, inputs if inputs_b is None else inputs_b, layers_b, neurons_b, frames_b)
+    show = checked_progress(progress)
+    check_positions(positions)
     check_method(method)
+    inputs, inputs_b = gathered_inputs(inputs), gathered_inputs(inputs_b)
+    side_a = Probing(a, inputs, layers_a, neurons_a, frames_a, positions)
+    side_b = Probing(b, inputs if inputs_b is None else inputs_b, layers_b, neurons_b, frames_b, positions)
     check_sides(side_a, side_b)
 
     if checked_pairing(paired, side_a, side_b, inputs_b):
+        show(0, 2, "observing both networks")
         (observed_a, observed_b), local = observe_pairs([side_a, side_b])
         check_paired(observed_a, observed_b, anchors)
-
-        return compare_paired(
+        show(1, 2, "learning the maps between them")
+        labels = position_groups(groups, [observed_a, observed_b]) if positions == "each" else groups
+        found = compare_paired(
             observed_a,
             observed_b,
             tolerance=tolerance,
             confidence=confidence,
             seed=seed,
             local=None if local is None else (local[0], local[1]),
-            groups=shared_groups(groups, [observed_a, observed_b]),
+            groups=shared_groups(labels, [observed_a, observed_b]),
         )
+        show(2, 2, str(found.verdict))
+
+        return _with_reasons(found, {observed_a.unframed, observed_b.unframed} - {None})
 
     check_ungrouped(groups)
-
-    observed_a, observed_b = observe_alone(side_a, "frames_a"), observe_alone(side_b, "frames_b")
-    check_frames("a", observed_a)
-    check_frames("b", observed_b)
+    show(0, 3, "observing A")
+    observed_a = observe_alone(side_a, "a")
+    show(1, 3, "observing B")
+    observed_b = observe_alone(side_b, "b")
     known = checked_anchors(anchors, len(observed_a), len(observed_b))
-
-    return compare_unpaired(
+    show(2, 3, "charting and registering both")
+    found = compare_unpaired(
         observed_a, observed_b, known, method=method, tolerance=tolerance, confidence=confidence, seed=seed
     )
+    show(3, 3, str(found.verdict))
+
+    return found
+
+
+def _with_reasons(found: Comparison, unframed: set[str | None]) -> Comparison:
+    r"""The comparison, whose diagnostics say why it was made without frames, where it was."""
+    if not unframed:
+        return found
+
+    said = "; ".join(sorted(map(str, unframed)))
+
+    return replace(found, diagnostics=found.diagnostics | {"frames": f"values alone: {said}"})

@@ -12,6 +12,7 @@ from equiv.checks import as_floating, check_finite, check_integer, check_number,
 from equiv.metric.binary_scale import binary_scale, binary_scales
 from equiv.metric.rescaled_map import rescaled_map
 from equiv.observe.draws import Draws
+from equiv.observe.memory import check_regression
 from equiv.observe.neuron_ranking import rank_neurons, standardised
 from equiv.observe.observations import Observations
 from equiv.regression.bounds import MIN_SAMPLES, highest_of_each, relative_rms
@@ -86,7 +87,8 @@ def reconstruct(
 
     Raises:
         TypeError: If an argument is no floating tensor, or labels are no integers.
-        ValueError: If numbers of samples disagree, there are fewer than 10, or an entry is not finite.
+        ValueError: If numbers of samples disagree, there are fewer than 10, an entry is not finite, or it would take
+            more memory than it may.
 
     References:
         | Differentiable manifolds (Whitney, 1936), Annals of Mathematics 37
@@ -116,6 +118,9 @@ def reconstruct(
 
     flat = target.reshape(len(target), -1)
     slopes = _checked_frames(frames, observed, flat)
+    directions = 0 if slopes[0] is None else slopes[0].shape[2]
+    neurons = observed.shape[1] + flat.shape[1]
+    check_regression("'observed' and 'target'", len(flat), neurons, directions, flat.device)
     labels = None if groups is None else checked_groups(groups, len(observed))
     source, aim = binary_scales([(observed, slopes[0]), (flat, slopes[1])])
     observed, flat = source.values(observed), aim.values(flat)
@@ -204,12 +209,13 @@ def select_neurons(obs: Observations, n: int | None = None) -> Tensor:
 
     Raises:
         TypeError: If `obs` is no `Observations`.
-        ValueError: If `n` is more than there are neurons.
+        ValueError: If `n` is more than there are neurons, or it would take more memory than it may.
     """
     if not isinstance(obs, Observations):
         raise TypeError(f"'obs' should be equiv.Observations, got {type(obs).__name__}; wrap values in it.")
 
     d = obs.values.shape[1]
+    check_regression("'obs'", len(obs), d, 0 if obs.frames is None else obs.frames.shape[2], obs.device)
     obs = binary_scale(obs.values, obs.frames).observations(obs)
 
     if n is not None:

@@ -110,7 +110,7 @@ def test_bad_arguments(inputs: Tensor) -> None:
     with pytest.raises(ValueError, match="'inputs' should be given"):
         equivalence_classes([nn.Linear(2, 1)])
 
-    with pytest.raises(TypeError, match="'networks' should hold"):
+    with pytest.raises(TypeError, match=r"'networks' should be a torch\.nn\.Module"):
         equivalence_classes(["a"])  # type: ignore[list-item]
 
     with pytest.raises(ValueError, match="'layers'"):

@@ -173,7 +173,7 @@ OBSERVED = observe(DOMAINS["square"], INPUTS, 5, 0)
             (OBSERVED, INPUTS),
             {},
             TypeError,
-            "'b' should be a torch.nn.Module or equiv.Observations, got Tensor",
+            "'b' should be a torch.nn.Module or a callable .* got Tensor",
         ),
         ((OBSERVED, Embedding(5, 1)), {}, ValueError, "'inputs' should be given where 'b' is a network"),
         ((OBSERVED, OBSERVED.subset(torch.arange(9))), {}, ValueError, "as many samples as each other"),

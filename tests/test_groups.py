@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 import equiv
 from equiv import Observations
-from equiv.observe.compared import shared_groups
+from equiv.probing.compared import shared_groups
 
 
 def _normal(seed: int, *shape: int) -> Tensor:

@@ -231,7 +231,7 @@ def test_batches_fit_the_memory_budget(monkeypatch: pytest.MonkeyPatch) -> None:
             seen.append(len(x))
             return super().forward(x)
 
-    monkeypatch.setattr(sys.modules["equiv.observe.probe"], "BATCH_MEMORY", 2**20)
+    monkeypatch.setattr(sys.modules["equiv.probing.probe"], "BATCH_MEMORY", 2**20)
     probe(Wide(2, 1000), random(500, 2), frames=None)
     # 1 MiB, counted four times, holds about 65 outputs of 1,000 float32.
     assert 32 < max(seen) < 70
@@ -348,7 +348,8 @@ X = random(8, 3)
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
-        (lambda: probe(mlp, X), TypeError, "'network' should be a torch.nn.Module"),
+        (lambda: probe("net.pt", X), TypeError, "'network' should be a torch.nn.Module .* got str"),
+        (lambda: probe(nn.Linear, X), TypeError, "got the class Linear; make a network of it"),
         (lambda: probe(build(InPlace), X, layers=["frist"]), ValueError, "got 'frist'; did you mean 'first'"),
         (lambda: probe(GOOD, X, layers="0"), TypeError, r"write \['0'\]"),
         (lambda: probe(GOOD, X, layers=[]), ValueError, "at least one layer, got none"),
@@ -425,8 +426,12 @@ X = random(8, 3)
         ),
         (lambda: probe(Constant(lambda x: x.round().long()), X), TypeError, "real outputs, got torch.int64"),
         (lambda: probe(Constant(lambda x: "text"), X), TypeError, "return tensors, got str"),
-        (lambda: probe(Constant(lambda x: x.detach() ** 2), X), ValueError, "derivative is zero everywhere"),
-        (lambda: probe(nn.Embedding(9, 2), torch.arange(8)), TypeError, "got integers only"),
+        (lambda: probe(Constant(lambda x: x.detach() ** 2), X), ValueError, "another slope than differences"),
+        (
+            lambda: probe(nn.Embedding(9, 2), torch.arange(8), frames="neighbors"),
+            TypeError,
+            "got integers only",
+        ),
         (lambda: probe(nn.LSTM(4, 3), random(8, 5, 4).float()), ValueError, "batch_first=True"),
     ],
 )

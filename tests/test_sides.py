@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 import equiv
-from equiv.observe import sides as local_frames
-from equiv.observe.sides import Probing, observe_pairs
 from equiv.paired.determinacy import leaking
+from equiv.probing import sides as local_frames
+from equiv.probing.sides import Probing, observe_pairs
 
 INPUTS, NEURONS = 300, 60
 
@@ -84,8 +84,8 @@ def test_observations_beside_a_network_of_many_inputs():
     assert equiv.compare(recorded, Linear(1), x, paired=True).verdict == "equivalent"
 
 
-def test_unrelated_inputs_of_too_many_entries_are_refused_before_memory_is():
+def test_unrelated_inputs_of_too_many_entries_are_refused_at_once():
     x = torch.zeros(3000, 500, dtype=torch.float64)
     network = nn.Linear(500, 200).double()
-    with pytest.raises(ValueError, match=r"'frames_a' should span the space that the inputs fill.*500"):
+    with pytest.raises(ValueError, match=r"'frames_a' should span at most 8 .*500 input entries"):
         equiv.compare(network, network, x, x)

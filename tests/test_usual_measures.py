@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 import equiv
-from equiv import Observations, baselines
+from equiv import Observations
+from equiv.paired import baselines
 from equiv.paired.measures import usual_measures
 
 

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from equiv.metric.binary_scale import BinaryScale, binary_scale
 from equiv.metric.points import MetricPoints, metric_points
+from equiv.observe.memory import check_memory
 from equiv.observe.observations import Observations
 
 __all__ = [
@@ -47,6 +48,10 @@ MAX_NORMAL_SHARE = 0.5
 # Differences whose square is below this share of the squared activations are rounding, and have no direction.
 # [share of the squared activations; derived: some 50 times the rounding of a sum in float64, 2e-16]
 ROUNDING_SHARE = 1e-14
+
+# What a squared distance takes.
+# [bytes; derived: float64]
+DISTANCE_BYTES = 8
 
 # What a tile needs memory for, and the function that gives some of a name and shape.
 BUFFERS = ("total", "part", "tangent", "other tangent")
@@ -230,7 +235,8 @@ def mahalanobis(obs: Observations, other: Observations | None = None) -> Tensor:
 
     Raises:
         TypeError: If an argument is not `Observations`.
-        ValueError: If frames are missing, or the two have different numbers of neurons.
+        ValueError: If frames are missing, the two have different numbers of neurons, or it would take more memory
+            than it may.
 
     Example:
         >>> x = torch.tensor([[0.0, 0.0], [3.0, 4.0]], dtype=torch.float64)
@@ -239,6 +245,14 @@ def mahalanobis(obs: Observations, other: Observations | None = None) -> Tensor:
         tensor([[ 0., 25.],
                 [25.,  0.]], dtype=torch.float64)
     """
+    most = len(obs) if isinstance(obs, Observations) else 0
+    others_count = len(other) if isinstance(other, Observations) else most
+    check_memory(
+        DISTANCE_BYTES * most * others_count,
+        "'obs'",
+        f"squared distances {most} x {others_count}",
+        "take fewer samples, or blocks of 'other'",
+    )
     checked = _checked(obs, "obs")
     scale = binary_scale(checked.values, checked.frames)
     points = _points(checked, scale)

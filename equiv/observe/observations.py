@@ -30,6 +30,7 @@ class Observations:
             inputs, as of Jacobians and given tangents; frames of bursts and of neighbours are known up to a rotation.
         taken: Directions that the inputs take, `(m, k)`, each as long as they spread along it, in terms of the frames'
             columns, where these are all entries of an input, of which some may never move. None: all alike.
+        unframed: Why there are no frames although they were asked for, in words.
 
     Attributes:
         values: The activations, `(n, d)`.
@@ -58,6 +59,7 @@ class Observations:
         burst_size: int | None = None,
         oriented: bool = True,
         taken: Tensor | None = None,
+        unframed: str | None = None,
     ) -> None:
         self.values: Tensor = as_floating(values, "values", "(n, d)", 2).detach()
         check_finite(self.values, "values")
@@ -68,6 +70,7 @@ class Observations:
         self.groups: Tensor | None = None if groups is None else checked_groups(groups, len(self.values))
         self.oriented = oriented and burst_size is None
         self.taken = taken
+        self.unframed = unframed
         self._rank: Tensor | None = None
 
     def _checked_frames(self, frames: Any) -> Tensor:
@@ -128,7 +131,12 @@ class Observations:
         frames = None if self.frames is None else change(self.frames)
 
         return Observations(
-            change(self.values), frames, burst_size=self.burst_size, oriented=self.oriented, taken=self.taken
+            change(self.values),
+            frames,
+            burst_size=self.burst_size,
+            oriented=self.oriented,
+            taken=self.taken,
+            unframed=self.unframed,
         )
 
     def __repr__(self) -> str:

@@ -64,6 +64,7 @@ def gathered(observations: Observations) -> Observations:
         burst_size=observations.burst_size,
         oriented=observations.oriented,
         taken=observations.taken,
+        unframed=observations.unframed,
     )
 
 

@@ -10,7 +10,6 @@ from equiv.comparison import Comparison, Direction
 from equiv.metric.binary_scale import binary_scales
 from equiv.metric.neuron_scale import centred
 from equiv.metric.rescaled_map import in_given_units
-from equiv.observe.compared import shared_groups
 from equiv.observe.draws import Draws
 from equiv.observe.observations import Observations
 from equiv.paired.coordinates import canonical_coordinates, integrated_coordinates
@@ -18,6 +17,7 @@ from equiv.paired.direction import median_rank, paired_direction, widened
 from equiv.paired.frame_alignment import aligned_frames
 from equiv.paired.measures import measures_by_chance, usual_measures
 from equiv.paired.pairs import Pairs, distinct_pairs
+from equiv.probing.compared import shared_groups
 from equiv.regression.bounds import MIN_SAMPLES
 from equiv.regression.paired_draws import MIN_DRAWS, joint_rank, paired_draws
 from equiv.transformation import Transformation

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from equiv.observe.observations import Observations
-from equiv.observe.pushforward import derivatives_along
+from equiv.probing.pushforward import derivatives_along
 from equiv.regression.hermite import fit_map
 from equiv.regression.kernel_map import Fit
 from equiv.spectral.spectrum import spectral_distance

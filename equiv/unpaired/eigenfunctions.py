@@ -19,7 +19,7 @@ from equiv.metric.neighbors import neighbor_graph
 from equiv.metric.neuron_scale import spread_weights
 from equiv.observe.frames import split_frames
 from equiv.observe.observations import Observations
-from equiv.observe.pushforward import derivatives_along
+from equiv.probing.pushforward import derivatives_along
 from equiv.spectral.density import density_weights
 from equiv.spectral.diffusion_maps import DiffusionMaps
 from equiv.spectral.galerkin import GalerkinMaps

@@ -117,7 +117,7 @@ class Results:
             self.result,
             folder / "report.html",
             title=config["description"],
-            sections=[*self.finding.strips, *self._films(), self._numbers(), *self._figures(pictures)],
+            sections=[*self.finding.strips, *self._films(), *self._numbers(), *self._figures(pictures)],
             settings=config,
         )
         self.metrics |= {f"seconds_{part}": value for part, value in clock.seconds.items()}
@@ -126,12 +126,16 @@ class Results:
         text = json.dumps(jsonable(self.metrics), indent=2, allow_nan=False)
         (folder / "metrics.json").write_text(text + "\n")
 
-    def _numbers(self) -> Section:
+    def _numbers(self) -> list[Section]:
         r"""What the evaluation measured; what the comparison found stands in the report anyway."""
         known = flattened(self.finding.metrics)
         rows = [{"Quantity": WORDS.get(name, in_words(name)), "Value": value} for name, value in known]
 
-        return Section("Numbers of this run", "Errors of activations are shares of their spread.", table=rows)
+        return (
+            [Section("Numbers of this run", "Errors of activations are shares of their spread.", table=rows)]
+            if rows
+            else []
+        )
 
     def _films(self) -> list[Section]:
         return [

@@ -62,6 +62,7 @@ def log_results(
 
     for logger in loggers:
         logger.log_metrics(numbers)
+        logger.save()  # no trainer will, after the last of them
 
         if (show := SHOWN_BY.get(type(logger).__name__)) is not None:
             show(logger.experiment, metrics, pictures, folder)

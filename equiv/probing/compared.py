@@ -6,20 +6,22 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from equiv.checks import checked_groups, nearest_name
+from equiv.observe.memory import check_regression
 from equiv.observe.observations import Observations
-from equiv.observe.sides import Probing
+from equiv.probing.networks import as_network
+from equiv.probing.sides import Probing
 
 __all__ = [
-    "check_frames",
     "check_method",
     "check_paired",
     "check_sides",
     "check_ungrouped",
     "checked_anchors",
     "checked_pairing",
+    "position_groups",
     "shared_groups",
 ]
 
@@ -44,29 +46,31 @@ def check_sides(a: Probing, b: Probing) -> None:
     r"""Both sides are networks with inputs, or observations, and nothing is said of them in vain.
 
     Raises:
-        TypeError: If a side is neither a module nor observations.
+        TypeError: If a side is neither a network nor observations.
         ValueError: If a network has no inputs; if observations come with inputs that no side takes, or with
             arguments of probing; if an option of the frames is unknown.
     """
     for name, side in (("a", a), ("b", b)):
-        if not isinstance(side.network, nn.Module | Observations):
-            raise TypeError(
-                f"'{name}' should be a torch.nn.Module or equiv.Observations, got "
-                f"{type(side.network).__name__}; wrap recorded arrays in equiv.Observations."
-            )
+        if side.recorded:
+            continue
 
-        if isinstance(side.network, nn.Module) and side.inputs is None:
+        as_network(side.network, side.inputs, name)
+
+        if side.inputs is None:
             raise ValueError(
                 f"'inputs' should be given where '{name}' is a network, got None; give its inputs."
             )
 
-    alone = isinstance(a.network, Observations) and isinstance(b.network, Observations)
-
-    if alone and not (a.inputs is None and b.inputs is None):
-        raise ValueError(
-            "'inputs' should be None where 'a' and 'b' are Observations, got inputs; leave them out, "
-            "observations hold all that is compared."
-        )
+    if a.recorded and b.recorded:
+        for argument, idle in (
+            ("inputs", a.inputs is None and b.inputs is None),
+            ("positions", a.positions is None),
+        ):
+            if not idle:
+                raise ValueError(
+                    f"'{argument}' should be None where 'a' and 'b' are Observations, got {argument}; leave them "
+                    "out, observations hold all that is compared."
+                )
 
     _check_probing("a", a)
     _check_probing("b", b)
@@ -82,7 +86,7 @@ def _check_probing(name: str, side: Probing) -> None:
             f"{unknown[0]!r}{nearest_name(str(unknown[0]), FRAME_OPTIONS)}"
         )
 
-    if not isinstance(side.network, Observations):
+    if not side.recorded:
         return
 
     unsaid = isinstance(frames, str) and frames == "jacobian"  # the default of `compare`
@@ -117,7 +121,7 @@ def checked_pairing(paired: object, a: Probing, b: Probing, inputs_b: Any) -> bo
     if paired is not None:
         raise TypeError(f"'paired' should be True, False or None, got {paired!r}.")
 
-    if isinstance(a.network, nn.Module) and isinstance(b.network, nn.Module):
+    if not (a.recorded or b.recorded):
         return inputs_b is None
 
     raise ValueError(
@@ -127,10 +131,10 @@ def checked_pairing(paired: object, a: Probing, b: Probing, inputs_b: Any) -> bo
 
 
 def check_paired(a: Observations, b: Observations, anchors: object) -> None:
-    r"""Paired observations are equally many, and need no anchors.
+    r"""Paired observations are equally many, fit into memory together, and need no anchors.
 
     Raises:
-        ValueError: If they are not, or anchors are given.
+        ValueError: If they are or do not, or anchors are given.
     """
     if anchors is not None:
         raise ValueError(
@@ -144,6 +148,9 @@ def check_paired(a: Observations, b: Observations, anchors: object) -> None:
             "say paired=False if they are unrelated samples."
         )
 
+    directions = max(0 if obs.frames is None else obs.frames.shape[2] for obs in (a, b))
+    check_regression("'a' and 'b'", len(a), a.values.shape[1] + b.values.shape[1], directions, a.device)
+
 
 def check_ungrouped(groups: object) -> None:
     r"""Nothing is said of groups where no samples are paired.
@@ -156,6 +163,21 @@ def check_ungrouped(groups: object) -> None:
             "'groups' should be None without pairs, got labels; leave them out, or say paired=True where row i of "
             "both shows the same input."
         )
+
+
+def position_groups(groups: object, sides: Sequence[Observations]) -> object:
+    r"""Labels of the inputs as labels of their positions, where each position is a sample; others as they are.
+
+    Arguments:
+        groups: One label for each input, or for each sample; None for none.
+        sides: Observations at the same inputs, those of networks with the inputs as groups.
+    """
+    of_input = next((side.groups.cpu() for side in sides if side.groups is not None), None)
+
+    if groups is None or of_input is None or len(torch.as_tensor(groups)) != int(of_input.max()) + 1:
+        return groups
+
+    return checked_groups(groups, int(of_input.max()) + 1).cpu()[of_input]
 
 
 def shared_groups(groups: object, sides: Sequence[Observations]) -> Tensor | None:
@@ -189,19 +211,6 @@ def _first_of_group(labels: Tensor) -> Tensor:
     first = torch.full_like(place, len(place))
 
     return first.scatter_reduce_(0, place, torch.arange(len(place)), "amin")[place]
-
-
-def check_frames(name: str, observed: Observations) -> None:
-    r"""A side of an unpaired comparison, "a" or "b", has frames: there, nothing else is known of its inputs.
-
-    Raises:
-        ValueError: If it has none.
-    """
-    if observed.frames is None:
-        raise ValueError(
-            f"'{name}' should have frames in an unpaired comparison, got values alone; give frames "
-            f"(frames_{name}='jacobian', tangents or bursts), or say paired=True for samples in pairs."
-        )
 
 
 def checked_anchors(anchors: Any, n_a: int, n_b: int) -> Tensor | None:

@@ -12,58 +12,48 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from equiv.observe.hooks import Inputs, Reader, input_tensors, with_tensors
+from equiv.probing.hooks import Reader
+from equiv.probing.inputs import Inputs, input_tensors, moving_tensors, with_tensors
 
-__all__ = ["derivatives_along", "pushforward"]
+__all__ = ["FORWARD", "REVERSE", "derivatives_along", "pushforward"]
+
+FORWARD, REVERSE = "forward", "reverse"
 
 
 def pushforward(
-    read: Reader, inputs: Inputs, tangents: list[Tensor] | None, width: int
+    read: Reader, inputs: Inputs, tangents: list[Tensor] | None, width: int, mode: str
 ) -> tuple[Tensor, Tensor]:
     r"""Values and push-forwards :math:`J E` for a batch.
-
-    Forward mode costs m passes, reverse mode d; the cheaper is taken. Where forward mode has no formula for
-    what the network does, reverse mode takes over.
 
     Arguments:
         read: The function from inputs to activations.
         inputs: A batch of b samples, in the network's dtype and on its device.
-        tangents: For each input tensor the tangent vectors, shape `(b, *input_shape, m)`; None: all unit
+        tangents: For each floating input the tangent vectors, shape `(b, *input_shape, m)`; None: all unit
             vectors of all floating inputs, m = the number of their entries.
         width: The largest batch to call the network on.
+        mode: "forward", which costs m passes, or "reverse", which costs d.
 
     Returns:
         Values, shape `(b, d)`, and push-forwards, shape `(b, d, m)`.
+
+    Raises:
+        NotImplementedError: If PyTorch knows no such derivative of what the network does.
     """
     with torch.no_grad():
         values = read(inputs)
 
-    moving = [t for t in input_tensors(inputs) if t.is_floating_point()]
+    if mode == REVERSE:
+        return values, _reverse(read, inputs, tangents, values.shape[1])
+
+    moving = moving_tensors(inputs)
     m = sum(t[0].numel() for t in moving) if tangents is None else tangents[0].shape[-1]
 
-    if m <= values.shape[1]:
-        try:
-            return values, _forward(read, inputs, tangents, m, width)
-        except (NotImplementedError, RuntimeError) as error:
-            # PyTorch says so where an operation has no forward-mode formula; anything else is the network's
-            # own.
-            if not _is_missing_formula(error):
-                raise
-
-    return values, _reverse(read, inputs, tangents, values.shape[1])
-
-
-def _is_missing_formula(error: Exception) -> bool:
-    text = str(error).lower()
-
-    return isinstance(error, NotImplementedError) or any(
-        words in text for words in ("forward ad", "forward mode", "forward-mode", "jvp", "dual", "tangent")
-    )
+    return values, _forward(read, inputs, tangents, m, width)
 
 
 def _directions(inputs: Inputs, tangents: list[Tensor] | None, index: range) -> list[Tensor]:
     r"""The tangent vectors `index` of the floating inputs, shape `(len(index), b, *input_shape)`."""
-    moving = [t for t in input_tensors(inputs) if t.is_floating_point()]
+    moving = moving_tensors(inputs)
 
     if tangents is not None:
         return [

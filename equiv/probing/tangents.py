@@ -1,11 +1,13 @@
 r"""Frames from the given inputs alone: local principal directions and a regression on them."""
 
+from collections.abc import Callable, Iterator
+
 import torch
 from torch import Tensor
 
-from equiv.observe.bursts import gap_dimension
 from equiv.observe.draws import distinct_samples
-from equiv.observe.hooks import Inputs, input_tensors
+from equiv.probing.bursts import gap_dimension
+from equiv.probing.hooks import Inputs, input_tensors
 
 __all__ = ["neighbour_frames"]
 
@@ -22,8 +24,17 @@ NEIGHBOURS_FOR_DIMENSION = 16
 # [samples; chosen: bounds the memory]
 BLOCK_SAMPLES = 1024
 
+# Numbers that the differences of a block of samples to their neighbours hold, in inputs and in activations.
+# [numbers; chosen: 64 MiB in float64, larger blocks are hardly faster]
+BLOCK_NUMBERS = 2**23
 
-def neighbour_frames(inputs: Inputs, values: Tensor, dimension: int | None) -> Tensor:
+
+def neighbour_frames(
+    inputs: Inputs,
+    values: Tensor,
+    dimension: int | None,
+    check: Callable[[Inputs, int, int, int], None],
+) -> Tensor:
     r"""Frames of the manifold on which the inputs lie, estimated from nearest neighbours among them.
 
     Around each input :math:`x_i` the leading m principal directions :math:`T_i` of its neighbours'
@@ -39,7 +50,8 @@ def neighbour_frames(inputs: Inputs, values: Tensor, dimension: int | None) -> T
     Arguments:
         inputs: `n` samples; all floating inputs are flattened and concatenated. Equal ones count once.
         values: Activations, shape `(n, d)`.
-        dimension: m; None: `equiv.observe.bursts.gap_dimension` of the local spectra.
+        dimension: m; None: `equiv.probing.bursts.gap_dimension` of the local spectra.
+        check: Called with inputs, n, d and m before frames of that shape are made, to refuse them.
 
     Returns:
         Frames, shape `(n, d, m)`, float64, in activation units per input unit.
@@ -52,15 +64,18 @@ def neighbour_frames(inputs: Inputs, values: Tensor, dimension: int | None) -> T
     # Copies of an input would be its nearest neighbours, in no direction.
     distinct = distinct_samples(torch.cat([t.double() for t in flat], dim=1))
     x = torch.cat([t.double() for t in flat if t.is_floating_point()], dim=1)[distinct.first]
-    values = values[distinct.first.to(values.device)]
-    x, y = x - x.mean(dim=0), values.to(x.device).double()
+    y = values[distinct.first.to(values.device)].to(x.device)
 
     if dimension is not None and dimension > x.shape[1]:
         raise ValueError(
             f"'dimension' should be at most the inputs' number of entries, {x.shape[1]}, got {dimension}; lower it."
         )
 
-    m = dimension or gap_dimension(_local_directions(x, _neighbours(x, NEIGHBOURS_FOR_DIMENSION))[1].square())
+    x = _turned(x - x.mean(dim=0))
+    near = _neighbours(x, NEIGHBOURS_FOR_DIMENSION)
+    m = dimension or gap_dimension(
+        torch.cat([_local_directions(x, near, rows)[1] for rows in _blocks(x, near)]).square()
+    )
     quadratic = m * (m + 1) // 2
     k = int(NEIGHBOURS_PER_UNKNOWN * (m + quadratic)) + 2
 
@@ -73,22 +88,47 @@ def neighbour_frames(inputs: Inputs, values: Tensor, dimension: int | None) -> T
             f"got {len(x)} that differ; add samples, or give a smaller 'dimension'."
         )
 
+    check(inputs, len(x), y.shape[1], m)
     near = _neighbours(x, k)
-    directions = _local_directions(x, near)[0][:, :, :m]
-    t = (x[near] - x[:, None]) @ directions  # (n, k, m)
+    blocks = _blocks(torch.cat([x[:1], y[:1].to(x)], dim=1), near)
+    frames = torch.cat([_local_slopes(x, y, near, rows, m, bool(quadratic)) for rows in blocks])
+
+    return frames[distinct.place]
+
+
+def _turned(x: Tensor) -> Tensor:
+    r"""Centred samples `(n, D)` in coordinates of the space that they span, at most n of them: lengths stay."""
+    if x.shape[1] <= len(x):
+        return x
+
+    _, scale, axes = torch.linalg.svd(x @ x.T)
+
+    return axes.T * scale.sqrt()
+
+
+def _blocks(like: Tensor, near: Tensor) -> Iterator[slice]:
+    r"""Slices of samples whose differences to their neighbours, rows as those of `like`, fit into a block."""
+    size = max(BLOCK_NUMBERS // (near.shape[1] * like.shape[1]), 1)
+
+    return (slice(start, start + size) for start in range(0, len(near), size))
+
+
+def _local_slopes(x: Tensor, y: Tensor, near: Tensor, rows: slice, m: int, quadratic: bool) -> Tensor:
+    r"""Slopes `(b, d, m)` of the activations at some samples along the principal directions of their neighbours."""
+    t = (x[near[rows]] - x[rows, None]) @ _local_directions(x, near, rows)[0][:, :, :m]  # (b, k, m)
     square = t.square().sum(dim=2)
     weight = (-square / square.amax(dim=1, keepdim=True).clamp(min=torch.finfo(x.dtype).tiny)).exp()
     terms = [t]
 
     if quadratic:
-        rows, columns = torch.triu_indices(m, m, device=x.device)
+        first, second = torch.triu_indices(m, m, device=x.device)
         # In units of the neighbourhood, so that the least squares problem is well scaled.
-        terms.append(t[:, :, rows] * t[:, :, columns] / square.amax(dim=1).sqrt()[:, None, None])
+        terms.append(t[:, :, first] * t[:, :, second] / square.amax(dim=1).sqrt()[:, None, None])
 
     root = weight.sqrt()[:, :, None]
-    design, target = root * torch.cat(terms, dim=2), root * (y[near] - y[:, None])
+    difference = y[near[rows]].double() - y[rows, None].double()
 
-    return (torch.linalg.pinv(design) @ target)[:, :m].mT[distinct.place]
+    return (torch.linalg.pinv(root * torch.cat(terms, dim=2))[:, :m] @ (root * difference)).mT
 
 
 def _neighbours(x: Tensor, k: int) -> Tensor:
@@ -104,8 +144,8 @@ def _neighbours(x: Tensor, k: int) -> Tensor:
     return torch.cat(near)
 
 
-def _local_directions(x: Tensor, near: Tensor) -> tuple[Tensor, Tensor]:
-    r"""Principal directions `(n, D, r)` and singular values `(n, r)` of the neighbours' differences."""
-    _, scale, directions = torch.linalg.svd(x[near] - x[:, None], full_matrices=False)
+def _local_directions(x: Tensor, near: Tensor, rows: slice) -> tuple[Tensor, Tensor]:
+    r"""Principal directions `(b, D, r)` and singular values `(b, r)` of the differences of some samples' neighbours."""
+    _, scale, directions = torch.linalg.svd(x[near[rows]] - x[rows, None], full_matrices=False)
 
     return directions.mT, scale

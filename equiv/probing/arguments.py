@@ -1,66 +1,14 @@
-r"""What `probe` accepts: inputs, bursts and tangents of one structure."""
+r"""What `probe` accepts as frames: bursts and tangents of the structure of the inputs."""
 
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from equiv.checks import check_finite, check_integer
-from equiv.observe.hooks import Inputs, input_tensors, with_tensors
+from equiv.checks import check_integer
+from equiv.probing.inputs import Inputs, checked_tensor, input_tensors, with_tensors
 
-__all__ = ["checked_bursts", "checked_inputs", "checked_kind", "checked_tangents"]
-
-
-def checked_inputs(inputs: Any) -> Inputs:
-    r"""The inputs as tensors without a gradient, in the structure given, all with the same number of samples.
-
-    Raises:
-        TypeError: If one is neither a tensor nor an array.
-        ValueError: If there are none, they are empty, not finite, or differ in their numbers of samples.
-    """
-    if isinstance(inputs, dict):
-        given: Inputs = {name: _as_tensor(value, f"inputs[{name!r}]") for name, value in inputs.items()}
-    elif isinstance(inputs, tuple | list):
-        given = tuple(_as_tensor(value, f"inputs[{k}]") for k, value in enumerate(inputs))
-    else:
-        given = _as_tensor(inputs, "inputs")
-
-    tensors = input_tensors(given)
-
-    if not tensors:
-        raise ValueError(
-            "'inputs' should hold at least one tensor, got none; pass the samples that the network takes."
-        )
-
-    if len({len(t) for t in tensors}) > 1:
-        raise ValueError(
-            "'inputs' should hold tensors with the same number of samples first, "
-            f"got {[len(t) for t in tensors]}; pass as many of each."
-        )
-
-    return given
-
-
-def _as_tensor(value: Any, name: str) -> Tensor:
-    if isinstance(value, np.ndarray):
-        value = torch.from_numpy(value)
-
-    if not isinstance(value, Tensor):
-        raise TypeError(
-            f"'{name}' should be a tensor of shape (n, *input_shape), got {type(value).__name__}; "
-            "convert it with torch.as_tensor."
-        )
-
-    if value.ndim == 0 or value.numel() == 0:
-        raise ValueError(
-            f"'{name}' should have shape (n, *input_shape), got {tuple(value.shape)}; add samples."
-        )
-
-    if value.is_floating_point():
-        check_finite(value, name)
-
-    return value.detach()
+__all__ = ["checked_bursts", "checked_kind", "checked_tangents"]
 
 
 def checked_kind(frames: Any, dimension: int | None, burst_std: float | None) -> str:
@@ -122,7 +70,7 @@ def checked_bursts(bursts: Any, given: Inputs) -> tuple[Inputs, int]:
         ValueError: If shapes disagree, they are not finite, or there are fewer than 2 for each input.
     """
     tensors = input_tensors(given)
-    parts = [_as_tensor(part, "frames(inputs)") for part in _parts(bursts, given, "frames(inputs)")]
+    parts = [checked_tensor(part, "frames(inputs)") for part in _parts(bursts, given, "frames(inputs)")]
     sizes = {part.shape[1] if part.ndim > 1 else 0 for part in parts}
 
     for part, x in zip(parts, tensors, strict=True):
@@ -151,7 +99,7 @@ def checked_tangents(frames: Any, given: Inputs) -> list[Tensor]:
     """
     parts = _parts(frames, given, "frames")
     pairs = [(p, x) for p, x in zip(parts, input_tensors(given), strict=True) if x.is_floating_point()]
-    tangents = [_as_tensor(part, "frames") for part, _ in pairs]
+    tangents = [checked_tensor(part, "frames") for part, _ in pairs]
 
     for t, (_, x) in zip(tangents, pairs, strict=True):
         if t.ndim != x.ndim + 1 or t.shape[:-1] != x.shape or t.shape[-1] != tangents[0].shape[-1]:

@@ -1,0 +1,137 @@
+r"""How much memory a computation may take: estimated and refused before anything is allocated."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+import torch
+
+__all__ = ["check_memory", "check_regression", "memory_limit"]
+
+# The environment variable that sets the limit, in GiB.
+LIMIT = "EQUIV_MEMORY_LIMIT"
+
+# Of the memory that is free, so much may be taken unless the limit says otherwise.
+# [share of what is free; chosen: the rest is left to others, and to what estimates leave out]
+FREE_SHARE = 0.75
+
+# A GiB.
+# [bytes; derived: 1024 cubed]
+GIB = 2**30
+
+# What a regression holds at once of its data: as given, standardised, by draws left out, and in a product.
+# [bytes a number; derived: four times float64]
+REGRESSION_BYTES = 32
+
+# Where Linux says what a group of processes may take and takes, by version of the groups.
+CONTROL_GROUPS = (
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+)
+
+
+def check_memory(
+    needed: float, argument: str, taken_by: str, fix: str, device: torch.device | None = None
+) -> None:
+    r"""Refuses what would take more memory than it may.
+
+    Arguments:
+        needed: The largest that is allocated at once, in bytes, estimated.
+        argument: The argument whose size it is, in quotes, for the error.
+        taken_by: What would take it, in words.
+        fix: What to do, in a few words.
+        device: Where it would be allocated; None: in main memory.
+
+    Raises:
+        ValueError: If it is more than `memory_limit`.
+    """
+    limit = memory_limit(device)
+
+    if needed > limit:
+        raise ValueError(
+            f"{argument} should fit into {limit / GIB:.1f} GiB ({LIMIT}, else three quarters of what is free), got "
+            f"{taken_by} of about {needed / GIB:.1f} GiB; {fix}."
+        )
+
+
+def check_regression(
+    argument: str, n: int, neurons: int, directions: int = 0, device: torch.device | None = None
+) -> None:
+    r"""Refuses data, frames included, of which a regression would hold more than memory may.
+
+    Arguments:
+        argument: The arguments that hold them, in quotes, for the error.
+        n: Samples.
+        neurons: Of source and target together.
+        directions: Of the frames of each; 0 for none.
+        device: Where they are; None: in main memory.
+
+    Raises:
+        ValueError: If it would.
+    """
+    check_memory(
+        REGRESSION_BYTES * n * neurons * (1 + directions),
+        argument,
+        f"a regression on {n} samples of {neurons} neurons with {directions} directions each",
+        "take fewer samples or neurons, or leave the frames out",
+        device,
+    )
+
+
+def memory_limit(device: torch.device | None = None) -> float:
+    r"""How many bytes may be taken: `EQUIV_MEMORY_LIMIT` in GiB, else three quarters of what is free.
+
+    Infinite where the system does not say what is free.
+
+    Raises:
+        ValueError: If the variable is no positive number.
+    """
+    said = os.environ.get(LIMIT)
+
+    if said:
+        try:
+            limit = float(said)
+        except ValueError:
+            limit = math.nan
+
+        if not limit > 0:
+            raise ValueError(f"'{LIMIT}' should be a positive number of GiB, got {said!r}; set it to 8, say.")
+
+        return limit * GIB
+
+    if device is not None and device.type == "cuda":
+        return FREE_SHARE * torch.cuda.mem_get_info(device)[0]
+
+    return FREE_SHARE * _free()
+
+
+def _free() -> float:
+    r"""Bytes of main memory that are free, for this group of processes where there is one."""
+    free = [_machine(), *(_number(most) - _number(now) for most, now in CONTROL_GROUPS if Path(now).exists())]
+
+    return min(free)
+
+
+def _machine() -> float:
+    lines = Path("/proc/meminfo")
+
+    if lines.exists():
+        for line in lines.read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return float(line.split()[1]) * 1024
+
+    try:  # not Linux: all there is, for no system says in the same way what is free
+        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    except (AttributeError, ValueError, OSError):
+        return math.inf
+
+
+def _number(path: str) -> float:
+    try:
+        text = Path(path).read_text().strip()
+    except OSError:
+        return math.inf
+
+    return float(text) if text.isdigit() else math.inf

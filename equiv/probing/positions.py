@@ -1,0 +1,95 @@
+r"""Positions: what becomes of outputs that have several, tokens `(n, T, d)` and pictures `(n, C, H, W)`."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from equiv.checks import nearest_name
+from equiv.probing.inputs import ATTENTION_MASK, Inputs
+
+__all__ = ["arranged", "check_positions", "counted", "token_mask"]
+
+POSITIONS = ("each", "mean", "last")
+
+
+def check_positions(positions: object) -> None:
+    r"""Positions are treated in a way that there is.
+
+    Raises:
+        ValueError: If they are not.
+    """
+    if positions is not None and positions not in POSITIONS:
+        raise ValueError(
+            f"'positions' should be None, {', '.join(map(repr, POSITIONS))}, got {positions!r}"
+            f"{nearest_name(str(positions), POSITIONS)}"
+        )
+
+
+def token_mask(inputs: Inputs) -> Tensor | None:
+    r"""Which positions of a batch hold tokens rather than padding, `(n, T)`, bool; None where nothing is said."""
+    return inputs[ATTENTION_MASK].bool() if isinstance(inputs, dict) and ATTENTION_MASK in inputs else None
+
+
+def arranged(output: Tensor, positions: str | None, mask: Tensor | None, layer: str) -> Tensor:
+    r"""The output of a layer as `(n, P, d)`: its positions, or what they are summed up to.
+
+    Tokens `(n, T, d)` have T positions; pictures `(n, C, H, W)`, and volumes, have those behind their channels.
+
+    Arguments:
+        output: The output, samples first.
+        positions: None: one position, all flattened; "each": all of them; "mean" and "last": one.
+        mask: Which tokens count, `(n, T)`, of outputs that have as many positions; None: all.
+        layer: In words, for the error.
+
+    Raises:
+        ValueError: If there are no positions where each is to be a sample; if the mask is of another number of
+            them; if the last of a picture is asked for.
+    """
+    n = len(output)
+
+    if positions is None or (output.ndim <= 2 and positions != "each"):
+        return output.reshape(n, 1, -1)
+
+    if output.ndim <= 2:
+        raise ValueError(
+            f"'positions' should be None, 'mean' or 'last' for outputs without positions, got 'each' for shape "
+            f"{tuple(output.shape)} of {layer}; observe a layer of tokens (n, T, d) or pictures (n, C, H, W)."
+        )
+
+    if output.ndim > 3:
+        if positions == "last":
+            raise ValueError(
+                f"'positions' should be 'each' or 'mean' for pictures, got 'last' for shape {tuple(output.shape)} "
+                f"of {layer}; the last of their positions is but a corner."
+            )
+
+        output = output.flatten(2).mT
+
+    if mask is not None and mask.shape[1] != output.shape[1]:
+        raise ValueError(
+            f"'inputs[{ATTENTION_MASK!r}]' should have the {output.shape[1]} positions of {layer}, got "
+            f"{mask.shape[1]}; observe a layer that keeps the tokens, or positions=None."
+        )
+
+    if positions == "each":
+        return output
+
+    kept = output.new_ones(output.shape[:2], dtype=torch.bool) if mask is None else mask.to(output.device)
+
+    if positions == "mean":  # what stands at padding may be NaN
+        total = torch.where(kept[..., None], output, 0.0).sum(dim=1, keepdim=True)
+
+        return total / kept.sum(dim=1)[:, None, None]
+
+    last = (kept * torch.arange(kept.shape[1], device=kept.device)).argmax(dim=1)
+
+    return output[torch.arange(n, device=last.device), last][:, None]
+
+
+def counted(mask: Tensor | None, n: int, positions: int) -> tuple[Tensor, Tensor]:
+    r"""Of n samples with so many positions each: the rows that count, and the sample of each of these rows."""
+    kept = torch.ones(n, positions, dtype=torch.bool) if mask is None else mask.cpu()
+    rows = kept.flatten().nonzero()[:, 0]
+
+    return rows, rows // positions

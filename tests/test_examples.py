@@ -1,0 +1,39 @@
+r"""The recipes of `examples/`: each page has a script, and each script does what its page says."""
+
+import runpy
+from pathlib import Path
+
+import pytest
+import torch
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+SHOWS = {
+    "two_modules": "leak b to a",
+    "two_checkpoints": "The two are equivalent",
+    "recorded_activations": "exit codes 0 and 10",
+    "copies": "\ndistilled ",
+    "lightning_run": "epoch 16: equivalent",
+    "gate": "good.npy: released (exit code 0)\nbad.npy: held back (exit code 12)",
+    "tokens": "60 groups, as given",
+}
+
+
+def test_every_page_has_a_script_and_is_in_the_table() -> None:
+    scripts = {path.stem for path in EXAMPLES.glob("*.py")}
+    assert scripts == {path.stem for path in EXAMPLES.glob("*.md")} - {"README"} == set(SHOWS)
+    table = (EXAMPLES / "README.md").read_text()
+    assert all(f"({name}.md)" in table for name in scripts)
+    assert all(f"({name}.py)" in (EXAMPLES / f"{name}.md").read_text() for name in scripts)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:::pytorch_lightning", "ignore:.*num_workers")
+@pytest.mark.parametrize("name", SHOWS)
+def test_recipes_run_and_show_what_their_pages_say(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(EXAMPLES.parent))
+    with torch.random.fork_rng():
+        runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="__main__")
+    assert SHOWS[name] in capfd.readouterr().out
