@@ -20,9 +20,10 @@ LIBRARY = ROOT / "equiv"
 # Rooms and single files of `equiv`, from the lowest: each imports from lines above its own alone.
 LAYERS = (
     ("checks", "verdict", "transformation", "coordinates", "figures"),
-    ("comparison", "observe", "supports"),
-    ("metric", "registration", "report", "baselines"),
-    ("spectral", "regression", "flattening"),
+    ("findings", "observe", "supports"),
+    ("comparison", "metric", "registration", "baselines"),
+    ("report", "spectral", "regression", "flattening"),
+    ("shared_part",),
     ("charts", "paired", "observability"),
     ("unpaired", "classes"),
     ("compare",),

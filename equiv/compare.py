@@ -13,8 +13,10 @@ from equiv.observe.compared import (
     check_frames,
     check_method,
     check_paired,
+    check_readout,
     check_sides,
     check_ungrouped,
+    check_unread,
     checked_anchors,
     checked_pairing,
     shared_groups,
@@ -44,6 +46,8 @@ def compare(
     frames_b: Frames = "jacobian",
     anchors: Any = None,
     groups: Any = None,
+    readout_a: Callable[[Tensor], Any] | None = None,
+    readout_b: Callable[[Tensor], Any] | None = None,
     tolerance: float = 0.05,
     confidence: float = 0.95,
     method: str = "auto",
@@ -72,6 +76,10 @@ def compare(
         groups: Paired only: integer labels `(n,)` of samples that are no independent draws, such as tokens of one
             text, augmentations of one picture or frames of one recording. A group is held out whole, and the error
             is that on new groups. They override those of observations; None: these, or such as are found.
+        readout_a: Paired only: what the rest of A makes of the activations observed of it (logits, an energy), from
+            `(b, d_a)` to `(b, ...)`. The direction to A then says what is lost for A's task. A module is called
+            in eval mode, in its own dtype and on its device. Likewise `readout_b`.
+        readout_b: The same of B.
         tolerance: Largest error that still counts as determined, a share of the target's RMS spread, in (0,
             1).
         confidence: Level of the error bounds, in (0, 1).
@@ -107,6 +115,8 @@ def compare(
     side_a = Probing(a, inputs, layers_a, neurons_a, frames_a)
     side_b = Probing(b, inputs if inputs_b is None else inputs_b, layers_b, neurons_b, frames_b)
     check_method(method)
+    check_readout(readout_a, "a")
+    check_readout(readout_b, "b")
     check_sides(side_a, side_b)
 
     if checked_pairing(paired, side_a, side_b, inputs_b):
@@ -121,10 +131,11 @@ def compare(
             seed=seed,
             local=None if local is None else (local[0], local[1]),
             groups=shared_groups(groups, [observed_a, observed_b]),
+            readouts=(readout_a, readout_b),
         )
 
     check_ungrouped(groups)
-
+    check_unread(readout_a, readout_b)
     observed_a, observed_b = observe_alone(side_a, "frames_a"), observe_alone(side_b, "frames_b")
     check_frames("a", observed_a)
     check_frames("b", observed_b)

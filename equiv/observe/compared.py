@@ -16,8 +16,10 @@ __all__ = [
     "check_frames",
     "check_method",
     "check_paired",
+    "check_readout",
     "check_sides",
     "check_ungrouped",
+    "check_unread",
     "checked_anchors",
     "checked_pairing",
     "shared_groups",
@@ -145,6 +147,19 @@ def check_paired(a: Observations, b: Observations, anchors: object) -> None:
         )
 
 
+def check_readout(readout: object, name: str) -> None:
+    r"""The read-out of a side, "a" or "b", can be called.
+
+    Raises:
+        TypeError: If it cannot.
+    """
+    if readout is not None and not callable(readout):
+        raise TypeError(
+            f"'readout_{name}' should be a callable from activations (b, d) to what the rest of the network makes of "
+            f"them, got {type(readout).__name__}; pass a module or a function."
+        )
+
+
 def check_ungrouped(groups: object) -> None:
     r"""Nothing is said of groups where no samples are paired.
 
@@ -156,6 +171,20 @@ def check_ungrouped(groups: object) -> None:
             "'groups' should be None without pairs, got labels; leave them out, or say paired=True where row i of "
             "both shows the same input."
         )
+
+
+def check_unread(readout_a: object, readout_b: object) -> None:
+    r"""Nothing is read off where no samples are paired.
+
+    Raises:
+        ValueError: If a read-out is given.
+    """
+    for name, readout in (("a", readout_a), ("b", readout_b)):
+        if readout is not None:
+            raise ValueError(
+                f"'readout_{name}' should be None without pairs, got one; leave it out, or say paired=True where "
+                "sample i of both shows the same input."
+            )
 
 
 def shared_groups(groups: object, sides: Sequence[Observations]) -> Tensor | None:

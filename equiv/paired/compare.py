@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from equiv.comparison import Comparison, Direction
+from equiv.comparison import Comparison
+from equiv.findings.direction import Direction
 from equiv.metric.neuron_scale import centred
 from equiv.observe.compared import shared_groups
 from equiv.observe.draws import Draws
@@ -18,6 +19,8 @@ from equiv.paired.measures import usual_measures
 from equiv.paired.pairs import Pairs, distinct_pairs
 from equiv.regression.bounds import MIN_SAMPLES
 from equiv.regression.paired_draws import MIN_DRAWS, paired_draws
+from equiv.shared_part.direction import Asked, described
+from equiv.shared_part.readout import Readout
 from equiv.transformation import Transformation
 from equiv.verdict import NAME_A, NAME_B, decide
 
@@ -45,6 +48,7 @@ def compare_paired(
     seed: int = 0,
     local: tuple[Observations, Observations] | None = None,
     groups: Tensor | None = None,
+    readouts: tuple[Readout | None, Readout | None] = (None, None),
 ) -> Comparison:
     r"""Compares observations whose i-th samples show the same hidden state.
 
@@ -56,6 +60,7 @@ def compare_paired(
         seed: Seeds subsamples and resampling.
         local: Where `a` and `b` have no frames: a few samples of both that have, along the same directions.
         groups: Labels `(n,)` of samples that are one independent draw; None: those of the observations, or found.
+        readouts: What the rest of each network makes of its activations; None where nothing is read off.
 
     Returns:
         The comparison, a mirror image of that of B and A.
@@ -65,9 +70,11 @@ def compare_paired(
     """
     if _order(b) < _order(a):
         # Every choice below is made in one fixed order of the two, so that the names A and B cannot matter.
-        return _compared(b, a, local and local[::-1], tolerance, confidence, seed, groups).mirrored
+        mirrored = _compared(b, a, local and local[::-1], tolerance, confidence, seed, groups, readouts[::-1])
 
-    return _compared(a, b, local, tolerance, confidence, seed, groups)
+        return mirrored.mirrored
+
+    return _compared(a, b, local, tolerance, confidence, seed, groups, readouts)
 
 
 def _order(obs: Observations) -> tuple[float, ...]:
@@ -85,6 +92,7 @@ def _compared(
     confidence: float,
     seed: int,
     groups: Tensor | None,
+    readouts: tuple[Readout | None, Readout | None],
 ) -> Comparison:
     r"""The comparison in the order given: pairs, both directions, the verdict, and what is kept as evidence."""
     draws, doubted = _draws(a, b, groups)
@@ -111,11 +119,22 @@ def _compared(
     ranks = median_rank(a), median_rank(b)
     share = (1 - confidence) ** (1 / draws.count)
     kind, coordinates_a, coordinates_b = _coordinates(pairs, ranks)
+    a_to_b, b_to_a = (
+        described(
+            Direction(found.error, share=share),
+            found.fit,
+            source.values,
+            target.values,
+            found.doubts,
+            Asked(tolerance, confidence, seed, readout),
+        )
+        for found, source, target, readout in ((there, a, b, readouts[1]), (back, b, a, readouts[0]))
+    )
 
     return Comparison(
         verdict=verdict,
-        a_to_b=Direction(there.error, share=share),
-        b_to_a=Direction(back.error, share=share),
+        a_to_b=a_to_b,
+        b_to_a=b_to_a,
         transformation=Transformation(there.fit.map, back.fit.map),
         symmetries=1,
         coordinates_a=coordinates_a.to(a.values),

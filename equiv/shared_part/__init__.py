@@ -1,0 +1,9 @@
+r"""What of a target a source determines, beyond one error: by neurons, samples and directions, and for the task.
+
+Doors: `direction.Asked`, `direction.described`, `readout.Readout`.
+
+    held_out   Held-out samples of a target beside their images, and what they say without another regression
+    needed     How many samples would decide an undecided direction, by how its error falls with them
+    readout    What the rest of a network makes of activations and of their images
+    direction  What pairs show of one direction of a comparison
+"""
