@@ -122,6 +122,7 @@ def compare(
     if checked_pairing(paired, side_a, side_b, inputs_b):
         (observed_a, observed_b), local = observe_pairs([side_a, side_b])
         check_paired(observed_a, observed_b, anchors)
+        entries_a, entries_b = side_a.entries, side_b.entries
 
         return compare_paired(
             observed_a,
@@ -132,6 +133,11 @@ def compare(
             local=None if local is None else (local[0], local[1]),
             groups=shared_groups(groups, [observed_a, observed_b]),
             readouts=(readout_a, readout_b),
+            # Where one side was recorded, the inputs of the other are the same.
+            inputs=(
+                entries_b if entries_a is None else entries_a,
+                entries_a if entries_b is None else entries_b,
+            ),
         )
 
     check_ungrouped(groups)

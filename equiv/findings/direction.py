@@ -163,6 +163,8 @@ def in_rows(direction: Direction, name: str, target: str, tolerance: float) -> l
             f"{found.determined} of {len(found.errors)} directions within {_percent(tolerance)}, with "
             f"{_shares(found.variance_determined)} of {target}'s variance"
         )
+        best = min((error.estimate for error in found.errors), default=math.nan)
+        within += "" if found.determined else f", the best within {_percent(best)}"
         few = "too few samples to tell directions apart, about 3 a dimension are needed"
         rows.append((f"shared {name}", within if found.resolved else few))
 

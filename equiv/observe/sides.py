@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from equiv.observe.arguments import checked_inputs
 from equiv.observe.hooks import batch_of, input_tensors
@@ -82,6 +82,16 @@ class Probing:
         )
 
         return self.subset(slice(0, 2)).observed(frames=None).values.shape[1], entries
+
+    @property
+    def entries(self) -> Tensor | None:
+        r"""Floating entries of the inputs, `(n, m)`; None where there are none, and with observations."""
+        if isinstance(self.network, Observations) or self.inputs is None:
+            return None
+
+        parts = [t.flatten(1) for t in input_tensors(checked_inputs(self.inputs)) if t.is_floating_point()]
+
+        return torch.cat(parts, dim=1) if parts else None
 
     def subset(self, some: slice) -> Probing:
         r"""The network at some of its inputs."""

@@ -49,6 +49,7 @@ def compare_paired(
     local: tuple[Observations, Observations] | None = None,
     groups: Tensor | None = None,
     readouts: tuple[Readout | None, Readout | None] = (None, None),
+    inputs: tuple[Tensor | None, Tensor | None] = (None, None),
 ) -> Comparison:
     r"""Compares observations whose i-th samples show the same hidden state.
 
@@ -61,6 +62,7 @@ def compare_paired(
         local: Where `a` and `b` have no frames: a few samples of both that have, along the same directions.
         groups: Labels `(n,)` of samples that are one independent draw; None: those of the observations, or found.
         readouts: What the rest of each network makes of its activations; None where nothing is read off.
+        inputs: Entries of the inputs of each network, `(n, m)`; None where they are not known.
 
     Returns:
         The comparison, a mirror image of that of B and A.
@@ -70,11 +72,11 @@ def compare_paired(
     """
     if _order(b) < _order(a):
         # Every choice below is made in one fixed order of the two, so that the names A and B cannot matter.
-        mirrored = _compared(b, a, local and local[::-1], tolerance, confidence, seed, groups, readouts[::-1])
+        turned = local and local[::-1], tolerance, confidence, seed, groups, readouts[::-1], inputs[::-1]
 
-        return mirrored.mirrored
+        return _compared(b, a, *turned).mirrored
 
-    return _compared(a, b, local, tolerance, confidence, seed, groups, readouts)
+    return _compared(a, b, local, tolerance, confidence, seed, groups, readouts, inputs)
 
 
 def _order(obs: Observations) -> tuple[float, ...]:
@@ -93,6 +95,7 @@ def _compared(
     seed: int,
     groups: Tensor | None,
     readouts: tuple[Readout | None, Readout | None],
+    inputs: tuple[Tensor | None, Tensor | None],
 ) -> Comparison:
     r"""The comparison in the order given: pairs, both directions, the verdict, and what is kept as evidence."""
     draws, doubted = _draws(a, b, groups)
@@ -126,9 +129,12 @@ def _compared(
             source.values,
             target.values,
             found.doubts,
-            Asked(tolerance, confidence, seed, readout),
+            Asked(tolerance, confidence, seed, readout, seen),
         )
-        for found, source, target, readout in ((there, a, b, readouts[1]), (back, b, a, readouts[0]))
+        for found, source, target, readout, seen in (
+            (there, a, b, readouts[1], inputs[0]),
+            (back, b, a, readouts[0], inputs[1]),
+        )
     )
 
     return Comparison(

@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
 from equiv.findings.direction import Direction
 from equiv.regression.kernel_map import Fit
+from equiv.shared_part.further import Learned
 from equiv.shared_part.held_out import HeldOut
 from equiv.shared_part.needed import needed_samples
 from equiv.shared_part.readout import Readout, judged_readout
 
 __all__ = ["Asked", "described"]
+
+
+# Further regressions are learned from at most so many samples, of which copies are kept.
+# [samples; chosen: as many as the first regression of a direction takes equations]
+MAX_KEPT = 3000
 
 
 @dataclass(frozen=True)
@@ -25,16 +32,23 @@ class Asked:
         confidence: Level of the bounds.
         seed: Seeds resampling.
         readout: What the rest of the target's network makes of activations; None for none.
+        inputs: Entries of the inputs, `(n, m)`; None where none are known.
     """
 
     tolerance: float
     confidence: float
     seed: int
     readout: Readout | None = None
+    inputs: Tensor | None = None
 
 
 def described(
-    direction: Direction, fit: Fit, source: Tensor, target: Tensor, doubts: Sequence[str], asked: Asked
+    direction: Direction,
+    fit: Fit,
+    source: Tensor,
+    target: Tensor,
+    doubts: Sequence[str],
+    asked: Asked,
 ) -> Direction:
     r"""A direction with what its samples show beyond one error.
 
@@ -47,6 +61,16 @@ def described(
         asked: What is asked.
     """
     held_out = HeldOut.of(fit, target)
+    kept = held_out.draws.order(torch.Generator().manual_seed(asked.seed))[:MAX_KEPT].sort().values
+    rows = kept if fit.judged is None else fit.judged[kept]
+    further = Learned(
+        source[rows],
+        HeldOut(held_out.target[kept], held_out.missed[kept], held_out.draws.subset(kept)),
+        None if asked.inputs is None else asked.inputs[rows.to(asked.inputs.device)].to(source),
+        asked.tolerance,
+        asked.confidence,
+        asked.seed,
+    )
 
     if asked.readout is not None:
         error, agreement = judged_readout(
@@ -65,4 +89,5 @@ def described(
             held_out.draws.count,
             fit.learned or (fit.draw_errors, fit.half),
         ),
+        further=further,
     )
