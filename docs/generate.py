@@ -25,7 +25,7 @@ LAYERS = (
     ("report", "spectral", "regression", "flattening"),
     ("shared_part",),
     ("charts", "paired", "observability"),
-    ("unpaired", "classes"),
+    ("unpaired", "classes", "layers"),
     ("compare",),
 )
 

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from equiv.verdict import (
     templates,
 )
 
-__all__ = ["MEASURES", "Comparison", "load"]
+__all__ = ["LOADERS", "MEASURES", "Comparison", "load"]
 
 DESCRIPTION_FILE = "comparison.json"
 TENSORS_FILE = "comparison.safetensors"
@@ -36,6 +37,9 @@ SUMMARY_ROWS = 24
 # and of each so much.
 # [characters; chosen: the usual width of a terminal, with names]
 SUMMARY_WIDTH = 100
+
+# What reads a saved result, by the name of the file that describes it.
+LOADERS: dict[str, Callable[[Path], Any]] = {}
 
 MODULES = ("transformation", "chart_a", "chart_b")
 DIRECTIONS = ("a_to_b", "b_to_a")
@@ -193,20 +197,32 @@ class Comparison:
         return write_report(self, path)
 
 
-def load(folder: str | os.PathLike[str]) -> Comparison:
-    r"""The comparison that `Comparison.save` wrote, bit for bit, on the CPU.
+def load(folder: str | os.PathLike[str]) -> Any:
+    r"""The comparison or the matrix of layers that was saved in a folder, bit for bit, on the CPU.
 
     Raises:
-        ValueError: If the folder holds no saved comparison.
+        ValueError: If the folder holds nothing that was saved.
     """
-    from safetensors.torch import load_file
-
     path = Path(folder)
 
-    if not (path / DESCRIPTION_FILE).is_file() or not (path / TENSORS_FILE).is_file():
+    for name, loader in LOADERS.items():
+        if (path / name).is_file():
+            return loader(path)
+
+    raise ValueError(
+        f"'folder' should hold {' or '.join(LOADERS)}, as the method save of a result writes them, got "
+        f"{str(folder)!r}; save a result there first."
+    )
+
+
+def _loaded(path: Path) -> Comparison:
+    r"""The comparison that `Comparison.save` wrote."""
+    from safetensors.torch import load_file
+
+    if not (path / TENSORS_FILE).is_file():
         raise ValueError(
             f"'folder' should hold {DESCRIPTION_FILE} and {TENSORS_FILE}, as Comparison.save writes them, got "
-            f"{str(folder)!r}."
+            f"{str(path)!r} without the latter; copy both."
         )
 
     written = json.loads((path / DESCRIPTION_FILE).read_text())
@@ -237,6 +253,9 @@ def load(folder: str | os.PathLike[str]) -> Comparison:
         confidence=saved["confidence"],
         **modules,
     )
+
+
+LOADERS[DESCRIPTION_FILE] = _loaded
 
 
 def _from_json(value: Any, known: dict[str, str]) -> Any:

@@ -2,12 +2,12 @@ r"""From a network and its inputs to activations and frames.
 
 Doors: `observations.Observations`, `draws.DistinctSamples`, `draws.Draws`, `draws.distinct_samples`,
 `dependence.find_draws`, `dependence.given_draws`, `frames.invert_frames`, `frames.sensitivity_cut`,
-`frames.split_frames`, `hooks.quiet`, `pushforward.derivatives_along`, `probe.probe`, `sides.Probing`,
-`sides.observe_alone`, `sides.observe_pairs`, `compared.check_frames`, `compared.check_method`,
-`compared.check_paired`, `compared.check_readout`, `compared.check_sides`, `compared.check_ungrouped`,
-`compared.check_unread`, `compared.checked_anchors`, `compared.checked_pairing`, `compared.shared_groups`,
-`processes.gathered`, `processes.part`, `processes.rank_and_count`, `neuron_ranking.rank_neurons`,
-`neuron_ranking.standardised`.
+`frames.split_frames`, `arguments.checked_inputs`, `hooks.batch_of`, `hooks.quiet`,
+`pushforward.derivatives_along`, `probe.probe`, `sides.Probing`, `sides.observe_alone`,
+`sides.observe_pairs`, `compared.check_frames`, `compared.check_method`, `compared.check_paired`,
+`compared.check_readout`, `compared.check_sides`, `compared.check_ungrouped`, `compared.check_unread`,
+`compared.checked_anchors`, `compared.checked_pairing`, `compared.shared_groups`, `processes.gathered`,
+`processes.part`, `processes.rank_and_count`, `neuron_ranking.rank_neurons`, `neuron_ranking.standardised`.
 
     observations    What is observed of a network: activations, and the frames that carry the metric of its
                     inputs

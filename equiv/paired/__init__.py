@@ -1,6 +1,7 @@
 r"""The comparison of two networks seen at the same inputs.
 
-Doors: `compare.compare_paired`.
+Doors: `compare.compare_paired`, `learning_curve.learning_doubts`, `learning_curve.remaining_error`,
+`learning_curve.resolution`.
 
     neighbors        Nearest samples, among all of them
     frame_alignment  Do the frames of paired samples belong to the same directions of the input space, and

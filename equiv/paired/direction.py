@@ -14,7 +14,7 @@ from torch import Tensor
 from equiv.observe.observations import Observations
 from equiv.paired.between import between_samples
 from equiv.paired.determinacy import determinacy, leaking
-from equiv.paired.learning_curve import remaining_error, resolution
+from equiv.paired.learning_curve import learning_doubts, remaining_error, resolution
 from equiv.paired.pairs import Pairs, along
 from equiv.regression.bounds import MIN_SAMPLES, relative_rms
 from equiv.regression.hermite import MAX_REFINED_ERROR, fit_map
@@ -50,10 +50,6 @@ MAX_RANKED_SAMPLES = 100
 # Slopes tell the error between samples in input spaces of at most this dimension.
 # [dimensions; chosen: in more, the nearest of some thousand samples are as far as slopes do not reach]
 MAX_SLOPED_DIMENSION = 6
-
-# Samples with a larger resolution do not show what happens at small scale.
-# [RMS distances of samples; chosen: near 1 in tens of dimensions, a few hundredths to tenths in up to four]
-MAX_RESOLUTION = 0.4
 
 
 @dataclass(frozen=True)
@@ -215,10 +211,7 @@ def _judged_by_learning(fit: Fit, pairs: Pairs, tolerance: float) -> tuple[list[
                 # What B shows of directions that A does not see, no number of samples brings back.
                 return [], evidence
 
-    if evidence["resolution"] > MAX_RESOLUTION:
-        return ["no two samples of the source are near each other"], evidence
-
-    return ["the error still falls with the number of samples"] if remaining <= tolerance else [], evidence
+    return learning_doubts(remaining, evidence["resolution"], tolerance), evidence
 
 
 def _some(n: int, seed: int) -> Tensor:

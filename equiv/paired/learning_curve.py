@@ -7,7 +7,12 @@ from torch import Tensor
 
 from equiv.metric.neuron_scale import unit_spread
 
-__all__ = ["remaining_error", "resolution"]
+__all__ = ["learning_doubts", "remaining_error", "resolution"]
+
+# Samples with a larger resolution do not show what happens at small scale.
+# [RMS distances of samples; chosen: near 1 in tens of dimensions, a few hundredths to tenths in up to four]
+MAX_RESOLUTION = 0.4
+
 
 # The input space has this dimension where no frames tell it.
 # [dimensions; chosen: the more, the slower the fall that is reckoned with, and the fewer are the final noes]
@@ -59,6 +64,14 @@ def resolution(values: Tensor) -> float:
 
     # Two samples of unit spread are sqrt(2) apart in the root mean square.
     return (nearest.amin(dim=1).median() / 2).sqrt().item()
+
+
+def learning_doubts(remaining: float, resolved: float, tolerance: float) -> list[str]:
+    r"""Why a large error may be one of too few samples, by their `remaining_error` and `resolution`."""
+    if resolved > MAX_RESOLUTION:
+        return ["no two samples of the source are near each other"]
+
+    return ["the error still falls with the number of samples"] if remaining <= tolerance else []
 
 
 def _trimmed_mean(squared: Tensor) -> float:

@@ -1,9 +1,10 @@
 r"""Maps learned from pairs, with held-out errors.
 
-Doors: `kernel_map.Fit`, `pair_data.PairData`, `pair_data.standardise`, `hermite_kernel.gram`,
-`kernel_search.AFFINE_VARIANCE`, `kernel_search.EFFORTS`, `kernel_search.Settings`, `kernel_search.scaled`,
-`hermite.MAX_REFINED_ERROR`, `hermite.fit_map`, `inverse.fit_inverse`, `bounds.MIN_SAMPLES`,
-`bounds.highest_of_each`, `bounds.relative_rms`, `paired_draws.MIN_DRAWS`, `paired_draws.enclosing`,
+Doors: `kernel_map.Fit`, `pair_data.PairData`, `pair_data.standardise`, `hermite_kernel.PROFILES`,
+`hermite_kernel.gram`, `leave_one_out.ADDED_ERRORS`, `kernel_search.AFFINE_VARIANCE`,
+`kernel_search.EFFORTS`, `kernel_search.Settings`, `kernel_search.scaled`, `hermite.MAX_REFINED_ERROR`,
+`hermite.fit_map`, `inverse.fit_inverse`, `bounds.MIN_SAMPLES`, `bounds.highest_of_each`,
+`bounds.relative_rms`, `bounds.relative_rms_of_each`, `paired_draws.MIN_DRAWS`, `paired_draws.enclosing`,
 `paired_draws.paired_draws`.
 
     pair_data       Paired activations and frames, standardised for regression

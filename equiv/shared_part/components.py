@@ -10,11 +10,10 @@ from torch import Tensor
 
 from equiv.findings.components import Components
 from equiv.observe.draws import Draws
-from equiv.regression.hermite_kernel import gram
-from equiv.regression.kernel_search import AFFINE_VARIANCE, Settings, scaled
+from equiv.regression.kernel_search import Settings
 from equiv.regression.pair_data import PairData, standardise
 from equiv.shared_part.held_out import HeldOut
-from equiv.shared_part.ridges import RIDGES, regressed
+from equiv.shared_part.ridges import RIDGES, kernel_matrix, regressed
 from equiv.verdict import Interval
 
 __all__ = ["chosen", "folds_of", "learned_components", "principal"]
@@ -217,7 +216,7 @@ def chosen(
     covariances = [[some.T @ some / len(some) for some in (missed, *(missed[part] for part in parts))]]
 
     for settings in _candidates(data, scores, generator):
-        matrix = _gram(data, settings)
+        matrix = kernel_matrix(data, settings)
 
         for ridge in RIDGES:
             found = regressed(matrix, ridge, scores, data.draws)
@@ -283,7 +282,7 @@ def _candidates(data: PairData, scores: Tensor, generator: torch.Generator) -> l
     most = least
 
     for settings in (Settings(whitening=w, length=h) for w in WHITENINGS for h in LENGTHS):
-        matrix = _gram(few, settings)
+        matrix = kernel_matrix(few, settings)
 
         for ridge in RIDGES[1::2]:
             found = regressed(matrix, ridge, target, few.draws)
@@ -298,12 +297,6 @@ def _candidates(data: PairData, scores: Tensor, generator: torch.Generator) -> l
     affine = Settings(length=LENGTHS[-1])
 
     return list(dict.fromkeys(found for found in (least[1], most[1], affine) if found is not None))
-
-
-def _gram(data: PairData, settings: Settings) -> Tensor:
-    points, _, _ = scaled(data, settings)
-
-    return gram(settings.kind, points, points.new_zeros(len(points), 0, points.shape[1]), AFFINE_VARIANCE)
 
 
 def _within(

@@ -9,8 +9,11 @@ import torch
 from torch import Tensor
 
 from equiv.observe.draws import Draws
+from equiv.regression.hermite_kernel import gram
+from equiv.regression.kernel_search import AFFINE_VARIANCE, Settings, scaled
+from equiv.regression.pair_data import PairData
 
-__all__ = ["RIDGES", "Regressed", "regressed"]
+__all__ = ["RIDGES", "Regressed", "kernel_matrix", "regressed"]
 
 # Ridges that are tried, each for whatever direction of the target it suits best.
 # [variance of the target; chosen: from nearly exact data to noise, finer steps change errors by percents]
@@ -91,3 +94,10 @@ def regressed(matrix: Tensor, ridge: float, target: Tensor, draws: Draws) -> Reg
     inverse = torch.cholesky_inverse(lower)
 
     return Regressed(inverse, torch.cholesky_solve(target, lower), draws, target.new_zeros(0, len(target)))
+
+
+def kernel_matrix(data: PairData, settings: Settings) -> Tensor:
+    r"""The kernel at all samples, without derivatives, `(n, n)`."""
+    points, _, _ = scaled(data, settings)
+
+    return gram(settings.kind, points, points.new_zeros(len(points), 0, points.shape[1]), AFFINE_VARIANCE)
