@@ -28,7 +28,7 @@ from geometries import draw_geometry
 from torch import Tensor, nn
 
 import equiv
-from equiv.paired import baselines
+from equiv import baselines
 
 RECORD = Path(__file__).parent / "results" / "fingerprints.json"
 

@@ -22,7 +22,7 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
 import equiv
-from equiv.paired import baselines
+from equiv import baselines
 
 RESULTS = Path(__file__).parent / "results"
 NETWORKS, HIDDEN, WIDTH = 10, 6, 64

@@ -36,7 +36,7 @@ from sklearn.metrics import average_precision_score
 from torch import Tensor, nn
 
 import equiv
-from equiv.paired import baselines
+from equiv import baselines
 
 RESULTS = Path(__file__).parent / "results"
 GRADES, SEEDS, SAMPLES = 5, 4, 500

@@ -25,9 +25,9 @@ from torch import Tensor
 from unpaired_cases import relative
 from verdict_tables import TOLERANCE, line, outcome, tables
 
+from equiv import baselines
 from equiv.comparison import Comparison
 from equiv.observe.observations import Observations
-from equiv.paired import baselines
 from equiv.paired.compare import compare_paired
 from equiv.unpaired.compare import compare_unpaired
 

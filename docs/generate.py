@@ -20,11 +20,13 @@ LIBRARY = ROOT / "equiv"
 # Rooms and single files of `equiv`, from the lowest: each imports from lines above its own alone.
 LAYERS = (
     ("checks", "verdict", "transformation", "coordinates", "figures"),
-    ("comparison", "observe", "supports"),
-    ("metric", "registration", "report", "probing"),
-    ("spectral", "regression", "flattening"),
+    ("findings", "observe", "supports"),
+    ("comparison",),
+    ("metric", "registration", "baselines", "probing"),
+    ("report", "spectral", "regression", "flattening"),
+    ("shared_part",),
     ("charts", "paired", "observability"),
-    ("unpaired", "classes"),
+    ("unpaired", "classes", "layers"),
     ("compare",),
     ("__main__", "integrations"),
 )

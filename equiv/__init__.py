@@ -27,6 +27,10 @@ their order, with the paper's symbols; the names in brackets are the rooms that 
 8. The *equivalence class*: networks that determine each other. `Verdict` is decided by the errors of T, each an
    `Interval`; `equivalence_classes` sorts many networks into `Classes`. [verdict.py, classes.py]
 
+What of a network another one determines, each `Direction` of a comparison says [findings]: neuron by neuron, and by
+directions of its activations, `Components`, found by regressions of their own. [shared_part] Layer by layer, both
+ways, it is a `LayerMatrix`, by `compare_layers`. [layers]
+
 Beside these: functions of coordinates, before any network [coordinates]; pictures [figures]; `Comparison.report`
 [report]; what was saved is read by `load`; comparisons inside training programs of one's own [integrations]. From a
 shell, `python -m equiv a.npz b.npz` compares what was recorded.
@@ -45,6 +49,10 @@ from equiv.charts.isometric import IsometricMaps
 from equiv.classes import Classes, equivalence_classes
 from equiv.compare import compare
 from equiv.comparison import Comparison, load
+from equiv.findings.components import Components
+from equiv.findings.direction import Direction
+from equiv.layers.compare import compare_layers
+from equiv.layers.matrix import LayerMatrix
 from equiv.metric.mahalanobis import mahalanobis
 from equiv.observability import Reconstruction, reconstruct, select_neurons
 from equiv.observe.observations import Observations
@@ -58,14 +66,18 @@ from equiv.verdict import Interval, Verdict
 __all__ = [
     "Classes",
     "Comparison",
+    "Components",
     "DiffusionMaps",
+    "Direction",
     "GalerkinMaps",
     "Interval",
     "IsometricMaps",
+    "LayerMatrix",
     "Observations",
     "Reconstruction",
     "Verdict",
     "compare",
+    "compare_layers",
     "density_weights",
     "equivalence_classes",
     "load",

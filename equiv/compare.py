@@ -17,8 +17,10 @@ from equiv.paired.compare import compare_paired
 from equiv.probing.compared import (
     check_method,
     check_paired,
+    check_readout,
     check_sides,
     check_ungrouped,
+    check_unread,
     checked_anchors,
     checked_pairing,
     position_groups,
@@ -52,6 +54,8 @@ def compare(
     anchors: Any = None,
     groups: Any = None,
     positions: str | None = None,
+    readout_a: Callable[[Tensor], Any] | None = None,
+    readout_b: Callable[[Tensor], Any] | None = None,
     tolerance: float = 0.05,
     confidence: float = 0.95,
     method: str = "auto",
@@ -83,6 +87,10 @@ def compare(
             is that on new groups. They override those of observations; None: these, or such as are found. With
             `positions="each"` the label of an input is that of its positions.
         positions: What becomes of outputs with positions, as in `equiv.probe`.
+        readout_a: Paired only: what the rest of A makes of the activations observed of it (logits, an energy), from
+            `(b, d_a)` to `(b, ...)`. The direction to A then says what is lost for A's task. A module is called
+            in eval mode, in its own dtype and on its device. Likewise `readout_b`.
+        readout_b: The same of B.
         tolerance: Largest error that still counts as determined, a share of the target's RMS spread, in (0,
             1).
         confidence: Level of the error bounds, in (0, 1).
@@ -122,6 +130,8 @@ def compare(
     inputs, inputs_b = gathered_inputs(inputs), gathered_inputs(inputs_b)
     side_a = Probing(a, inputs, layers_a, neurons_a, frames_a, positions)
     side_b = Probing(b, inputs if inputs_b is None else inputs_b, layers_b, neurons_b, frames_b, positions)
+    check_readout(readout_a, "a")
+    check_readout(readout_b, "b")
     check_sides(side_a, side_b)
 
     if checked_pairing(paired, side_a, side_b, inputs_b):
@@ -130,6 +140,7 @@ def compare(
         check_paired(observed_a, observed_b, anchors)
         show(1, 2, "learning the maps between them")
         labels = position_groups(groups, [observed_a, observed_b]) if positions == "each" else groups
+        entries_a, entries_b = (_entries(side, len(observed_a)) for side in (side_a, side_b))
         found = compare_paired(
             observed_a,
             observed_b,
@@ -138,12 +149,19 @@ def compare(
             seed=seed,
             local=None if local is None else (local[0], local[1]),
             groups=shared_groups(labels, [observed_a, observed_b]),
+            readouts=(readout_a, readout_b),
+            # Where one side was recorded, the inputs of the other are the same.
+            inputs=(
+                entries_b if entries_a is None else entries_a,
+                entries_a if entries_b is None else entries_b,
+            ),
         )
         show(2, 2, str(found.verdict))
 
         return _with_reasons(found, {observed_a.unframed, observed_b.unframed} - {None})
 
     check_ungrouped(groups)
+    check_unread(readout_a, readout_b)
     show(0, 3, "observing A")
     observed_a = observe_alone(side_a, "a")
     show(1, 3, "observing B")
@@ -156,6 +174,13 @@ def compare(
     show(3, 3, str(found.verdict))
 
     return found
+
+
+def _entries(side: Probing, n: int) -> Tensor | None:
+    r"""Entries of the inputs, `(n, m)`; None where there is not one input for each sample."""
+    entries = side.entries
+
+    return None if entries is None or len(entries) != n else entries
 
 
 def _with_reasons(found: Comparison, unframed: set[str | None]) -> Comparison:

@@ -6,15 +6,16 @@ import dataclasses
 import json
 import math
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
+from equiv.findings.direction import Direction, in_rows
 from equiv.transformation import Map, NoMap, Transformation, build, describe, jsonable, part, without_copies
 from equiv.verdict import (
-    Interval,
     Sentence,
     Verdict,
     ambiguity_in_words,
@@ -25,7 +26,7 @@ from equiv.verdict import (
     templates,
 )
 
-__all__ = ["MEASURES", "Comparison", "Direction", "load"]
+__all__ = ["LOADERS", "MEASURES", "Comparison", "load"]
 
 DESCRIPTION_FILE = "comparison.json"
 TENSORS_FILE = "comparison.safetensors"
@@ -37,7 +38,11 @@ SUMMARY_ROWS = 24
 # [characters; chosen: the usual width of a terminal, with names]
 SUMMARY_WIDTH = 100
 
+# What reads a saved result, by the name of the file that describes it.
+LOADERS: dict[str, Callable[[Path], Any]] = {}
+
 MODULES = ("transformation", "chart_a", "chart_b")
+DIRECTIONS = ("a_to_b", "b_to_a")
 
 # What the usual measures of similarity are called, by their names in the diagnostics of paired comparisons.
 MEASURES = {
@@ -51,30 +56,6 @@ MEASURES = {
     "rsa": "RSA",
     "mutual_knn": "mutual kNN",
 }
-
-
-@dataclass(frozen=True)
-class Direction:
-    r"""One direction of a comparison.
-
-    Attributes:
-        error: RMS error of the returned transformation on fresh inputs of the same distribution, over the RMS
-            spread of the target. Where no transformation is returned although one direction can be excluded,
-            it is 1, the error of always predicting the target's mean. Where several maps are equally good, it is that
-            of the nearest of them.
-        share: At least this share of the inputs is what the upper bound speaks of, at the stated confidence: n draws
-            that show nothing of a rare kind exclude it from all but about 3 / n of the inputs.
-        ambiguity: RMS distance from the returned transformation to the farthest equally good one, over the target's
-            RMS spread; 0 where it is the only one, and where none is returned.
-    """
-
-    error: Interval
-    share: float = 1.0
-    ambiguity: float = 0.0
-
-    def to_dict(self) -> dict[str, Any]:
-        r"""The numbers by name."""
-        return {"error": self.error._asdict(), "share": self.share, "ambiguity": self.ambiguity}
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,6 +130,9 @@ class Comparison:
             for name, each, target in directions
             if each.ambiguity != 0
         ]
+        rows += [
+            row for name, each, target in directions for row in in_rows(each, name, target, self.tolerance)
+        ]
         known = self.diagnostics
         told = [name for name in known if not name.startswith("measures")][:SUMMARY_ROWS]
         rows += [(name.replace("_", " "), _clipped(_number(known[name]))) for name in told]
@@ -189,6 +173,11 @@ class Comparison:
         path = Path(folder)
         path.mkdir(parents=True, exist_ok=True)
         tensors = {"coordinates_a": self.coordinates_a, "coordinates_b": self.coordinates_b}
+
+        for name in DIRECTIONS:
+            if (components := getattr(self, name).components) is not None:
+                tensors[f"{name}.directions"] = components.directions
+
         modules = {name: module for name in MODULES if (module := getattr(self, name)) is not None}
 
         for name, module in modules.items():
@@ -211,20 +200,32 @@ class Comparison:
         return write_report(self, path)
 
 
-def load(folder: str | os.PathLike[str]) -> Comparison:
-    r"""The comparison that `Comparison.save` wrote, bit for bit, on the CPU.
+def load(folder: str | os.PathLike[str]) -> Any:
+    r"""The comparison or the matrix of layers that was saved in a folder, bit for bit, on the CPU.
 
     Raises:
-        ValueError: If the folder holds no saved comparison.
+        ValueError: If the folder holds nothing that was saved.
     """
-    from safetensors.torch import load_file
-
     path = Path(folder)
 
-    if not (path / DESCRIPTION_FILE).is_file() or not (path / TENSORS_FILE).is_file():
+    for name, loader in LOADERS.items():
+        if (path / name).is_file():
+            return loader(path)
+
+    raise ValueError(
+        f"'folder' should hold {' or '.join(LOADERS)}, as the method save of a result writes them, got "
+        f"{str(folder)!r}; save a result there first."
+    )
+
+
+def _loaded(path: Path) -> Comparison:
+    r"""The comparison that `Comparison.save` wrote."""
+    from safetensors.torch import load_file
+
+    if not (path / TENSORS_FILE).is_file():
         raise ValueError(
             f"'folder' should hold {DESCRIPTION_FILE} and {TENSORS_FILE}, as Comparison.save writes them, got "
-            f"{str(folder)!r}."
+            f"{str(path)!r} without the latter; copy both."
         )
 
     written = json.loads((path / DESCRIPTION_FILE).read_text())
@@ -237,10 +238,15 @@ def load(folder: str | os.PathLike[str]) -> Comparison:
         name: build(config, part(tensors, name)) for name, config in saved["modules"].items()
     }
 
+    directions = {
+        name: Direction.from_dict(saved[name], tensors.get(f"{name}.directions"), saved["symmetries"])
+        for name in DIRECTIONS
+    }
+
     return Comparison(
         verdict=Verdict(saved["verdict"]),
-        a_to_b=_direction(saved["a_to_b"], saved["symmetries"]),
-        b_to_a=_direction(saved["b_to_a"], saved["symmetries"]),
+        a_to_b=directions["a_to_b"],
+        b_to_a=directions["b_to_a"],
         symmetries=saved["symmetries"],
         coordinates_a=tensors["coordinates_a"],
         coordinates_b=tensors["coordinates_b"],
@@ -250,6 +256,9 @@ def load(folder: str | os.PathLike[str]) -> Comparison:
         confidence=saved["confidence"],
         **modules,
     )
+
+
+LOADERS[DESCRIPTION_FILE] = _loaded
 
 
 def _from_json(value: Any, known: dict[str, str]) -> Any:
@@ -267,14 +276,6 @@ def _from_json(value: Any, known: dict[str, str]) -> Any:
         return float(value)
 
     return Sentence(known[value]) if value in known else value
-
-
-def _direction(saved: dict[str, Any], symmetries: float) -> Direction:
-    r"""One direction; comparisons saved before it was asked hold neither its share nor its ambiguity."""
-    error = [math.nan if saved["error"][name] is None else saved["error"][name] for name in Interval._fields]
-    ambiguity = saved.get("ambiguity", 0.0 if symmetries <= 1 else None)
-
-    return Direction(Interval(*error), saved.get("share", 1.0), math.nan if ambiguity is None else ambiguity)
 
 
 def _mirrored(map_: Map) -> Map:

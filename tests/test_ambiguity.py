@@ -183,7 +183,7 @@ def test_both_are_saved_and_loaded(name: str, tmp_path: Path) -> None:
 
     assert (loaded.a_to_b, loaded.b_to_a) == (result.a_to_b, result.b_to_a)
     assert loaded.summary() == result.summary()
-    assert loaded.to_dict()["a_to_b"].keys() == {"error", "share", "ambiguity"}
+    assert loaded.to_dict()["a_to_b"].keys() >= {"error", "share", "ambiguity"}
 
 
 @pytest.mark.parametrize("name", ["ring", "pairs"])

@@ -9,7 +9,7 @@ from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
-from equiv.paired import baselines
+from equiv import baselines
 
 MEASURES = [
     baselines.linear_cka,

@@ -7,9 +7,8 @@ import torch
 from torch import Tensor
 
 import equiv
-from equiv import Observations
+from equiv import Observations, baselines, chance
 from equiv.observe.draws import Draws
-from equiv.paired import baselines, chance
 from equiv.paired.measures import measures_by_chance, usual_measures
 
 

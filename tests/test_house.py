@@ -105,7 +105,10 @@ def test_rooms_say_what_they_hold(room: str) -> None:
 
 
 def test_few_files_stand_on_top() -> None:
-    assert len(list((ROOT / "equiv").glob("*.py"))) <= MOST_FILES_ON_TOP
+    # Python itself says where the file behind `python -m equiv` is.
+    on_top = [path for path in (ROOT / "equiv").glob("*.py") if path.stem != "__main__"]
+
+    assert len(on_top) <= MOST_FILES_ON_TOP
 
 
 def test_every_number_says_its_unit_its_kind_and_its_source() -> None:

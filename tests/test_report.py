@@ -14,8 +14,9 @@ import torch
 from comparisons import DECIDED, UNDECIDED, comparison
 from pages import read
 
-from equiv.comparison import Comparison, Direction
+from equiv.comparison import Comparison
 from equiv.figures.charts import spectrum_figure
+from equiv.findings.direction import Direction
 from equiv.report.correspondence import evenly, nearest_links, paired_links
 from equiv.report.markup import escape, json_script, number, percent, png
 from equiv.report.report import write_report

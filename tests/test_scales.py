@@ -10,10 +10,9 @@ from manifolds import observed, surface, uniform
 from torch import Tensor
 
 import equiv
-from equiv import Observations
+from equiv import Observations, baselines
 from equiv.charts.isometric import IsometricMaps
 from equiv.metric.binary_scale import binary_scale, binary_scales
-from equiv.paired import baselines
 
 SCALES = (1e160, 1e-165, 1e300, -1e200)
 POWER = 2.0**531

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 import equiv
-from equiv import Observations
-from equiv.paired import baselines
+from equiv import Observations, baselines
 from equiv.paired.measures import usual_measures
 
 

@@ -1,6 +1,7 @@
 r"""The comparison of two networks seen at the same inputs.
 
-Doors: `compare.compare_paired`.
+Doors: `compare.compare_paired`, `learning_curve.learning_doubts`, `learning_curve.remaining_error`,
+`learning_curve.near_errors`.
 
     neighbors        Nearest samples, among all of them
     frame_alignment  Do the frames of paired samples belong to the same directions of the input space, and
@@ -15,8 +16,6 @@ Doors: `compare.compare_paired`.
                      them
     direction        One direction of a paired comparison: a map from pairs, its error, and whether a large
                      error is final
-    baselines        The usual measures of similarity, on paired samples, so that a report can say what each
-                     would have said
     measures         What the usual measures of similarity say of the same samples
     chance           What the usual measures of similarity say of samples that are paired at random
     compare          Comparison of two networks seen at the same inputs: learn both maps, bound their

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from equiv.metric.neuron_scale import centred
 from equiv.observe.frames import invert_frames, sensitivity_cut
+from equiv.regression.few_parameters import NeuronMap
+from equiv.transformation import Map
 
 __all__ = ["between_samples"]
 
@@ -26,13 +28,17 @@ LEAST_RANK = 4
 MAX_UNEXPLAINED = 0.5
 
 
-def between_samples(a: Tensor, b: Tensor, frames_a: Tensor, frames_b: Tensor) -> float:
+def between_samples(
+    a: Tensor, b: Tensor, frames_a: Tensor, frames_b: Tensor, found: Map | None = None
+) -> float:
     r"""Root mean square distance that the networks may take from what their samples show, each over its spread.
 
     Where neighbours are a step :math:`\delta` apart in the inputs, smooth networks have differences
     :math:`\Delta = y_j - y_i` with :math:`\rho = \Delta - (J_i + J_j) \delta / 2` of third order. A wave of slope c
     that is invisible at samples at least h apart, at best half a period, has :math:`|\rho| = c\,|\delta|` and a height
-    of at most :math:`c\,h / \pi`. No map is judged: one that was fitted to the slopes would follow any wave.
+    of at most :math:`c\,h / \pi`. No map is judged: one that was fitted to the slopes would follow any wave. But one
+    that takes each neuron from one other has nothing to follow it with: there :math:`\rho_B - T \rho_A` alone counts,
+    which is nothing for copies, whatever both do between the samples.
 
     The step explains the differences of both networks at once. Where it explains hardly any, whatever the distance,
     the inputs are as far apart as nobody knows, and nothing bounds what is between.
@@ -42,6 +48,7 @@ def between_samples(a: Tensor, b: Tensor, frames_a: Tensor, frames_b: Tensor) ->
         b: B's at the same inputs, `(n, d_b)`.
         frames_a: A's frames, `(n, d_a, m)`.
         frames_b: B's frames along the same directions, `(n, d_b, m)`.
+        found: The map from A to B.
 
     Returns:
         :math:`(\rho_A^2 + \rho_B^2)^{1/2} / \pi`, :math:`\rho` at the distance h; infinite where nothing bounds it.
@@ -64,7 +71,13 @@ def between_samples(a: Tensor, b: Tensor, frames_a: Tensor, frames_b: Tensor) ->
         moved = (values[near] - values[rows])[:, :, None]
         step = invert_frames(middle, cut) @ moved
         left = moved - middle @ step
-        parts = step, moved, left[:, :neurons], left[:, neurons:]
+        missed_a, missed_b = left[:, :neurons], left[:, neurons:]
+
+        if isinstance(found, NeuronMap):
+            told = found.weight[:, None] * missed_a[:, found.chosen] * (speeds[0] / speeds[1])
+            missed_a, missed_b = torch.zeros_like(missed_a), missed_b - told
+
+        parts = step, moved, missed_a, missed_b
         squares.append(torch.stack([part.square().sum(dim=(1, 2)) for part in parts]))
 
     length, change, *missed = torch.stack(squares, dim=2)  # (rows, ranks) each

@@ -12,14 +12,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from equiv.observe.draws import Draws, rows_of
-from equiv.paired.baselines import (
+from equiv.baselines import (
     centred_pair,
     distance_ranks,
     gaussian_kernel,
     neighbour_weights,
     principal,
 )
+from equiv.observe.draws import Draws, rows_of
 
 __all__ = ["Chance", "components_by_chance", "distances_by_chance", "neighbours_by_chance"]
 
@@ -31,11 +31,11 @@ PAIRINGS = 19
 # [numbers; chosen: 32 MiB in float64]
 PERMUTED_NUMBERS = 2**22
 
-# The share of the variance that `equiv.paired.baselines.svcca` keeps.
+# The share of the variance that `equiv.baselines.svcca` keeps.
 # [share of the variance; chosen: its default]
 LEADING_VARIANCE = 0.99
 
-# The neighbours that `equiv.paired.baselines.mutual_knn` takes.
+# The neighbours that `equiv.baselines.mutual_knn` takes.
 # [neighbours; chosen: its default]
 NEIGHBOURS = 10
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from equiv.comparison import Comparison, Direction
+from equiv.comparison import Comparison
+from equiv.findings.direction import Direction
 from equiv.metric.binary_scale import binary_scales
 from equiv.metric.neuron_scale import centred
 from equiv.metric.rescaled_map import in_given_units
@@ -20,6 +21,8 @@ from equiv.paired.pairs import Pairs, distinct_pairs
 from equiv.probing.compared import shared_groups
 from equiv.regression.bounds import MIN_SAMPLES
 from equiv.regression.paired_draws import MIN_DRAWS, joint_rank, paired_draws
+from equiv.shared_part.direction import Asked, described
+from equiv.shared_part.readout import Readout, of_given_units
 from equiv.transformation import Transformation
 from equiv.verdict import NAME_A, NAME_B, Verdict, decide
 
@@ -47,6 +50,8 @@ def compare_paired(
     seed: int = 0,
     local: tuple[Observations, Observations] | None = None,
     groups: Tensor | None = None,
+    readouts: tuple[Readout | None, Readout | None] = (None, None),
+    inputs: tuple[Tensor | None, Tensor | None] = (None, None),
 ) -> Comparison:
     r"""Compares observations whose i-th samples show the same hidden state.
 
@@ -58,6 +63,8 @@ def compare_paired(
         seed: Seeds subsamples and resampling.
         local: Where `a` and `b` have no frames: a few samples of both that have, along the same directions.
         groups: Labels `(n,)` of samples that are one independent draw; None: those of the observations, or found.
+        readouts: What the rest of each network makes of its activations; None where nothing is read off.
+        inputs: Entries of the inputs of each network, `(n, m)`; None where they are not known.
 
     Returns:
         The comparison, a mirror image of that of B and A.
@@ -71,12 +78,14 @@ def compare_paired(
     )
     a, b = scale_a.observations(a), scale_b.observations(b)
     local = local and (scale_a.observations(local[0]), scale_b.observations(local[1]))
+    readouts = of_given_units(readouts[0], scale_a), of_given_units(readouts[1], scale_b)
 
     if _order(b) < _order(a):
         # Every choice below is made in one fixed order of the two, so that the names A and B cannot matter.
-        found = _compared(b, a, local and local[::-1], tolerance, confidence, seed, groups).mirrored
+        turned = local and local[::-1], tolerance, confidence, seed, groups, readouts[::-1], inputs[::-1]
+        found = _compared(b, a, *turned).mirrored
     else:
-        found = _compared(a, b, local, tolerance, confidence, seed, groups)
+        found = _compared(a, b, local, tolerance, confidence, seed, groups, readouts, inputs)
 
     return in_given_units(found, scale_a, scale_b)
 
@@ -96,6 +105,8 @@ def _compared(
     confidence: float,
     seed: int,
     groups: Tensor | None,
+    readouts: tuple[Readout | None, Readout | None],
+    inputs: tuple[Tensor | None, Tensor | None],
 ) -> Comparison:
     r"""The comparison in the order given: pairs, both directions, the verdict, and what is kept as evidence."""
     frames = _shared_frames(a, b)
@@ -129,11 +140,25 @@ def _compared(
     ranks = median_rank(a), median_rank(b)
     share = (1 - confidence) ** (1 / (doubted or draws).count)
     kind, coordinates_a, coordinates_b = _coordinates(pairs, ranks)
+    a_to_b, b_to_a = (
+        described(
+            Direction(found.error, share=share),
+            found.fit,
+            source.values,
+            target.values,
+            found.doubts,
+            Asked(tolerance, confidence, seed, readout, seen),
+        )
+        for found, source, target, readout, seen in (
+            (there, a, b, readouts[1], inputs[0]),
+            (back, b, a, readouts[0], inputs[1]),
+        )
+    )
 
     return Comparison(
         verdict=verdict,
-        a_to_b=Direction(there.error, share=share),
-        b_to_a=Direction(back.error, share=share),
+        a_to_b=a_to_b,
+        b_to_a=b_to_a,
         transformation=Transformation(there.fit.map, back.fit.map),
         symmetries=1,
         coordinates_a=coordinates_a.to(a.values),

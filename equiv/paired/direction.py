@@ -15,7 +15,13 @@ from equiv.observe.draws import Draws
 from equiv.observe.observations import Observations
 from equiv.paired.between import between_samples
 from equiv.paired.determinacy import determinacy, leaking
-from equiv.paired.learning_curve import MAX_RATED_DIMENSION, near_errors, nearest_error, remaining_error
+from equiv.paired.learning_curve import (
+    MAX_RATED_DIMENSION,
+    learning_doubts,
+    near_errors,
+    nearest_error,
+    remaining_error,
+)
 from equiv.paired.pairs import Pairs, along
 from equiv.regression.bounds import MIN_SAMPLES, relative_rms
 from equiv.regression.hermite import MAX_REFINED_ERROR, fit_map
@@ -47,15 +53,6 @@ MAX_EVIDENCE_SAMPLES = 5000
 # The frames of so many samples are decomposed to tell the median rank.
 # [samples; chosen: a median of ranks that are nearly all alike]
 MAX_RANKED_SAMPLES = 100
-
-# Near samples that are farther apart do not show what happens at small scale.
-# [RMS distances of samples; chosen: a no then excludes maps less steep than four spreads of the target a spread of the
-# source]
-MAX_RESOLUTION = 0.2
-
-# Errors of near samples are alike from this normal score on.
-# [standard deviations; derived: one in a hundred of independent errors, on one side]
-ALIKE_SCORE = 2.33
 
 
 @dataclass(frozen=True)
@@ -205,7 +202,7 @@ def _judged_by_frames(
             "folded_samples": found.folded,
             "crossing_samples": int((found.confusion > 0).sum().item()),
             "remaining_error": remaining,
-            **({"error_between_samples": between_samples(*seen)} if pairs.common and near else {}),
+            **({"error_between_samples": between_samples(*seen, fit.map)} if pairs.common and near else {}),
         },
     )
 
@@ -234,14 +231,7 @@ def _judged_by_learning(fit: Fit, pairs: Pairs, tolerance: float) -> tuple[list[
                 # What B shows of directions that A does not see, no number of samples brings back.
                 return [], evidence
 
-    rated = dimension is None or dimension <= MAX_RATED_DIMENSION
-
-    if rated and evidence["resolution"] > MAX_RESOLUTION:
-        return ["no two samples of the source are near each other"], evidence
-
-    falls = remaining <= tolerance or (rated and alike > ALIKE_SCORE)
-
-    return ["the error still falls with the number of samples"] if falls else [], evidence
+    return learning_doubts(remaining, distance, alike, dimension, tolerance), evidence
 
 
 def _some(n: int, seed: int) -> Tensor:

@@ -10,7 +10,17 @@ from torch import Tensor
 from equiv.metric.neuron_scale import centred, unit_spread
 from equiv.observe.draws import Draws
 
-__all__ = ["MAX_RATED_DIMENSION", "near_errors", "nearest_error", "remaining_error"]
+__all__ = ["MAX_RATED_DIMENSION", "learning_doubts", "near_errors", "nearest_error", "remaining_error"]
+
+# Near samples that are farther apart do not show what happens at small scale.
+# [RMS distances of samples; chosen: a no then excludes maps less steep than four spreads of the target a spread of the
+# source]
+MAX_RESOLUTION = 0.2
+
+# Errors of near samples are alike from this normal score on.
+# [standard deviations; derived: one in a hundred of independent errors, on one side]
+ALIKE_SCORE = 2.33
+
 
 # The input space has this dimension where no frames tell it.
 # [dimensions; chosen: the more, the slower the fall that is reckoned with, and the fewer are the final noes]
@@ -147,6 +157,28 @@ def _squared_distances(values: Tensor, draws: Draws) -> Tensor:
     own = (draws.units[few, None] - draws.units).abs() <= draws.reach
 
     return torch.cdist(unit[few], unit).square().masked_fill_(own, torch.inf)
+
+
+def learning_doubts(
+    remaining: float, distance: float, alike: float, dimension: int | None, tolerance: float
+) -> list[str]:
+    r"""Why a large error may be one of too few samples.
+
+    Arguments:
+        remaining: As `remaining_error` says.
+        distance: Of near samples, as `near_errors` says; in more than six dimensions none are near each other.
+        alike: The normal score of `near_errors`; there it says nothing that the learning curve does not.
+        dimension: That of the input space; None where it is not known.
+        tolerance: Largest error that still counts as determined.
+    """
+    rated = dimension is None or dimension <= MAX_RATED_DIMENSION
+
+    if rated and distance > MAX_RESOLUTION:
+        return ["no two samples of the source are near each other"]
+
+    falls = remaining <= tolerance or (rated and alike > ALIKE_SCORE)
+
+    return ["the error still falls with the number of samples"] if falls else []
 
 
 def _trimmed_mean(squared: Tensor) -> float:

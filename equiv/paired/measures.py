@@ -9,8 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from equiv.observe.draws import Draws
-from equiv.paired.baselines import (
+from equiv.baselines import (
     debiased_cka,
     linear_cka,
     mutual_knn,
@@ -20,6 +19,7 @@ from equiv.paired.baselines import (
     rsa,
     svcca,
 )
+from equiv.observe.draws import Draws
 from equiv.paired.chance import Chance, components_by_chance, distances_by_chance, neighbours_by_chance
 
 __all__ = ["measures_by_chance", "usual_measures"]
@@ -61,7 +61,7 @@ def measures_by_chance(a: Tensor, b: Tensor, draws: Draws, seed: int = 0) -> dic
 
 
 def usual_measures(a: Tensor, b: Tensor) -> dict[str, float]:
-    r"""The measures of `equiv.paired.baselines` by name; NaN where one is undefined (constant neurons, few samples).
+    r"""The measures of `equiv.baselines` by name; NaN where one is undefined (constant neurons, few samples).
 
     PWCCA weighs by the activations of one network: `pwcca_a` by those of A, `pwcca_b` by those of B.
 

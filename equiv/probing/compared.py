@@ -17,8 +17,10 @@ from equiv.probing.sides import Probing
 __all__ = [
     "check_method",
     "check_paired",
+    "check_readout",
     "check_sides",
     "check_ungrouped",
+    "check_unread",
     "checked_anchors",
     "checked_pairing",
     "position_groups",
@@ -152,6 +154,19 @@ def check_paired(a: Observations, b: Observations, anchors: object) -> None:
     check_regression("'a' and 'b'", len(a), a.values.shape[1] + b.values.shape[1], directions, a.device)
 
 
+def check_readout(readout: object, name: str) -> None:
+    r"""The read-out of a side, "a" or "b", can be called.
+
+    Raises:
+        TypeError: If it cannot.
+    """
+    if readout is not None and not callable(readout):
+        raise TypeError(
+            f"'readout_{name}' should be a callable from activations (b, d) to what the rest of the network makes of "
+            f"them, got {type(readout).__name__}; pass a module or a function."
+        )
+
+
 def check_ungrouped(groups: object) -> None:
     r"""Nothing is said of groups where no samples are paired.
 
@@ -178,6 +193,20 @@ def position_groups(groups: object, sides: Sequence[Observations]) -> object:
         return groups
 
     return checked_groups(groups, int(of_input.max()) + 1).cpu()[of_input]
+
+
+def check_unread(readout_a: object, readout_b: object) -> None:
+    r"""Nothing is read off where no samples are paired.
+
+    Raises:
+        ValueError: If a read-out is given.
+    """
+    for name, readout in (("a", readout_a), ("b", readout_b)):
+        if readout is not None:
+            raise ValueError(
+                f"'readout_{name}' should be None without pairs, got one; leave it out, or say paired=True where "
+                "sample i of both shows the same input."
+            )
 
 
 def shared_groups(groups: object, sides: Sequence[Observations]) -> Tensor | None:

@@ -8,7 +8,7 @@ from torch import Tensor
 from equiv.regression.leave_one_out import ADDED_ERRORS
 from equiv.verdict import Interval
 
-__all__ = ["MIN_SAMPLES", "highest_of_each", "relative_rms"]
+__all__ = ["MIN_SAMPLES", "highest_of_each", "relative_rms", "relative_rms_of_each"]
 
 # Fewer distinct samples bound no error.
 # [samples; chosen: bounds from so few are too wide to decide anything]
@@ -76,32 +76,55 @@ def relative_rms(
     References:
         | An Introduction to the Bootstrap, section 13.3 (Efron and Tibshirani, 1993)
     """
+    worst = squared if possible is None else torch.maximum(squared, possible)
+
+    return relative_rms_of_each(
+        squared[:, None], confidence, seed, possible=worst[:, None], resolved=resolved, slack=slack
+    )[0]
+
+
+def relative_rms_of_each(
+    squared: Tensor,
+    confidence: float = 0.95,
+    seed: int = 0,
+    *,
+    possible: Tensor | None = None,
+    resolved: float = 0.0,
+    slack: tuple[float, float] = (1.0, 1.0),
+) -> list[Interval]:
+    r"""`relative_rms` of several targets at once, `(n, l)`, for which the samples are drawn again alike."""
     n = len(squared)
     squared = squared.double()
-    mean = squared.mean().item()
-
-    if mean == 0 or math.isnan(mean):
-        return Interval(mean, mean, mean)
-
-    worst = squared if possible is None else torch.maximum(squared, possible)
+    mean = squared.mean(dim=0)
+    worst = squared if possible is None else possible.double()
     generator = torch.Generator().manual_seed(seed)
     tail = (1 - confidence) / 2
-    bounds = []
-
-    for sample, quantile in ((squared.sort().values[: max(n - DROPPED_ERRORS, 1)], tail), (worst, 1 - tail)):
-        index = torch.randint(len(sample), (RESAMPLES, len(sample)), generator=generator).to(squared.device)
-        bounds.append(torch.quantile(sample[index].mean(dim=1), quantile).item() * len(sample) / n)
-
-    high = max(bounds[1] + ADDED_ERRORS * squared.max().item() / n, _cautious(squared[:, None], tail).item())
-    estimate = math.sqrt(mean)
+    few = squared.sort(dim=0).values[: max(n - DROPPED_ERRORS, 1)]
+    low = _resampled(few, tail, generator) * len(few) / n
+    high = _resampled(worst, 1 - tail, generator) + ADDED_ERRORS * squared.amax(dim=0) / n
+    low, high = torch.minimum(low, mean), torch.maximum(torch.maximum(high, mean), _cautious(squared, tail))
     low, high = (
-        factor * further * math.sqrt(bound)
-        for factor, further, bound in zip(
-            FRESH_INPUT_FACTORS, slack, (min(bounds[0], mean), max(high, mean)), strict=True
-        )
+        factor * further * bound.sqrt()
+        for factor, further, bound in zip(FRESH_INPUT_FACTORS, slack, (low, high), strict=True)
     )
 
-    return Interval(estimate, 0.0 if estimate < resolved else low, max(high, resolved))
+    return [
+        Interval(e, e, e)
+        if e == 0 or math.isnan(e)
+        else Interval(e, 0.0 if e < resolved else lowest, max(highest, resolved))
+        for e, lowest, highest in zip(mean.sqrt().tolist(), low.tolist(), high.tolist(), strict=True)
+    ]
+
+
+def _resampled(squared: Tensor, quantile: float, generator: torch.Generator) -> Tensor:
+    r"""That quantile of the means of samples drawn again, `(n, l)` to `(l,)`."""
+    index = torch.randint(len(squared), (RESAMPLES, len(squared)), generator=generator)
+    counts = torch.zeros(index.shape, dtype=torch.float64).scatter_add_(
+        1, index, torch.ones(()).double().expand(index.shape)
+    )
+    means = counts.to(squared.device) @ squared.nan_to_num() / len(squared)
+
+    return torch.quantile(means, quantile, dim=0)
 
 
 def highest_of_each(squared: Tensor, confidence: float = 0.95) -> Tensor:

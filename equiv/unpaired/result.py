@@ -10,7 +10,8 @@ from typing import Any
 from torch import Tensor
 
 from equiv.charts.chart import Chart
-from equiv.comparison import Comparison, Direction
+from equiv.comparison import Comparison
+from equiv.findings.direction import Direction
 from equiv.observe.observations import Observations
 from equiv.transformation import Transformation
 from equiv.verdict import Interval, Sentence, decide

@@ -1,0 +1,113 @@
+r"""Errors of all pairs of layers, in both directions, and of all layers learned from the inputs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from equiv.layers.source import Found, from_layer
+from equiv.layers.target import as_target
+from equiv.observe.draws import Draws
+from equiv.observe.progress import Progress
+from equiv.paired.learning_curve import learning_doubts, near_errors, remaining_error
+from equiv.regression.bounds import relative_rms_of_each
+from equiv.verdict import Interval
+
+__all__ = ["Asked", "Judged", "errors_between", "place"]
+
+
+class Judged(NamedTuple):
+    r"""The error from one layer to another, and why a large one may be of too few samples."""
+
+    error: Interval
+    doubts: list[str]
+
+
+@dataclass(frozen=True)
+class Asked:
+    r"""How sure the answers are to be, and who is told how far it has come."""
+
+    tolerance: float
+    confidence: float
+    seed: int
+    progress: Progress
+    dimension: int | None = None  # of the input space
+
+
+def errors_between(
+    a: Sequence[Tensor], b: Sequence[Tensor], entries: Tensor | None, draws: Draws, asked: Asked
+) -> tuple[list[list[Judged]], list[list[Judged]], tuple[Tensor, Tensor]]:
+    r"""Errors from A's layers to B's, from B's to A's, and of both from the inputs.
+
+    Arguments:
+        a: A's layers, `(n, d)` each.
+        b: B's at the same inputs.
+        entries: Entries of the inputs, `(n, m)`; None where they are not known.
+        draws: Which samples are one independent draw.
+        asked: What is asked.
+
+    Returns:
+        From layer i of A to layer j of B by `[i][j]`; from layer j of B to layer i of A by `[j][i]`; errors from the
+        inputs, `(L_a,)` and `(L_b,)`, NaN without any.
+    """
+    layers = [*a, *b]
+    ours, theirs = range(len(a)), range(len(a), len(layers))
+    # One order of the layers, whatever the networks are called.
+    order = sorted(range(len(layers)), key=lambda k: place(layers[k]))
+    generator = torch.Generator().manual_seed(asked.seed)
+    targets = {k: as_target(layers[k], generator) for k in order}
+    total = len(layers) + (entries is not None)
+    found: dict[int, list[Judged]] = {}
+
+    for done, k in enumerate(order):
+        asked.progress(done, total, "layers")
+        others = theirs if k in ours else ours
+        # Equal targets must meet the same numbers in the same order.
+        ranked = [other for other in order if other in others]
+        errors = _from(layers[k], [targets[other] for other in ranked], draws, asked.seed)
+        judged = dict(zip(ranked, _judged(errors, layers[k], draws, asked), strict=True))
+        found[k] = [judged[other] for other in others]
+
+    by_inputs = torch.full((len(layers),), math.nan, dtype=torch.float64)
+
+    if entries is not None:
+        asked.progress(len(layers), total, "inputs")
+        errors = _from(entries, [targets[k] for k in order], draws, asked.seed)
+        by_inputs[order] = errors.squared.mean(dim=0).sqrt().cpu()
+
+    asked.progress(total, total, "layers")
+
+    return (
+        [found[k] for k in ours],
+        [found[k] for k in theirs],
+        (by_inputs[: len(a)], by_inputs[len(a) :]),
+    )
+
+
+def place(values: Tensor) -> tuple[float, ...]:
+    r"""Of two layers, the one with the smaller numbers comes first."""
+    exact = values.double()
+
+    return (values.shape[1], exact.square().sum().item(), exact.sum().item())
+
+
+def _from(values: Tensor, targets: list[Any], draws: Draws, seed: int) -> Found:
+    return from_layer(values, targets, draws, torch.Generator().manual_seed(seed))
+
+
+def _judged(found: Found, values: Tensor, draws: Draws, asked: Asked) -> list[Judged]:
+    r"""Errors with bounds, and doubts by how they fall with the samples, of all targets of one source."""
+    distance, _ = near_errors(values, values, torch.zeros_like(values), draws)
+    judged = []
+
+    for place_, error in enumerate(relative_rms_of_each(found.squared, asked.confidence, asked.seed)):
+        remaining = remaining_error(found.squared[:, place_], found.half[:, place_], asked.dimension)
+        doubts = learning_doubts(remaining, distance, 0.0, asked.dimension, asked.tolerance)
+        judged.append(Judged(error, doubts))
+
+    return judged
