@@ -1,8 +1,8 @@
 r"""From a network and its inputs to activations and frames.
 
 Doors: `observations.Observations`, `draws.DistinctSamples`, `draws.Draws`, `draws.distinct_samples`, `draws.rows_of`,
-`dependence.find_draws`, `dependence.given_draws`, `frames.invert_frames`, `frames.sensitivity_cut`,
-`frames.split_frames`, `pushforward.derivatives_along`, `probe.probe`, `sides.Probing`,
+`frames.invert_frames`, `frames.sensitivity_cut`, `frames.split_frames`,
+`pushforward.derivatives_along`, `probe.probe`, `sides.Probing`,
 `sides.observe_alone`, `sides.observe_pairs`, `compared.check_frames`, `compared.check_method`,
 `compared.check_paired`, `compared.check_sides`, `compared.check_ungrouped`, `compared.checked_anchors`,
 `compared.checked_pairing`, `compared.shared_groups`, `processes.gathered`, `processes.part`,
@@ -12,8 +12,6 @@ Doors: `observations.Observations`, `draws.DistinctSamples`, `draws.Draws`, `dra
                     inputs
     draws           Which samples are one independent draw, so that they are left out, counted and resampled
                     together
-    dependence      Samples that are no independent draws, found where nobody said so: copies, trials, and
-                    paths
     frames          Frames: the push-forward of an orthonormal frame of the input space, its rank and its
                     pseudo-inverse
     hooks           Reading layers: a network as a plain function from a batch of inputs to a batch of
