@@ -20,7 +20,7 @@ LIBRARY = ROOT / "equiv"
 # Rooms and single files of `equiv`, from the lowest: each imports from lines above its own alone.
 LAYERS = (
     ("checks", "verdict", "transformation", "coordinates", "figures"),
-    ("comparison", "observe", "supports"),
+    ("comparison", "observe", "similarity", "supports"),
     ("metric", "registration", "report", "baselines"),
     ("spectral", "regression", "flattening"),
     ("charts", "paired", "observability"),
