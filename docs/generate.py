@@ -20,7 +20,7 @@ LIBRARY = ROOT / "equiv"
 # Rooms and single files of `equiv`, from the lowest: each imports from lines above its own alone.
 LAYERS = (
     ("checks", "verdict", "transformation", "coordinates", "figures"),
-    ("findings", "observe", "supports"),
+    ("findings", "observe", "similarity", "supports"),
     ("comparison",),
     ("metric", "registration", "baselines", "probing"),
     ("report", "spectral", "regression", "flattening"),

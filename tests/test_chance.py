@@ -7,9 +7,11 @@ import torch
 from torch import Tensor
 
 import equiv
-from equiv import Observations, baselines, chance
+from equiv import Observations, baselines
 from equiv.observe.draws import Draws
-from equiv.paired.measures import measures_by_chance, usual_measures
+from equiv.paired import chance
+from equiv.paired.measures import Measures
+from equiv.similarity.side import centred_pair
 
 
 def _sides(n: int, kind: str = "smooth") -> tuple[Tensor, Tensor]:
@@ -35,11 +37,11 @@ def test_a_random_pairing_has_the_measure_of_permuted_samples(
     a, b = _sides(40, kind)
     order = torch.randperm(40, generator=torch.Generator().manual_seed(3))
     monkeypatch.setattr(chance, "_pairings", lambda *_: order[None])
-    found = measures_by_chance(a, b, Draws.single(40))
+    found = Measures(a, b).by_chance(Draws.single(40))
 
-    assert set(found) == set(usual_measures(a, b))
+    assert set(found) == set(Measures(a, b).usual())
 
-    for name, value in usual_measures(a, b[order]).items():
+    for name, value in Measures(a, b[order]).usual().items():
         assert found[name]["mean"] == pytest.approx(value, abs=1e-7), name
 
 
@@ -49,7 +51,7 @@ def test_independent_samples_are_above_chance_one_time_in_twenty() -> None:
     for seed in range(100):
         generator = torch.Generator().manual_seed(seed)
         a, b = (torch.randn(24, d, generator=generator, dtype=torch.float64) for d in (3, 5))
-        found = chance.components_by_chance(a, b, Draws.single(24), generator)
+        found = chance.components_by_chance(*centred_pair(a, b), Draws.single(24), generator)
         above += [baselines.linear_cka(a, b) > found["linear_cka"].high]
 
     # Of 100 with 5 % each, more than 12 come in one of 1,000.
@@ -58,7 +60,7 @@ def test_independent_samples_are_above_chance_one_time_in_twenty() -> None:
 
 def test_what_is_shared_is_above_chance() -> None:
     a, b = _sides(60)
-    known, found = usual_measures(a, b), measures_by_chance(a, b, Draws.single(60))
+    known, found = Measures(a, b).usual(), Measures(a, b).by_chance(Draws.single(60))
 
     assert all(known[name] > found[name]["high"] > found[name]["mean"] for name in known)
 
@@ -85,19 +87,27 @@ def test_trials_of_one_state_raise_what_chance_gives() -> None:
         + 0.01 * torch.randn(60, 5, generator=generator, dtype=torch.float64)
         for _ in range(2)
     )
-    alone, whole = (measures_by_chance(a, b, draws) for draws in (Draws.single(60), Draws(units)))
+    alone, whole = (Measures(a, b).by_chance(draws) for draws in (Draws.single(60), Draws(units)))
 
     assert whole["linear_cka"]["mean"] > 3 * alone["linear_cka"]["mean"]
-    assert usual_measures(a, b)["linear_cka"] < whole["linear_cka"]["high"]
+    assert Measures(a, b).usual()["linear_cka"] < whole["linear_cka"]["high"]
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 8, 40])
 def test_what_is_not_defined_is_left_out(n: int) -> None:
-    assert measures_by_chance(torch.ones(n, 3).double(), _sides(n)[1], Draws.single(n)) == {}
-    found = measures_by_chance(*_sides(n), Draws.single(n))
+    assert Measures(torch.ones(n, 3).double(), _sides(n)[1]).by_chance(Draws.single(n)) == {}
+    found = Measures(*_sides(n)).by_chance(Draws.single(n))
 
     assert ("mutual_knn" in found) == (n > 10) and ("linear_cka" in found) == (n >= 3)
     assert all(math.isfinite(value) for each in found.values() for value in each.values())
+
+
+def test_of_many_components_pwcca_alone_is_not_told() -> None:
+    generator = torch.Generator().manual_seed(0)
+    a, b = (torch.randn(160, d, generator=generator, dtype=torch.float64) for d in (130, 3))
+    measures = Measures(a, b)
+
+    assert set(measures.usual()) - set(measures.by_chance(Draws.single(160))) == {"pwcca_a", "pwcca_b"}
 
 
 def test_chance_is_told_beside_the_measures(tmp_path) -> None:

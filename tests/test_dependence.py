@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from equiv.observe.dependence import _in_order, find_draws
+from equiv.metric.dependence import find_draws
+from equiv.metric.row_distances import distances, row_order
 from equiv.observe.draws import Draws
 from equiv.paired.learning_curve import near_errors
 from equiv.regression.paired_draws import joint_rank, paired_draws
@@ -39,7 +40,9 @@ def _offsets(size: int) -> Tensor:
 
 def test_nearness_of_next_rows_is_in_units_of_all_orders() -> None:
     values = _normal(0, 6, 2) ** 3
-    found = torch.tensor([_in_order(values[list(order)]) for order in itertools.permutations(range(6))])
+    found = torch.tensor(
+        [row_order(distances(values[list(order)])) for order in itertools.permutations(range(6))]
+    )
 
     assert found.mean().item() == pytest.approx(0, abs=1e-6)
     assert found.square().mean().item() == pytest.approx(1)
@@ -61,7 +64,9 @@ def test_rows_that_depend_on_the_rows_before_are_found_by_their_order(values: Te
 
 @pytest.mark.parametrize("power", [1, 5])
 def test_independent_rows_are_in_no_order(power: int) -> None:
-    found = torch.tensor([_in_order(_normal(seed, 100, 1 + seed % 4) ** power) for seed in range(30)])
+    found = torch.tensor(
+        [row_order(distances(_normal(seed, 100, 1 + seed % 4) ** power)) for seed in range(30)]
+    )
 
     assert found.abs().max() < 4 and found.mean().abs() < 0.6
 

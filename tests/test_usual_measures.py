@@ -9,7 +9,7 @@ from torch import Tensor
 
 import equiv
 from equiv import Observations, baselines
-from equiv.paired.measures import usual_measures
+from equiv.paired.measures import Measures
 
 
 def sides(n: int) -> tuple[Tensor, Tensor]:
@@ -32,7 +32,7 @@ def test_measures_are_those_of_the_baselines() -> None:
 
 def test_of_many_samples_evenly_spread_ones_are_taken() -> None:
     a, b = sides(4000)
-    found = usual_measures(a, b)
+    found = Measures(a, b).usual()
 
     assert found["linear_cka"] == baselines.linear_cka(a[::2], b[::2])
     assert found["rsa"] == baselines.rsa(a[::8], b[::8])
@@ -41,13 +41,13 @@ def test_of_many_samples_evenly_spread_ones_are_taken() -> None:
 
 @pytest.mark.parametrize("n", [1, 2, 8, 40])
 def test_undefined_measures_are_nan_and_raise_nothing(n: int) -> None:
-    found = usual_measures(torch.ones(n, 3).double(), sides(n)[1])
+    found = Measures(torch.ones(n, 3).double(), sides(n)[1]).usual()
 
     assert all(math.isnan(value) for value in found.values())
 
 
 def test_few_samples_leave_neighbours_undefined_alone() -> None:
-    found = usual_measures(*sides(8))
+    found = Measures(*sides(8)).usual()
 
     assert [name for name, value in found.items() if math.isnan(value)] == ["mutual_knn"]
 

@@ -12,14 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from equiv.baselines import (
-    centred_pair,
-    distance_ranks,
-    gaussian_kernel,
-    neighbour_weights,
-    principal,
-)
 from equiv.observe.draws import Draws, rows_of
+from equiv.similarity.side import Side
 
 __all__ = ["Chance", "components_by_chance", "distances_by_chance", "neighbours_by_chance"]
 
@@ -40,6 +34,15 @@ LEADING_VARIANCE = 0.99
 NEIGHBOURS = 10
 
 
+# The width that `equiv.baselines.rbf_cka` takes.
+# [median distances; chosen: its default]
+WIDTH = 0.5
+
+# Components of a side up to which PWCCA is told.
+# [components; chosen: 19 decompositions of such products take a tenth of a second of one core]
+MAX_WEIGHTED_COMPONENTS = 128
+
+
 class Chance(NamedTuple):
     r"""A measure of samples paired at random.
 
@@ -52,15 +55,16 @@ class Chance(NamedTuple):
     high: float
 
 
-def components_by_chance(a: Tensor, b: Tensor, draws: Draws, generator: torch.Generator) -> dict[str, Chance]:
+def components_by_chance(a: Side, b: Side, draws: Draws, generator: torch.Generator) -> dict[str, Chance]:
     r"""Linear CKA, debiased CKA, SVCCA, PWCCA and Procrustes of samples paired at random, by name.
 
     All follow from the products :math:`U_A^\top \Pi U_B` of both sides' principal components: of permuted samples
-    nothing else changes.
+    nothing else changes. PWCCA, which takes all singular vectors of the products, is left out where
+    there are more components than can be decomposed so often in a part of the time of a comparison.
 
     Arguments:
-        a: A's activations, `(n, d_a)`.
-        b: B's activations at the same inputs, `(n, d_b)`.
+        a: A's activations.
+        b: B's activations at the same inputs.
         draws: The independent draws of the samples. They are exchanged whole: groups in another order, paths shifted
             along themselves.
         generator: Of the pairings.
@@ -68,16 +72,16 @@ def components_by_chance(a: Tensor, b: Tensor, draws: Draws, generator: torch.Ge
     Raises:
         ValueError: Where the measures do.
     """
-    one, other = (_components(values) for values in centred_pair(a, b))
+    one, other = _components(a), _components(b)
     some = max(1, PERMUTED_NUMBERS // other.basis.numel())
     found = [_measured(one, other, pairings) for pairings in _pairings(draws, generator).split(some)]
 
     return _told({name: torch.cat([part[name] for part in found]) for name in found[0]})
 
 
-def neighbours_by_chance(a: Tensor, b: Tensor, draws: Draws, generator: torch.Generator) -> dict[str, Chance]:
+def neighbours_by_chance(a: Side, b: Side, draws: Draws, generator: torch.Generator) -> dict[str, Chance]:
     r"""Mutual kNN of samples paired at random; arguments and errors as of `components_by_chance`."""
-    near = [neighbour_weights(values, NEIGHBOURS) for values in centred_pair(a, b)]
+    near = [side.neighbours(NEIGHBOURS) for side in (a, b)]
     one, other = (each / each.norm(dim=1, keepdim=True) for each in near)
     i, j = one.nonzero().T
     weights = one[i, j] / len(one)
@@ -87,15 +91,16 @@ def neighbours_by_chance(a: Tensor, b: Tensor, draws: Draws, generator: torch.Ge
     )
 
 
-def distances_by_chance(a: Tensor, b: Tensor, draws: Draws, generator: torch.Generator) -> dict[str, Chance]:
+def distances_by_chance(a: Side, b: Side, draws: Draws, generator: torch.Generator) -> dict[str, Chance]:
     r"""RBF CKA and RSA of samples paired at random, by name; arguments and errors as of `components_by_chance`."""
-    kernels = [gaussian_kernel(values) for values in centred_pair(a, b)]
-    i, j = torch.triu_indices(len(a), len(a), device=a.device)
+    i, j = torch.triu_indices(len(a), len(a), device=a.values.device)
     twice = torch.where(i == j, 1.0, 2.0).double()
-    sides = [
-        (kernel / kernel.norm(), _symmetric(ranks - ranks.mean()))
-        for kernel, ranks in zip(kernels, distance_ranks(a, b), strict=True)
-    ]
+    sides = []
+
+    for side in (a, b):
+        kernel = side.kernel(WIDTH)
+        sides.append((kernel / kernel.norm(), _symmetric(side.ranks - side.ranks.mean())))
+
     left = torch.stack(sides[0])[:, i, j] * twice
     right = torch.stack(sides[1]).flatten(1)
     found = [(left * right[:, p[i] * len(a) + p[j]]).sum(dim=1) for p in _pairings(draws, generator)]
@@ -160,16 +165,13 @@ class _Components(NamedTuple):
     lengths: Tensor
 
 
-def _components(values: Tensor) -> _Components:
-    basis, scale = principal(values, 1.0)
-    held = scale.square().sum()
-
+def _components(side: Side) -> _Components:
     return _Components(
-        basis,
-        scale / held.sqrt(),
-        principal(values, LEADING_VARIANCE)[0].shape[1],
-        basis.mT @ values,
-        values.square().sum(dim=1) / held,
+        side.basis,
+        side.shares,
+        side.leading(LEADING_VARIANCE),
+        side.loadings,
+        side.values.square().sum(dim=1) / side.values.square().sum(),
     )
 
 
@@ -179,10 +181,6 @@ def _measured(a: _Components, b: _Components, pairings: Tensor) -> dict[str, Ten
     scaled = a.scale[:, None] * product * b.scale
     together = scaled.square().sum(dim=(1, 2))
     own = [side.scale.pow(4).sum() for side in (a, b)]
-    u, correlation, vt = torch.linalg.svd(product, full_matrices=False)
-    correlation = correlation.clamp(max=1)
-    seen = [(axes @ side.loadings).abs().sum(dim=2) for axes, side in ((u.mT, a), (vt, b))]
-    pwcca = [(each * correlation).sum(dim=1) / each.sum(dim=1) for each in seen]
     unbiased = _unbiased(together, a.lengths, b.lengths[pairings])
     sizes = [_unbiased(size, side.lengths, side.lengths) for size, side in zip(own, (a, b), strict=True)]
 
@@ -190,10 +188,22 @@ def _measured(a: _Components, b: _Components, pairings: Tensor) -> dict[str, Ten
         "linear_cka": together / (own[0] * own[1]).sqrt(),
         "debiased_cka": unbiased / (sizes[0] * sizes[1]).sqrt(),
         "svcca": torch.linalg.svdvals(product[:, : a.leading, : b.leading]).clamp(max=1).mean(dim=1),
-        "pwcca_a": pwcca[0],
-        "pwcca_b": pwcca[1],
+        **_weighted(product, a.loadings, b.loadings),
         "procrustes": torch.linalg.matrix_norm(scaled, ord="nuc"),
     }
+
+
+def _weighted(product: Tensor, a: Tensor, b: Tensor) -> dict[str, Tensor]:
+    r"""PWCCA by either side, from products `(p, r_a, r_b)` and the loadings of both; nothing of many components."""
+    if max(product.shape[1:]) > MAX_WEIGHTED_COMPONENTS:
+        return {}
+
+    u, correlation, vt = torch.linalg.svd(product, full_matrices=False)
+    seen = [(axes @ loadings).abs().sum(dim=2) for axes, loadings in ((u.mT, a), (vt, b))]
+    correlation = correlation.clamp(max=1)
+    one, other = ((each * correlation).sum(dim=1) / each.sum(dim=1) for each in seen)
+
+    return {"pwcca_a": one, "pwcca_b": other}
 
 
 def _unbiased(together: Tensor, a: Tensor, b: Tensor) -> Tensor:

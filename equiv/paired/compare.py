@@ -16,7 +16,7 @@ from equiv.observe.observations import Observations
 from equiv.paired.coordinates import canonical_coordinates, integrated_coordinates
 from equiv.paired.direction import median_rank, paired_direction, widened
 from equiv.paired.frame_alignment import aligned_frames
-from equiv.paired.measures import measures_by_chance, usual_measures
+from equiv.paired.measures import Measures
 from equiv.paired.pairs import Pairs, distinct_pairs
 from equiv.probing.compared import shared_groups
 from equiv.regression.bounds import MIN_SAMPLES
@@ -154,6 +154,7 @@ def _compared(
             (back, b, a, readouts[0], inputs[1]),
         )
     )
+    measures = Measures(a.values, b.values)
 
     return Comparison(
         verdict=verdict,
@@ -174,8 +175,8 @@ def _compared(
             **{f"{name}_a_to_b": value for name, value in there.evidence.items()},
             **{f"{name}_b_to_a": value for name, value in back.evidence.items()},
             "coordinates": kind,
-            "measures": usual_measures(a.values, b.values),
-            "measures_by_chance": measures_by_chance(a.values, b.values, draws, seed),
+            "measures": measures.usual(),
+            "measures_by_chance": measures.by_chance(draws, seed),
         },
         sentence=sentence,
         tolerance=tolerance,

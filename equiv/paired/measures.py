@@ -21,8 +21,9 @@ from equiv.baselines import (
 )
 from equiv.observe.draws import Draws
 from equiv.paired.chance import Chance, components_by_chance, distances_by_chance, neighbours_by_chance
+from equiv.similarity.side import Side, centred_pair
 
-__all__ = ["measures_by_chance", "usual_measures"]
+__all__ = ["Measures"]
 
 # The measures are taken on at most so many samples, evenly spread.
 # [samples; chosen: they change by less than a hundredth with more, and cost a tenth of the comparison at most]
@@ -33,35 +34,8 @@ MAX_MEASURED_SAMPLES = 2000
 MAX_DISTANCE_SAMPLES = 500
 
 
-def measures_by_chance(a: Tensor, b: Tensor, draws: Draws, seed: int = 0) -> dict[str, dict[str, float]]:
-    r"""What the same measures say of samples paired at random, by name: `mean`, and `high`, exceeded by one in 20.
-
-    Measures that are not defined are left out.
-
-    Arguments:
-        a: A's activations, shape `(n, d_a)`.
-        b: B's activations at the same inputs, `(n, d_b)`.
-        draws: The independent draws of the samples, which are exchanged whole.
-        seed: Of the pairings.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    found: dict[str, Chance] = {}
-
-    for measures, most in (
-        (components_by_chance, MAX_MEASURED_SAMPLES),
-        (neighbours_by_chance, MAX_MEASURED_SAMPLES),
-        (distances_by_chance, MAX_DISTANCE_SAMPLES),
-    ):
-        some = _evenly(len(a), most, a.device)
-
-        with contextlib.suppress(ValueError, RuntimeError):  # what is not defined is not told
-            found |= measures(a[some], b[some], draws.subset(some), generator)
-
-    return {name: chance._asdict() for name, chance in found.items()}
-
-
-def usual_measures(a: Tensor, b: Tensor) -> dict[str, float]:
-    r"""The measures of `equiv.baselines` by name; NaN where one is undefined (constant neurons, few samples).
+class Measures:
+    r"""The usual measures of two networks' samples.
 
     PWCCA weighs by the activations of one network: `pwcca_a` by those of A, `pwcca_b` by those of B.
 
@@ -69,25 +43,57 @@ def usual_measures(a: Tensor, b: Tensor) -> dict[str, float]:
         a: A's activations, shape `(n, d_a)`.
         b: B's activations at the same inputs, `(n, d_b)`.
     """
-    sides = _spread(a, MAX_MEASURED_SAMPLES), _spread(b, MAX_MEASURED_SAMPLES)
-    few = _spread(a, MAX_DISTANCE_SAMPLES), _spread(b, MAX_DISTANCE_SAMPLES)
 
-    return {
-        "linear_cka": _defined(linear_cka, *sides),
-        "debiased_cka": _defined(debiased_cka, *sides),
-        "rbf_cka": _defined(rbf_cka, *few),
-        "svcca": _defined(svcca, *sides),
-        "pwcca_a": _defined(pwcca, *sides),
-        "pwcca_b": _defined(pwcca, *sides[::-1]),
-        "procrustes": _defined(procrustes, *sides),
-        "rsa": _defined(rsa, *few),
-        "mutual_knn": _defined(mutual_knn, *sides),
-    }
+    def __init__(self, a: Tensor, b: Tensor) -> None:
+        self._many, self._few = (
+            _evenly(len(a), most, a.device) for most in (MAX_MEASURED_SAMPLES, MAX_DISTANCE_SAMPLES)
+        )
+        self._sides, self._fewer = _pair(a[self._many], b[self._many]), _pair(a[self._few], b[self._few])
+
+    def usual(self) -> dict[str, float]:
+        r"""The measures of `equiv.baselines` by name; NaN where one is not defined: constant neurons, few samples."""
+        return {
+            "linear_cka": _defined(linear_cka, self._sides),
+            "debiased_cka": _defined(debiased_cka, self._sides),
+            "rbf_cka": _defined(rbf_cka, self._fewer),
+            "svcca": _defined(svcca, self._sides),
+            "pwcca_a": _defined(pwcca, self._sides),
+            "pwcca_b": _defined(pwcca, self._sides and self._sides[::-1]),
+            "procrustes": _defined(procrustes, self._sides),
+            "rsa": _defined(rsa, self._fewer),
+            "mutual_knn": _defined(mutual_knn, self._sides),
+        }
+
+    def by_chance(self, draws: Draws, seed: int = 0) -> dict[str, dict[str, float]]:
+        r"""What they say of samples paired at random, by name: `mean`, and `high`, exceeded by one in 20.
+
+        Measures that are not defined are left out, and PWCCA of many components, which would take too long.
+
+        Arguments:
+            draws: The independent draws of the samples, which are exchanged whole.
+            seed: Of the pairings.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        found: dict[str, Chance] = {}
+
+        for measures, sides, some in (
+            (components_by_chance, self._sides, self._many),
+            (neighbours_by_chance, self._sides, self._many),
+            (distances_by_chance, self._fewer, self._few),
+        ):
+            if sides is not None:
+                with contextlib.suppress(ValueError, RuntimeError):  # what is not defined is not told
+                    found |= measures(*sides, draws.subset(some), generator)
+
+        return {name: chance._asdict() for name, chance in found.items()}
 
 
-def _spread(values: Tensor, count: int) -> Tensor:
-    r"""At most so many of the samples, evenly spread."""
-    return values[_evenly(len(values), count, values.device)]
+def _pair(a: Tensor, b: Tensor) -> tuple[Side, Side] | None:
+    r"""Both sides; None where no measure is defined."""
+    try:
+        return centred_pair(a, b)
+    except ValueError:
+        return None
 
 
 def _evenly(n: int, count: int, device: torch.device) -> Tensor:
@@ -96,8 +102,8 @@ def _evenly(n: int, count: int, device: torch.device) -> Tensor:
     return torch.arange(count, device=device) * n // max(count, 1)
 
 
-def _defined(measure: Callable[[Tensor, Tensor], float], a: Tensor, b: Tensor) -> float:
+def _defined(measure: Callable[[Side, Side], float], sides: tuple[Side, Side] | None) -> float:
     try:
-        return measure(a, b)
+        return math.nan if sides is None else measure(*sides)
     except (ValueError, torch.linalg.LinAlgError):
         return math.nan

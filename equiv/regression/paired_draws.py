@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from equiv.metric.dependence import find_draws, given_draws
 from equiv.metric.neuron_scale import unit_spread
-from equiv.observe.dependence import find_draws, given_draws
 from equiv.observe.draws import Draws
 from equiv.observe.frames import split_frames
 from equiv.verdict import Interval

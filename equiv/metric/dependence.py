@@ -14,7 +14,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from equiv.observe.draws import Draws, distinct_samples, rows_of
+from equiv.metric.row_distances import distances, log_ratios, row_order
+from equiv.observe.draws import Draws, distinct_samples
 
 __all__ = ["find_draws", "given_draws"]
 
@@ -33,12 +34,12 @@ EVEN_LEVEL = 1e-3
 # Likewise for rows in order, by a normal law: of chance, whose law is skewed, one in thirty thousand goes beyond it.
 # [probability; chosen: orders are seldom a matter of degree]
 ORDER_LEVEL = 1e-6
-# Rows on either side of one whose nearness tells whether rows are in order.
-# [samples; chosen: a path visits its next samples before and after]
-ROWS_NEAR = 3
 # Dimension that neighbours show, over that of the frames, below which rows in order are a path.
 # [dimensionless; chosen: between a curve and a plane]
 PATH_DIMENSION = 0.6
+# Neighbours at which the dimension of a path is read off, with twice as many.
+# [samples; chosen: noise raises it at the nearest, bends of the path at far ones]
+PATH_NEIGHBOURS = (2, 4)
 # Samples among which all distances are looked at; of more, as many in one stretch of rows.
 # [samples; chosen: a quarter of a second of one core]
 MAX_LINKED_SAMPLES = 2000
@@ -80,7 +81,8 @@ def find_draws(values: Tensor, rank: int | None = None) -> tuple[Draws, Draws | 
         return replace(given_draws(rows.place), said=f"{len(rows.counts)} groups of equal rows, found"), None
 
     distinct = values[rows.first]
-    found = _sets(distinct, rank) if len(distinct) >= MIN_SETS else None
+    apart = distances(distinct[:MAX_LINKED_SAMPLES])
+    found = _sets(distinct, apart, rank) if len(distinct) >= MIN_SETS else None
 
     doubted = []
 
@@ -94,7 +96,8 @@ def find_draws(values: Tensor, rank: int | None = None) -> tuple[Draws, Draws | 
 
         doubted.append(draws)
 
-    path = _path(values, rank)
+    some = rows.place[:MAX_LINKED_SAMPLES]  # distinct samples are numbered as they first come
+    path = _path(values[: len(some)], apart if rows.all else apart[some][:, some], rank)
 
     if path is not None:
         stretch, sure = path
@@ -111,7 +114,7 @@ def find_draws(values: Tensor, rank: int | None = None) -> tuple[Draws, Draws | 
 
 def _evenness(counts: Tensor) -> float:
     r"""How likely independent draws from atoms, each seen once at least, give counts as even as these."""
-    from scipy.stats import chi2
+    from scipy.special import chdtr
 
     sizes = counts.double()
     mean = sizes.mean().item()
@@ -126,30 +129,40 @@ def _evenness(counts: Tensor) -> float:
 
     dispersion = (sizes - mean).square().sum().item() / max(mean * (1 + rate - mean), 1e-12)
 
-    return float(chi2.cdf(dispersion, len(sizes) - 1))
+    return float(chdtr(len(sizes) - 1, dispersion))
 
 
-def _sets(values: Tensor, rank: int | None) -> tuple[Tensor, bool] | None:
-    r"""Sets of samples apart from all others, `(n,)` labels, and whether they are sure to be one draw each."""
-    n = len(values)
+def _sets(values: Tensor, apart: Tensor, rank: int | None) -> tuple[Tensor, bool] | None:
+    r"""Sets of samples apart from all others, `(n,)` labels, and whether they are sure to be one draw each.
 
-    if n > MAX_LINKED_SAMPLES:
-        found = _sets(values[:MAX_LINKED_SAMPLES], rank)
+    Arguments:
+        values: All samples, `(n, d)`.
+        apart: Distances between the first of them, of which the sets are formed.
+        rank: As of `find_draws`.
+    """
+    n = len(apart)
 
-        return None if found is None else _extended(values, *found)
+    if len(values) > n:
+        found = _sets(values[:n], apart, rank)
 
-    merges = _single_linkage(values)
+        return None if found is None else _extended(values, apart, *found)
+
+    merges = _single_linkage(apart)
     doubted = None
 
     for ratio in APART:
-        labels = _labels(merges, n, ratio, max(2, n // 4))
+        labels = _labels(merges, n, ratio, max(2, n // 4)).to(values.device)
         counts = labels.bincount()
-        firsts = torch.stack([rows[0] for rows in rows_of(labels)])
-        dimension = min(max(_two_neighbour_dimension(values[firsts]), 0.5), rank or math.inf)
-        chance = PAIR_EXCESS * ratio**-dimension
-        excess = (counts[labels] > 1).double().mean().item() - APART_SHARE - min(1.0, chance)
+        excess = (counts[labels] > 1).double().mean().item() - APART_SHARE
 
         if len(counts) < 4 or excess <= 0:
+            continue
+
+        firsts = Draws(labels).firsts()
+        shown = _two_neighbour_dimension(apart[firsts][:, firsts])
+        chance = PAIR_EXCESS * ratio ** -min(max(shown, 0.5), rank or math.inf)
+
+        if excess <= min(1.0, chance):
             continue
 
         if _evenness(counts) < EVEN_LEVEL:
@@ -161,11 +174,11 @@ def _sets(values: Tensor, rank: int | None) -> tuple[Tensor, bool] | None:
     return doubted
 
 
-def _extended(values: Tensor, labels: Tensor, sure: bool) -> tuple[Tensor, bool]:
+def _extended(values: Tensor, apart: Tensor, labels: Tensor, sure: bool) -> tuple[Tensor, bool]:
     r"""Labels of all samples where those of the first were found: the set of the nearest, if as near as its own are."""
     known = values[: len(labels)]
     every = [labels]
-    own = torch.cdist(known, known).fill_diagonal_(torch.inf).amin(dim=1).median()
+    own = apart.topk(2, largest=False).values[:, 1].median()
     fresh = int(labels.max()) + 1
 
     for rows in values[len(labels) :].split(512):
@@ -177,13 +190,14 @@ def _extended(values: Tensor, labels: Tensor, sure: bool) -> tuple[Tensor, bool]
     return torch.cat(every), sure
 
 
-def _single_linkage(values: Tensor) -> list[tuple[int, int, float]]:
+def _single_linkage(apart: Tensor) -> list[tuple[int, int, float]]:
     r"""Merges of sets in ascending order of distance: the two that merge, by number, and at what distance."""
     from scipy.cluster.hierarchy import linkage
+    from scipy.spatial.distance import squareform
 
-    apart = torch.pdist(values.cpu()).numpy()
+    pairs = squareform(apart.cpu().numpy(), checks=False)
 
-    return [(int(a), int(b), float(height)) for a, b, height, _ in linkage(apart, "single")]
+    return [(int(a), int(b), height) for a, b, height, _ in linkage(pairs, "single").tolist()]
 
 
 def _labels(merges: list[tuple[int, int, float]], n: int, ratio: float, largest: int) -> Tensor:
@@ -208,91 +222,44 @@ def _labels(merges: list[tuple[int, int, float]], n: int, ratio: float, largest:
     return torch.tensor(label[:n])
 
 
-def _two_neighbour_dimension(values: Tensor) -> float:
-    r"""The dimension by the ratio of the distances to the second and the first neighbour.
+def _two_neighbour_dimension(apart: Tensor) -> float:
+    r"""The dimension by the ratio of the distances to the second and the first neighbour, from distances `(n, n)`.
 
     References:
         | Estimating the intrinsic dimension of datasets by a minimal neighborhood information (Facco et al., 2017)
         | https://doi.org/10.1038/s41598-017-11873-y
     """
-    if len(values) < MIN_SETS:
+    if len(apart) < MIN_SETS:
         return 2.0
 
-    logs = _log_ratios(values, 1).sort().values
+    logs = log_ratios(apart, 1)[0].sort().values
     kept = logs[: max(int(0.9 * len(logs)), 2)]  # far samples would decide the mean
     trimmed = (1 - 0.1 * (1 + math.log(10))) / 0.9  # what the trimming leaves of an exponential law's mean
 
     return trimmed / max(kept.mean().item(), 1e-9)
 
 
-def _log_ratios(values: Tensor, k: int) -> Tensor:
-    r"""log of the distance to the 2k-th neighbour over that to the k-th, `(n,)`."""
-    few = values[:MAX_LINKED_SAMPLES]
-    near = torch.cdist(few, few).topk(2 * k + 1, largest=False).values.clamp_min(1e-150)
-
-    return (near[:, 2 * k] / near[:, k]).log()
-
-
-def _path(values: Tensor, rank: int | None) -> tuple[int, bool] | None:
+def _path(values: Tensor, apart: Tensor, rank: int | None) -> tuple[int, bool] | None:
     r"""Rows a stretch where the order of the rows is one in space, and whether they are sure to follow a path.
 
     A stretch ends where the correlation of rows has fallen to 1 / e of that of next ones: what differs from row to row
     says nothing of how long the rest stays.
     """
-    from scipy.special import digamma
-    from scipy.stats import norm
+    from scipy.special import digamma, ndtri
 
-    few = values[:MAX_LINKED_SAMPLES]
-    n = len(few)
+    n = len(values)
 
-    if n < 2 * MIN_SETS or _in_order(few) < norm.isf(ORDER_LEVEL):
+    if n < 2 * MIN_SETS or row_order(apart) < -ndtri(ORDER_LEVEL):
         return None
 
-    centred = few - few.mean(dim=0)
+    centred = values - values.mean(dim=0)
     alike = ((centred[lag:] * centred[:-lag]).sum(dim=1).mean().item() for lag in range(1, n // 2))
     start = next(alike)
     stretch = next((lag for lag, left in enumerate(alike, 2) if left < start / math.e), n // 2)
     shown = min(
-        float(digamma(2 * k) - digamma(k)) / max(_log_ratios(few, k).mean().item(), 1e-9) for k in (2, 4)
+        float(digamma(2 * k) - digamma(k)) / max(ratios.mean().item(), 1e-9)
+        for k, ratios in zip(PATH_NEIGHBOURS, log_ratios(apart, *PATH_NEIGHBOURS), strict=True)
     )
 
     # Without frames a curve of a one-dimensional space and a path through a wider one are the same set.
     return (stretch, rank is not None) if rank is None or shown < PATH_DIMENSION * rank else None
-
-
-def _in_order(values: Tensor) -> float:
-    r"""How much nearer rows are to the next ones than rows in any order, in standard deviations of all orders.
-
-    Near is :math:`r_{ij}^{-1/2} + r_{ji}^{-1/2}`, j the :math:`r_{ij}`-th neighbour of i: what is near by some
-    neurons alone shows in the first ranks, what drifts slowly in all of them, and outliers have ranks as any other.
-    Mean and deviation over all orders of the rows are exact.
-
-    References:
-        | The detection of disease clustering and a generalized regression approach (Mantel, 1967)
-        | https://aacrjournals.org/cancerres/article/27/2_Part_1/209
-    """
-    n = len(values)
-    order = torch.cdist(values, values).fill_diagonal_(-1.0).argsort(dim=1)
-    weight = torch.arange(n, dtype=values.dtype, device=values.device).clamp_min(1).rsqrt()
-    near = torch.empty_like(order, dtype=values.dtype).scatter_(1, order, weight.expand(n, n))
-    near = (near + near.mT).fill_diagonal_(0.0)
-    rows = torch.arange(n, device=values.device)
-    beside = ((rows[:, None] - rows).abs() <= ROWS_NEAR).to(values.dtype).fill_diagonal_(0.0)
-    of_near, of_beside = _pair_sums(near), _pair_sums(beside)
-    mean = of_near[0] * of_beside[0] / (n * (n - 1))
-    ways = (n * (n - 1) / 2, n * (n - 1) * (n - 2) / 4, n * (n - 1) * (n - 2) * (n - 3))
-    square = sum(a * b / way for a, b, way in zip(of_near[1:], of_beside[1:], ways, strict=True))
-
-    return ((near * beside).sum().item() - mean) / max(square - mean**2, 1e-300) ** 0.5
-
-
-def _pair_sums(matrix: Tensor) -> tuple[float, float, float, float]:
-    r"""Sums over pairs of rows: of entries, their squares, products of two that share one row, and that share none.
-
-    The matrix `(n, n)` is symmetric and has a zero diagonal.
-    """
-    rows = matrix.sum(dim=1)
-    total, same = rows.sum().item(), matrix.square().sum().item()
-    common = rows.square().sum().item() - same
-
-    return total, same, common, total**2 - 4 * common - 2 * same
