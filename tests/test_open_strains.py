@@ -96,7 +96,7 @@ def test_the_map_back_is_off_by_as_much() -> None:
     motion = Motion(turn, torch.tensor([3.0, 1.0], dtype=torch.float64))
     b = motion(samples(300, torch.tensor([1.05, 1.0]), 1))
     freedom = fit_strains(a, b, motion, None, 1.0)
-    assert farthest(freedom, motion(a)) == pytest.approx(farthest(freedom.inverse(motion), a))
+    assert farthest(freedom, a) == pytest.approx(farthest(freedom.inverse(motion), motion(a)))
 
 
 def test_anchors_in_line_say_nothing_across() -> None:
