@@ -169,3 +169,20 @@ def test_anchors_close_together_leave_the_bound_to_the_extents(size):
     found = register_projection(source, target, torch.arange(6)[:, None].expand(-1, 2), 0.025)
     assert (found.freedom is None) == (size == 1.0)
     assert size == 1.0 or 0.003 < displaced(found.freedom, a) < 0.1
+
+
+@pytest.mark.slow
+def test_a_length_tells_no_turn_from_a_strain():
+    square = DOMAINS["square"]
+    source, target = Domain(square.sample(300, seed=1)), Domain(square.sample(300, seed=2) @ ALONG.T)
+    found = register_projection(source, target, None, 0.025)
+    assert found.relation is Relation.UNDECIDED and "turned and strained" in found.reason
+
+
+@pytest.mark.parametrize("stretch", [0.98, 1.0])
+def test_the_diameter_of_a_disc_bounds_strains_of_its_shadow(stretch):
+    disc, line = DOMAINS["disc"].sample(800, seed=0), 2 * DOMAINS["interval"].sample(800, seed=1) - 1
+    found = register_projection(Domain(disc), Domain(stretch * line), None, 0.025)
+    assert found.relation is Relation.A_ONTO_B and math.isinf(found.symmetries)
+    off = (1 - stretch) * (disc @ ALONG.T).std().item()
+    assert off < displaced(found.freedom, disc) < off + 0.06

@@ -162,7 +162,7 @@ def with_projected_freedom(
     assert found.motion is not None
     a, b = source.coordinates, target.coordinates
 
-    if anchors is None or extrapolation(anchors[0], a) <= FIXING_EXTRAPOLATION:
+    if anchors is not None and extrapolation(anchors[0], a) <= FIXING_EXTRAPOLATION:
         return found
 
     freedom = fit_projected_strains(

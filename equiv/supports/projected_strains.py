@@ -44,7 +44,7 @@ def fit_projected_strains(
         a: Samples of A, shape `(n_a, m)`, in input units.
         b: Samples of B, shape `(n_b, p)`, p at most 2 and below m.
         motion: From A to B, nearly right, with orthonormal rows.
-        anchors: Points of A and of B, `(k, m)` and `(k, p)`, that correspond.
+        anchors: Points of A and of B, `(k, m)` and `(k, p)`, that correspond; None for none.
         anchor_error: Standard deviation of the anchors' distances, per coordinate, in input units.
         free: Changes of the linear part that fit as well, and are no error, shape `(f, p, m)`; None for none.
         outlined: Whether the support functions are made use of.
