@@ -2,7 +2,8 @@ r"""Strains that anchors leave open: fitted from the outlines beside the motion,
 
 Anchors replace outlines for the motions and strains that they overdetermine. One anchor on an interval, three in line
 in a square, one circle of them on a cylinder leave lengths across open, and no anchors leave all of them: what the
-outlines, or ends, say of these excludes an isometry or stays in the bound of the error.
+outlines, or ends, say of these excludes an isometry or stays in the bound of the error. Where an open space is wound
+round a closed one its ends say nothing.
 """
 
 from __future__ import annotations
@@ -60,10 +61,23 @@ def with_freedom(
     """
     motion = found.motion
 
-    if motion is None or source.n_periods != target.n_periods or target.n_periods == target.dimension:
+    if motion is None:
         return found
 
     ends = _kept(found, source, target, anchors)
+
+    if source.n_periods < target.n_periods and ends is not None:
+        axes = source.open_axes.T
+        reach = extrapolation(ends[0] @ axes, source.coordinates @ axes)
+        reason = (
+            "the anchors leave strains of the open space open, which is wound round the closed one whatever "
+            "its length"
+        )
+
+        return found if reach <= FIXING_EXTRAPOLATION else Registration(Relation.UNDECIDED, reason)
+
+    if source.n_periods != target.n_periods or target.n_periods == target.dimension:
+        return found
 
     freedom = _freedom(found, motion, source, target, ends, tolerance)
 
