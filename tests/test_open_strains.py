@@ -96,7 +96,7 @@ def test_the_map_back_is_off_by_as_much() -> None:
     motion = Motion(turn, torch.tensor([3.0, 1.0], dtype=torch.float64))
     b = motion(samples(300, torch.tensor([1.05, 1.0]), 1))
     freedom = fit_strains(a, b, motion, None, 1.0)
-    assert farthest(freedom, motion(a)) == pytest.approx(farthest(freedom.inverse(motion), a))
+    assert farthest(freedom, a) == pytest.approx(farthest(freedom.inverse(motion), motion(a)))
 
 
 def test_anchors_in_line_say_nothing_across() -> None:
@@ -139,3 +139,21 @@ def test_anchors_exclude_an_isometry_only_where_they_agree_on_a_strain(m) -> Non
         assert most.relation is sloppy.relation is Relation.UNDECIDED
         assert set(range(4)) <= set(most.rejected)
         assert carried(m, 2, 0.0, 1.0, seed).rejected == (0, 1)
+
+
+@pytest.mark.parametrize("length", [1.0, 1.1, 2.5])
+@pytest.mark.parametrize(
+    ("known", "relation"),
+    [
+        ([0.4], Relation.UNDECIDED),
+        ([0.4, 0.401], Relation.UNDECIDED),
+        ([0.4, 0.1, 0.9], Relation.A_ONTO_B),
+    ],
+    ids=["one", "next to each other", "apart"],
+)
+def test_an_interval_of_any_length_is_wound_round_a_circle_by_one_anchor(known, relation, length) -> None:
+    there = torch.tensor(known, dtype=torch.float64)[:, None]
+    interval = Domain(torch.cat([there, samples(300, torch.tensor([length]), 0)]))
+    circle = Domain(torch.cat([there, samples(300, torch.ones(1), 1)]), torch.eye(1, dtype=torch.float64))
+    pairs = torch.arange(len(there))[:, None].expand(-1, 2)
+    assert register(interval, circle, pairs, 0.025).relation is relation

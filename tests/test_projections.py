@@ -9,8 +9,10 @@ from manifolds import DOMAINS, observe, rotate_frames
 import equiv
 from equiv import Observations
 from equiv.coordinates.domain import Domain
+from equiv.coordinates.motion import Motion
 from equiv.registration.project import register_projection
 from equiv.registration.result import Relation
+from equiv.supports.projected_strains import fit_projected_strains
 from equiv.supports.projections import find_projections
 
 ALONG = torch.tensor([[1.0, 0.0]], dtype=torch.float64)
@@ -124,3 +126,63 @@ def test_a_torus_projects_onto_the_circle_of_its_second_period():
     assert register_projection(torus, circle, None, 0.02).symmetries == math.inf
     other = Domain(circle.coordinates, torch.tensor([[2.3]], dtype=torch.float64), 1e-4)
     assert register_projection(torus, other, None, 0.02).relation is Relation.NONE
+
+
+def displaced(freedom, points):
+    """RMS displacement, twice its standard deviation."""
+    fields = freedom.generators.at(points)
+    gram = torch.einsum("nir,nis->rs", fields, fields) / len(points)
+
+    return (freedom.mean @ gram @ freedom.mean + 4 * (gram @ freedom.covariance).trace()).sqrt().item()
+
+
+@pytest.mark.parametrize("turned", [0.0, 0.05])
+def test_turns_about_anchors_in_line_stay_in_the_bound(turned):
+    for seed in range(5):
+        generator = torch.Generator().manual_seed(seed)
+        sides = torch.tensor([1.6, 1.2, 0.8], dtype=torch.float64)
+        a, other = (torch.rand(600, 3, generator=generator, dtype=torch.float64) * sides for _ in range(2))
+        matrix = torch.linalg.qr(torch.randn(3, 3, generator=generator, dtype=torch.float64))[0][:2]
+        ends = a[:2]
+        anchors = ends[:1] + torch.rand(5, 1, generator=generator, dtype=torch.float64) * (
+            ends[1:] - ends[:1]
+        )
+        axis = (ends[1] - ends[0]) / (ends[1] - ends[0]).norm()
+        turn = torch.linalg.matrix_exp(turned * torch.linalg.cross(axis.expand(3, 3), torch.eye(3).double()))
+        # The anchors' images stay where they are.
+        motion = Motion(matrix @ turn, matrix @ (ends[0] - turn @ ends[0]))
+        known = anchors, anchors @ matrix.T
+        assert torch.allclose(motion(anchors), known[1])
+        freedom = fit_projected_strains(a, other @ matrix.T, motion, known, 1e-5)
+        off = (motion(a) - a @ matrix.T).square().sum(dim=1).mean().sqrt()
+        assert freedom.fixed and off < displaced(freedom, a) < off + 0.3
+
+
+@pytest.mark.parametrize("size", [1.0, 0.03])
+def test_anchors_close_together_leave_the_bound_to_the_extents(size):
+    square = DOMAINS["square"]
+    a, b = square.sample(400, seed=1), square.sample(400, seed=2) @ OBLIQUE.T
+    known = 0.5 + size * (square.sample(6, seed=3) - 0.5)
+    # A turn by the errors over what the anchors are apart, or as far as the ends show.
+    source = Domain(torch.cat([known, a]), None, 1e-3)
+    target = Domain(torch.cat([known @ OBLIQUE.T, b]), None, 1e-3)
+    found = register_projection(source, target, torch.arange(6)[:, None].expand(-1, 2), 0.025)
+    assert (found.freedom is None) == (size == 1.0)
+    assert size == 1.0 or 0.003 < displaced(found.freedom, a) < 0.1
+
+
+@pytest.mark.slow
+def test_a_length_tells_no_turn_from_a_strain():
+    square = DOMAINS["square"]
+    source, target = Domain(square.sample(300, seed=1)), Domain(square.sample(300, seed=2) @ ALONG.T)
+    found = register_projection(source, target, None, 0.025)
+    assert found.relation is Relation.UNDECIDED and "turned and strained" in found.reason
+
+
+@pytest.mark.parametrize("stretch", [0.98, 1.0])
+def test_the_diameter_of_a_disc_bounds_strains_of_its_shadow(stretch):
+    disc, line = DOMAINS["disc"].sample(800, seed=0), 2 * DOMAINS["interval"].sample(800, seed=1) - 1
+    found = register_projection(Domain(disc), Domain(stretch * line), None, 0.025)
+    assert found.relation is Relation.A_ONTO_B and math.isinf(found.symmetries)
+    off = (1 - stretch) * (disc @ ALONG.T).std().item()
+    assert off < displaced(found.freedom, disc) < off + 0.06

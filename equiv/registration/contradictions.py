@@ -122,9 +122,9 @@ def contradicted(
 
 def _loose(alone: Registration, points: Tensor) -> Tensor:
     r"""Standard deviation of the images of points `(k, m)`, where outlines fix a motion: shape `(k,)`."""
-    if alone.motion is None or alone.freedom is None:
+    if alone.freedom is None:
         return torch.zeros(len(points), dtype=points.dtype)
 
-    fields = alone.freedom.generators.at(alone.motion(points))
+    fields = alone.freedom.generators.at(points)
 
     return torch.einsum("kmr,rs,kms->k", fields, alone.freedom.covariance, fields).clamp_min(0).sqrt()

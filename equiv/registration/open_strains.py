@@ -2,7 +2,8 @@ r"""Strains that anchors leave open: fitted from the outlines beside the motion,
 
 Anchors replace outlines for the motions and strains that they overdetermine. One anchor on an interval, three in line
 in a square, one circle of them on a cylinder leave lengths across open, and no anchors leave all of them: what the
-outlines, or ends, say of these excludes an isometry or stays in the bound of the error.
+outlines, or ends, say of these excludes an isometry or stays in the bound of the error. Where an open space is wound
+round a closed one its ends say nothing.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from equiv.registration.contradictions import agree_on_strain
 from equiv.registration.result import Registration, Relation, joint_accuracy
 from equiv.supports.limits import MAX_DIMENSION
 from equiv.supports.outline_fit import Anchors
+from equiv.supports.projected_strains import fit_projected_strains
 from equiv.supports.strains import AffineFreedom, extrapolation, fit_strains
 
-__all__ = ["with_freedom"]
+__all__ = ["with_freedom", "with_projected_freedom"]
 
 
 # Anchors fix the strains when an affine map fitted to them is nowhere further off than so many times their errors.
@@ -59,10 +61,24 @@ def with_freedom(
     """
     motion = found.motion
 
-    if motion is None or source.n_periods != target.n_periods or target.n_periods == target.dimension:
+    if motion is None:
         return found
 
     ends = _kept(found, source, target, anchors)
+
+    if source.n_periods < target.n_periods and ends is not None:
+        axes = source.open_axes.T
+        reach = extrapolation(ends[0] @ axes, source.coordinates @ axes)
+        reason = (
+            "the anchors leave strains of the open space open, which is wound round the closed one whatever "
+            "its length"
+        )
+
+        return found if reach <= FIXING_EXTRAPOLATION else Registration(Relation.UNDECIDED, reason)
+
+    if source.n_periods != target.n_periods or target.n_periods == target.dimension:
+        return found
+
     freedom = _freedom(found, motion, source, target, ends, tolerance)
 
     if freedom is None:
@@ -75,7 +91,8 @@ def with_freedom(
 
         return Registration(Relation.UNDECIDED, reason)
 
-    size, error = freedom.strain(target.coordinates.T.cov(correction=0).reshape(target.dimension, -1))
+    spread = target.coordinates.T.cov(correction=0).reshape(target.dimension, -1)
+    size, error = freedom.strain(motion, spread)
 
     if size - EXCLUDING_DEVIATIONS * error > TOLERANCE_OF_STRAINS * tolerance * target.spread:
         share, uncertain = size / target.spread, error / target.spread
@@ -109,7 +126,7 @@ def _freedom(
     tolerance: float,
 ) -> AffineFreedom | None:
     r"""What outlines and anchors leave open; None where anchors overdetermine it and show none."""
-    a, b, axes = source.coordinates, target.coordinates, None
+    a, b, axes, across = source.coordinates, target.coordinates, None, None
     strained = anchors is not None and agree_on_strain(source, target, anchors, motion, tolerance)
 
     if target.periods is not None:
@@ -130,12 +147,60 @@ def _freedom(
         b,
         motion,
         anchors,
-        max(joint_accuracy(source, target), SMALLEST_ANCHOR_ERROR * target.spread),
+        _error_of_anchors(source, target),
         outlined=not determined and b.shape[1] <= MAX_DIMENSION,
         turns=_fixed_turns(found, target),
     )
 
-    return freedom if axes is None else freedom.along(axes)
+    return freedom if axes is None or across is None else freedom.along(across, axes)
+
+
+def with_projected_freedom(
+    found: Registration,
+    source: Domain,
+    target: Domain,
+    anchors: Anchors,
+    free: Tensor | None = None,
+) -> Registration:
+    r"""The registration with what support functions and anchors leave open of a projection, or that nothing fixes it.
+
+    A strain that they show excludes nothing: another projection may fit without.
+
+    Arguments:
+        found: By a projection from source to target, neither with periods.
+        source: Domain mapped from.
+        target: Domain mapped to, of fewer dimensions.
+        anchors: Points of both that correspond, `(k, m)` and `(k, p)`, or None.
+        free: Changes of the linear part that are known to fit as well, shape `(f, p, m)`; None for none.
+    """
+    assert found.motion is not None
+    a, b = source.coordinates, target.coordinates
+
+    if anchors is not None and extrapolation(anchors[0], a) <= FIXING_EXTRAPOLATION:
+        return found
+
+    freedom = fit_projected_strains(
+        a,
+        b,
+        found.motion,
+        anchors,
+        _error_of_anchors(source, target),
+        free,
+        outlined=a.shape[1] <= MAX_DIMENSION,
+    )
+
+    if not freedom.fixed:
+        known = "extents" if anchors is None else "extents and the anchors"
+        reason = f"the {known} leave open how far a projection is turned and strained"
+
+        return Registration(Relation.UNDECIDED, reason)
+
+    return replace(found, freedom=freedom)
+
+
+def _error_of_anchors(source: Domain, target: Domain) -> float:
+    r"""Standard deviation of the anchors' distances that strains are fitted with, per coordinate, in input units."""
+    return max(joint_accuracy(source, target), SMALLEST_ANCHOR_ERROR * target.spread)
 
 
 def _fixed_turns(found: Registration, target: Domain) -> Tensor | None:

@@ -26,6 +26,7 @@ from equiv.registration.anchors import (
 )
 from equiv.registration.closed_spaces import shifted
 from equiv.registration.contradictions import contradicted
+from equiv.registration.open_strains import with_projected_freedom
 from equiv.registration.result import Registration, Relation, joint_accuracy, registration_by
 from equiv.supports.limits import MAX_DIMENSION
 from equiv.supports.projections import find_projections
@@ -75,10 +76,16 @@ def _by_anchors(
         return contradicted(source, target, ends, good[0].motion, alone, tolerance)
 
     others = [fit.motion for fit in good[1:]]
-
-    return _found(
+    found = _found(
         source, target, good[0].motion, len(good), good[0].residuals, good[0].rejected, alternatives=others
     )
+
+    if source.periods is not None:
+        return found
+
+    kept = ends[0][~good[0].wrong], ends[1][~good[0].wrong]
+
+    return with_projected_freedom(found, source, target, kept)
 
 
 def _by_support_functions(
@@ -114,8 +121,9 @@ def _by_support_functions(
             return contradicted(source, target, ends, best.motion, alone, tolerance)
 
     others = [projection.motion for projection in good[1:]]
+    found = _found(source, target, best.motion, count, residuals, (), best.slack, others)
 
-    return _found(source, target, best.motion, count, residuals, (), best.slack, others)
+    return with_projected_freedom(found, source, target, ends, best.free)
 
 
 def _round_periods(

@@ -52,7 +52,7 @@ class Registration:
         slack: RMS displacement in the target that leaves the fit as good, where support functions decided,
             in input units.
         alternatives: The other motions that fit as well; of a continuum, members spread evenly over it.
-        freedom: How far the motion may be off by strains that anchors leave open; None where they leave none.
+        freedom: How far the motion may be off by turns and strains that anchors leave open; None where they leave none.
     """
 
     relation: Relation

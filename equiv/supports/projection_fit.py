@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,9 +13,10 @@ from torch import Tensor
 
 from equiv.coordinates.motion import Motion, skew_matrix
 from equiv.supports.outline_fit import Anchors
+from equiv.supports.placed_projection import PlacedProjection
 from equiv.supports.support_functions import even_directions, outermost_samples, support_function
 
-__all__ = ["PlacedProjection", "SupportFunctionFit"]
+__all__ = ["SupportFunctionFit"]
 
 
 # Directions of the plane in which supports are compared.
@@ -26,10 +26,6 @@ DIRECTIONS = 48
 # Likewise at minima: sides of a region are seen from as near to their normals as these directions come.
 # [directions; chosen: one degree apart, too slow to search with]
 FINE_DIRECTIONS = 360
-
-# Largest misfit of the support functions of two samples of one space.
-# [distances from outermost samples to the edge; derived: they differ by one or two, exponentially distributed]
-AGREEING_MISFIT = 5.0
 
 # A projection fits as well as the best when its misfit is below this many times it.
 # [dimensionless; chosen: a trade of symmetries that are missed against projections that are none]
@@ -76,33 +72,6 @@ PROJECTIONS_ALL_AROUND = 64
 BISECTIONS = 5
 
 
-@dataclass(frozen=True)
-class PlacedProjection:
-    r"""A projection of one support onto another.
-
-    Attributes:
-        motion: From source to target coordinates.
-        misfit: RMS difference of the support functions over what sampling explains; dimensionless.
-        distance: The same in input units.
-        slack: RMS displacement in the target that leaves the fit as good, in input units.
-        edge: How well the support function fixes the offset, in input units: well where sides face an edge of the
-            target, less so where corners do.
-        free: Whether there are turns under which it fits as well, however large; these are no slack.
-    """
-
-    motion: Motion
-    misfit: float
-    distance: float
-    slack: float
-    edge: float
-    free: bool
-
-    @property
-    def agrees(self) -> bool:
-        r"""Whether sampling explains the difference of the support functions."""
-        return self.misfit <= AGREEING_MISFIT
-
-
 class SupportFunctionFit:
     r"""The least-squares problem of `equiv.supports.projections.find_projections`.
 
@@ -122,7 +91,8 @@ class SupportFunctionFit:
         self.reach = self.covariance.trace().sqrt().item()
         # Accuracy that the anchors are taken to have while a minimum is sought.
         self.tightness = max(accuracy, ANCHOR_ACCURACIES[0] * self.reach)
-        planes = itertools.combinations(range(self.m), 2)
+        # Turns of what is not seen change nothing.
+        planes = [(i, j) for i, j in itertools.combinations(range(self.m), 2) if i < self.p]
         self.skews = torch.stack([skew_matrix(self.m, i, j) for i, j in planes])  # (k, m, m)
 
         if self.p == 1:
@@ -227,7 +197,16 @@ class SupportFunctionFit:
     def placed(self, cost: float, turn: Tensor) -> PlacedProjection:
         r"""The projection at a minimum, and how well it is fixed."""
         offset, gap, scale = self._solved(turn[: self.p])
-        moved = [self._freedom(turn, axis, cost) for axis in np.eye(len(self.skews))]
+        turned = (self.skews @ turn)[:, : self.p]  # (k, p, m)
+        axes = torch.eye(len(turned), dtype=torch.float64)
+
+        if self.anchors is not None:
+            # What they leave open is a combination of turns.
+            moves = (turned @ (self.anchors[0] - self.anchors[0].mean(dim=0)).T).flatten(1)
+            axes = torch.linalg.eigh(moves @ moves.T)[1].T
+
+        moved = [self._freedom(turn, axis.numpy(), cost) for axis in axes]
+        free = [axis for axis, size in zip(axes, moved, strict=True) if size is None]
         edge = self._shift(scale)
         own = edge if self.anchors is None else self.accuracy
 
@@ -237,7 +216,7 @@ class SupportFunctionFit:
             self._mean(gap.square()).sqrt().item(),
             math.hypot(*(size for size in moved if size is not None), own),
             edge,
-            None in moved,
+            torch.tensordot(torch.stack(free), turned, 1) if free else None,
         )
 
     def centred(self, turns: list[Tensor]) -> list[PlacedProjection]:
@@ -265,8 +244,12 @@ class SupportFunctionFit:
 
         every = range(0, len(rows), max(1, len(rows) // PROJECTIONS_ALL_AROUND))
         motions = [Motion(rows[row : row + 1], design[row : row + 1] @ found) for row in every]
+        free = [torch.linalg.svd(motion.matrix)[2][1:, None] for motion in motions]
 
-        return [PlacedProjection(motion, misfit, distance, slack, slack, True) for motion in motions]
+        return [
+            PlacedProjection(motion, misfit, distance, slack, slack, turns)
+            for motion, turns in zip(motions, free, strict=True)
+        ]
 
     def _shift(self, scale: Tensor) -> float:
         r"""How well support functions with these errors fix the offset."""

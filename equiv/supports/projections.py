@@ -13,7 +13,8 @@ from torch import Tensor
 
 from equiv.coordinates.motion import rotation_grid
 from equiv.supports.outline_fit import Anchors
-from equiv.supports.projection_fit import PlacedProjection, SupportFunctionFit
+from equiv.supports.placed_projection import PlacedProjection
+from equiv.supports.projection_fit import SupportFunctionFit
 
 __all__ = ["find_projections"]
 
@@ -109,6 +110,6 @@ def find_projections(
         pooled = math.sqrt(sum(slack**2 for slack in alike) / len(alike))
         good[0] = replace(good[0], slack=max(pooled, good[0].slack))
 
-    free = any(each.free for each in good)
+    free = any(each.free is not None for each in good)
 
     return good, math.inf if free or len(good) > PROJECTIONS_OF_A_CONTINUUM else len(good)

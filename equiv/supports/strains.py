@@ -25,7 +25,7 @@ from equiv.supports.outline_fit import (
 )
 from equiv.supports.support import Outline, outline
 
-__all__ = ["AffineFreedom", "extrapolation", "fit_strains"]
+__all__ = ["AffineFreedom", "Generators", "covariance_of", "extrapolation", "fit_strains"]
 
 
 # Gauss-Newton steps at most.
@@ -46,11 +46,11 @@ UNFIXED = 10.0
 
 
 class Generators(NamedTuple):
-    r"""Velocities of affine maps, :math:`v \mapsto G_r (v - c) + s_r`.
+    r"""Velocities of affine maps, :math:`u \mapsto G_r (u - c) + s_r`.
 
     Attributes:
-        linear: G, shape `(r, m, m)`.
-        shifts: s, shape `(r, m)`.
+        linear: G, shape `(r, p, m)`.
+        shifts: s, shape `(r, p)`.
         middle: c, shape `(m,)`.
     """
 
@@ -59,7 +59,7 @@ class Generators(NamedTuple):
     middle: Tensor
 
     def at(self, points: Tensor) -> Tensor:
-        r"""The velocities at points `(n, m)`: shape `(n, m, r)`."""
+        r"""The velocities at points `(n, m)`: shape `(n, p, r)`."""
         return torch.einsum("rij,nj->nir", self.linear, points - self.middle) + self.shifts.T
 
     def combined(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
@@ -72,7 +72,7 @@ class AffineFreedom:
     r"""How far a motion may be off the true map, an affine one: a Gaussian over displacements of its images.
 
     Attributes:
-        generators: In the target's coordinates.
+        generators: Displacements in the target of points of the source.
         mean: What the affine fit differs from the motion by, shape `(r,)`.
         covariance: Of that, shape `(r, r)`; infinite where nothing fixes it.
     """
@@ -87,27 +87,31 @@ class AffineFreedom:
         return bool(self.covariance.isfinite().all())
 
     def inverse(self, motion: Motion) -> AffineFreedom:
-        r"""The same of the motion back: in the source's coordinates."""
+        r"""The same of the motion back: displacements in the source of points of the target."""
         linear, shifts, middle = self.generators
-        turned = Generators(
-            motion.matrix.T @ linear @ motion.matrix, shifts @ motion.matrix, motion.inverse(middle)
+        back = motion.matrix.T
+
+        return replace(
+            self, generators=Generators(back @ linear @ back, shifts @ motion.matrix, motion(middle))
         )
 
-        return replace(self, generators=turned)
-
-    def along(self, axes: Tensor) -> AffineFreedom:
-        r"""The same in more dimensions, of which these are some: axes `(q, m)`, orthonormal rows."""
+    def along(self, source: Tensor, target: Tensor) -> AffineFreedom:
+        r"""The same in more dimensions, of which these are some: orthonormal rows, `(q, m)` each."""
         linear, shifts, middle = self.generators
 
-        return replace(self, generators=Generators(axes.T @ linear @ axes, shifts @ axes, middle @ axes))
+        return replace(
+            self, generators=Generators(target.T @ linear @ source, shifts @ target, middle @ source)
+        )
 
-    def strain(self, spread: Tensor) -> tuple[float, float]:
+    def strain(self, motion: Motion, spread: Tensor) -> tuple[float, float]:
         r"""RMS displacement by the strain that was found, which no motion takes back, and its standard deviation.
 
         Arguments:
-            spread: Covariance of the target's coordinates, shape `(m, m)`.
+            motion: From source to target.
+            spread: Covariance of the target's coordinates, shape `(p, p)`.
         """
-        symmetric = (self.generators.linear + self.generators.linear.mT) / 2
+        linear = self.generators.linear @ motion.matrix.T
+        symmetric = (linear + linear.mT) / 2
         gram = torch.einsum("rij,jk,sik->rs", symmetric, spread, symmetric)
         size = (self.mean @ gram @ self.mean).clamp_min(0).sqrt().item()
         slope = gram @ self.mean / max(size, 1e-300)
@@ -175,11 +179,13 @@ def fit_strains(
     _, _, information = _equations(outlines, matrix, offset, generators, anchors, anchor_error, power=2.0)
     off = (motion(a) - (a @ matrix.T + offset)).reshape(-1, 1)
     mean = torch.linalg.lstsq(generators.at(motion(a)).flatten(0, 1), off, driver="gelsd").solution[:, 0]
+    linear, shifts, middle = generators
+    carried = Generators(linear @ motion.matrix, shifts, motion.inverse(middle))
 
-    return AffineFreedom(generators, mean, _covariance(information, generators.at(b)))
+    return AffineFreedom(carried, mean, covariance_of(information, generators.at(b)))
 
 
-def _covariance(information: Tensor, fields: Tensor) -> Tensor:
+def covariance_of(information: Tensor, fields: Tensor) -> Tensor:
     r"""The inverse of the information, infinite where it leaves displacements of many spreads open."""
     gram = torch.einsum("nir,nis->rs", fields, fields) / len(fields)
     root = torch.linalg.cholesky(gram)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from equiv.charts.side import ChartedSide
 from equiv.charts.strain import rigid_motions
+from equiv.coordinates.lattice import minimum_image
 from equiv.registration.result import Registration
 from equiv.transformation import Transformation
 from equiv.verdict import Interval
@@ -99,7 +100,7 @@ def estimate_error(
     freedom *= INDEPENDENT_SHARE
     pooled = math.sqrt((trust * expected**2 + freedom * shown**2) / (trust + freedom))
     loose = _looseness(target, found)
-    open_strain, farthest = _open_strain(target, found, confidence)
+    open_strain, farthest = _open_strain(source, target, found, confidence)
     estimate = math.hypot(pooled, max(loose, open_strain))
     fixed = 1 if found.alignment is None else len(found.alignment.covariance)
     # Of the ends of a curve there is little to underestimate, of corners that are projected there is.
@@ -176,18 +177,22 @@ def _looseness(target: ChartedSide, found: Registration) -> float:
     return math.sqrt(max(square, 0.0)) / target.spread
 
 
-def _open_strain(target: ChartedSide, found: Registration, confidence: float) -> tuple[float, float]:
+def _open_strain(
+    source: ChartedSide, target: ChartedSide, found: Registration, confidence: float
+) -> tuple[float, float]:
     r"""RMS error in the activations, over their spread, by strains that anchors leave open: estimate, upper bound.
 
     That of T against the affine map that outlines and anchors fit, whose parameters are Gaussian about theirs.
     """
-    freedom = found.freedom
+    freedom, motion = found.freedom, found.motion
 
-    if freedom is None or target.domain is None or target.chart is None:
+    if freedom is None or motion is None or target.domain is None or target.chart is None:
         return 0.0, 0.0
 
-    coordinates = target.domain.coordinates
-    frames = target.chart.frames(coordinates.to(target.observations.device)).double().cpu()
+    assert source.domain is not None
+    coordinates = source.domain.coordinates
+    images = minimum_image(motion(coordinates), target.domain.periods)
+    frames = target.chart.frames(images.to(target.observations.device)).double().cpu()
     fields = freedom.generators.at(coordinates)
     gram = torch.einsum("nir,nij,njs->rs", fields, frames.mT @ frames, fields) / len(fields)
     generator = torch.Generator().manual_seed(0)

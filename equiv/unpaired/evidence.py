@@ -43,7 +43,7 @@ def direction_errors(
         back = found
 
         if found.freedom is not None and found.motion is not None and found.relation is Relation.ISOMETRIC:
-            back = replace(found, freedom=found.freedom.inverse(found.motion))
+            back = replace(found, motion=found.motion.inverse, freedom=found.freedom.inverse(found.motion))
 
         backward = estimate_error(b, a, back, transformation.inverse, exchanged(anchors), confidence)
 
