@@ -411,6 +411,8 @@ def test_positions_are_compared_with_their_inputs_as_groups() -> None:
             lambda: compare(Observations(X), Observations(X), paired=True, positions="each"),
             "'positions' should be None where 'a' and 'b' are Observations",
         ),
+        (lambda: probe(NET, {"x": X}), "'inputs' should be a batch that the network takes, .*TypeError.*'x'"),
+        (lambda: probe(lambda x: x["y"], {"x": X}), "which it fails .KeyError: 'y'"),
         (lambda: compare(NET, NET, X, progress="bar"), "'progress' should be True, None or a callable"),
     ],
 )
