@@ -10,7 +10,7 @@ generator = np.random.default_rng(0)
 old = generator.normal(size=(500, 6))
 np.save("old.npy", old)
 np.save("good.npy", old @ generator.normal(size=(6, 10)))  # another basis, and more neurons
-np.save("bad.npy", np.maximum(old, 0) + 0.3 * generator.normal(size=(500, 6)))  # something is gone
+np.save("bad.npy", old[:, :1])  # most is gone
 
 EQUIVALENT, NEW_DETERMINES_OLD = 0, 10  # the exit codes that let a model pass, A being the new one
 

@@ -13,7 +13,7 @@ SHOWS = {
     "recorded_activations": "exit codes 0 and 10",
     "copies": "\ndistilled ",
     "lightning_run": "epoch 16: equivalent",
-    "gate": "good.npy: released (exit code 0)\nbad.npy: held back (exit code 12)",
+    "gate": "good.npy: released (exit code 0)\nbad.npy: held back (exit code 11)",
     "tokens": "60 groups, as given",
 }
 

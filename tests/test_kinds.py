@@ -254,6 +254,21 @@ def test_kinks_at_the_samples_and_coarse_rounding_are_no_contradiction(dtype: to
     assert probe(network, x, neurons=[torch.tensor([0, 1])]).frames is not None
 
 
+class Particular(nn.Module):
+    r"""Takes no inputs but those in its domain."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        assert x.min() >= 0
+        return x.sqrt() * torch.arange(1, 4)
+
+
+def test_a_network_is_asked_for_nothing_outside_its_domain() -> None:
+    x = random(30, 3).square() * (random(30, 3, seed=1) > 0) + 1e-3
+    torch.testing.assert_close(
+        probe(Particular(), x).frames, torch.diag_embed(torch.arange(1, 4) / (2 * x.sqrt()))
+    )
+
+
 def test_an_inference_mode_around_or_before_changes_nothing() -> None:
     with torch.inference_mode():
         x, network = X.clone(), made(mlp)
@@ -396,6 +411,8 @@ def test_positions_are_compared_with_their_inputs_as_groups() -> None:
             lambda: compare(Observations(X), Observations(X), paired=True, positions="each"),
             "'positions' should be None where 'a' and 'b' are Observations",
         ),
+        (lambda: probe(NET, {"x": X}), "'inputs' should be a batch that the network takes, .*TypeError.*'x'"),
+        (lambda: probe(lambda x: x["y"], {"x": X}), "which it fails .KeyError: 'y'"),
         (lambda: compare(NET, NET, X, progress="bar"), "'progress' should be True, None or a callable"),
     ],
 )

@@ -30,8 +30,9 @@ def derivative_mode(
     r"""The mode of differentiation, "forward" or "reverse", that gives the derivative of the values.
 
     Modules that run in part without gradients are right forward and wrong in reverse; operations may have a formula
-    for one of the two alone. Tried is the derivative :math:`u^\\top J v` along a random direction v of the inputs (of
-    the tangents), against differences :math:`u^\\top (\\varphi(x + h v) - \\varphi(x - h v)) / 2h`.
+    for one of the two alone. Tried is the derivative :math:`u^\top J v` along a random direction v of the inputs (of
+    the tangents), against differences :math:`u^\top (\varphi(x + h v) - \varphi(x - h v)) / 2h`. Of networks that
+    take no points but the samples, or give nothing finite beside them, the first mode that PyTorch knows is taken.
 
     Arguments:
         read: The function from inputs to activations.
@@ -63,19 +64,10 @@ def derivative_mode(
     )
     direction = [each * (spread / length).to(each) for each in direction]
     points = _moved(inputs, away, 1.0)
-    values = _values(read, points)
-    unit = read.arithmetic.rounding(values.dtype)
-    step = unit ** (1 / 3)
-    weight = normal(values.double())
-    coarse, fine = (_slopes(read, points, direction, each) for each in (step, step / 2))
+    weight = normal(_values(read, inputs).double())
 
-    if not fine.isfinite().all():  # refused where the activations are checked
-        return first
-
-    rounding = unit * (weight * values.double()).norm(dim=1) / step
-    uncertain = (weight * (coarse - fine)).sum(dim=1).abs() + rounding
-    allowed = DIFFERENCE_MARGIN * uncertain + WRONG_SHARE * fine.norm(dim=1)
-    expected = (weight * fine).sum(dim=1)
+    differences = _differences(read, points, direction, weight)
+    points = inputs if differences is None else points
     refusals = []
 
     for mode in (first, REVERSE if first == FORWARD else FORWARD):
@@ -87,7 +79,7 @@ def derivative_mode(
             refusals.append(f"{mode} mode fails ({str(error).splitlines()[0]})")
             continue
 
-        if ((along - expected).abs() <= allowed).double().mean() >= 0.5:
+        if differences is None or _agree(along, *differences):
             return mode
 
         refusals.append(f"{mode} mode gives another slope than differences of its values")
@@ -112,15 +104,41 @@ def _values(read: Reader, inputs: Inputs) -> Tensor:
         return read(inputs)
 
 
-def _slopes(read: Reader, inputs: Inputs, direction: list[Tensor], step: float) -> Tensor:
-    r"""Differences of the values along a direction, over the step, `(b, d)`."""
-    ahead, behind = (_values(read, _moved(inputs, direction, sign * step)).double() for sign in (1, -1))
+def _agree(along: Tensor, expected: Tensor, allowed: Tensor) -> bool:
+    r"""Whether most derivatives are what is expected; at some samples there may be a kink."""
+    return bool(((along - expected).abs() <= allowed).double().mean() >= 0.5)
 
-    return (ahead - behind) / (2 * step)
+
+def _differences(
+    read: Reader, inputs: Inputs, direction: list[Tensor], weight: Tensor
+) -> tuple[Tensor, Tensor] | None:
+    r""":math:`u^\top J v` of each sample by differences, `(b,)`, and how far off a derivative may be; None: unknown."""
+    unit = read.arithmetic.rounding(moving_tensors(inputs)[0].dtype)
+    step = unit ** (1 / 3)
+
+    def slopes(size: float) -> Tensor:
+        ahead, behind = (_values(read, _moved(inputs, direction, sign * size)).double() for sign in (1, -1))
+
+        return (ahead - behind) / (2 * size)
+
+    try:
+        values, coarse, fine = _values(read, inputs), slopes(step), slopes(step / 2)
+    except (RuntimeError, ValueError, AssertionError):
+        return None
+
+    rounding = unit * (weight * values.double()).norm(dim=1) / step
+    uncertain = (weight * (coarse - fine)).sum(dim=1).abs() + rounding
+    expected = (weight * fine).sum(dim=1)
+
+    return (
+        (expected, DIFFERENCE_MARGIN * uncertain + WRONG_SHARE * fine.norm(dim=1))
+        if expected.isfinite().all()
+        else None
+    )
 
 
 def _derivative(read: Reader, inputs: Inputs, direction: list[Tensor], weight: Tensor, mode: str) -> Tensor:
-    r""":math:`u^\\top J v` of each sample, `(b,)`, by one pass of the mode."""
+    r""":math:`u^\top J v` of each sample, `(b,)`, by one pass of the mode."""
     if mode == FORWARD:
         along = [each[..., None] for each in direction]
         pushed = pushforward(read, inputs, along, len(weight), FORWARD)[1][..., 0]

@@ -13,7 +13,7 @@ from equiv.probing.inputs import Inputs, input_tensors, with_tensors
 from equiv.probing.networks import arithmetic, plain_name
 from equiv.probing.positions import arranged, token_mask
 
-__all__ = ["Reader"]
+__all__ = ["Reader", "held_tensors"]
 
 
 class Reader:
@@ -103,7 +103,6 @@ class Reader:
 
     def __call__(self, inputs: Inputs) -> Tensor:
         r"""The chosen activations of a batch, differentiable, in the network's dtype."""
-        inputs = self.arithmetic.batch(inputs)
         calls: dict[int, list[Tensor]] = {id(module): [] for module in self.modules}
 
         def keep(module: nn.Module, _: Any, output: Any) -> None:
@@ -116,8 +115,7 @@ class Reader:
 
         try:
             handles.extend(self._hooked(module, keep) for module in inner.values())
-            # A copy, so that a network that works in place does not change the user's inputs, nor leaves.
-            output = self._run(with_tensors(inputs, [t.clone() for t in input_tensors(inputs)]))
+            output = self.run(inputs)
 
             if id(self.network) in calls:
                 keep(self.network, None, output)
@@ -149,7 +147,12 @@ class Reader:
                 f"{self.names}; observe the output, or the network that it was made of."
             ) from error
 
-    def _run(self, inputs: Inputs) -> Any:
+    def run(self, inputs: Inputs) -> Any:
+        r"""What the network returns for a batch, in whatever form."""
+        inputs = self.arithmetic.batch(inputs)
+        # A copy, so that a network that works in place does not change the user's inputs, nor leaves.
+        inputs = with_tensors(inputs, [t.clone() for t in input_tensors(inputs)])
+
         if isinstance(inputs, dict):
             return self.network(**inputs)
 
@@ -212,7 +215,7 @@ class Reader:
 
 def _first_tensor(output: Any) -> Tensor:
     r"""The first tensor of a layer's output that has an axis; a loss, which has none, where there is no other."""
-    found = list(_held_tensors(output))
+    found = list(held_tensors(output))
 
     if not found:
         raise TypeError(
@@ -223,7 +226,7 @@ def _first_tensor(output: Any) -> Tensor:
     return next((tensor for tensor in found if tensor.ndim > 0), found[0])
 
 
-def _held_tensors(output: Any) -> Iterable[Tensor]:
+def held_tensors(output: Any) -> Iterable[Tensor]:
     r"""The tensors of what a layer returns, in order: of tuples, of whatever has `keys()`, of dataclasses."""
     if isinstance(output, Tensor):
         yield output
@@ -240,4 +243,4 @@ def _held_tensors(output: Any) -> Iterable[Tensor]:
         items = (getattr(output, field.name) for field in dataclasses.fields(output))
 
     for item in items:
-        yield from _held_tensors(item)
+        yield from held_tensors(item)

@@ -13,7 +13,7 @@ from equiv.observe.observations import Observations
 from equiv.probing.arguments import checked_bursts, checked_kind, checked_tangents
 from equiv.probing.bursts import burst_frames
 from equiv.probing.differentiability import derivative_mode
-from equiv.probing.hooks import Reader
+from equiv.probing.hooks import Reader, held_tensors
 from equiv.probing.inputs import Inputs, batch_of, gathered_inputs, input_tensors, moving_tensors
 from equiv.probing.networks import Opaque, as_network, network_inputs, quiet
 from equiv.probing.positions import check_positions, counted, token_mask
@@ -39,6 +39,10 @@ FRAME_BYTES = 8
 # Samples at which derivatives are held against a difference.
 # [samples; chosen: a majority of them decides, since at some there may be a kink]
 DIFFERENCE_SAMPLES = 16
+
+# Of what a network says of inputs that it cannot take, so much is passed on.
+# [characters; chosen: some lines, guards of exported programs say pages]
+MOST_SAID = 300
 
 # Samples with which it is tried whether those of a batch influence each other.
 # [samples; chosen: statistics over so few still differ much from those over two]
@@ -218,8 +222,7 @@ def _affordable(read: Reader, given: Inputs) -> int:
 
     def count(_module: nn.Module, _inputs: Any, output: Any) -> None:
         nonlocal taken
-        items = output if isinstance(output, tuple | list) else [output]
-        taken += sum(t.numel() * t.element_size() for t in items if isinstance(t, Tensor))
+        taken += sum(t.numel() * t.element_size() for t in held_tensors(output))
 
     few = batch_of(given, slice(0, 2))
     # The inner layers of TorchScript can have no hooks; its inputs and outputs count.
@@ -228,17 +231,18 @@ def _affordable(read: Reader, given: Inputs) -> int:
 
     try:
         with torch.no_grad():
-            read(few)
+            read.run(few)
     except torch.OutOfMemoryError:
         raise
-    except (RuntimeError, IndexError) as error:  # what layers say of shapes and dtypes that they cannot take
+    except Exception as error:  # whatever networks say of inputs that they cannot take
         kinds = ", ".join(
             f"{str(t.dtype).removeprefix('torch.')} of shape ({', '.join(map(str, ('n', *t.shape[1:])))})"
             for t in input_tensors(few)
         )
+        said = " ".join(f"{type(error).__name__}: {error}".split())[:MOST_SAID]
         raise ValueError(
-            f"'inputs' should be a batch that the network takes, got {kinds}, on which it fails ({error}); "
-            "give them the shape and dtype that it was trained on."
+            f"'inputs' should be a batch that the network takes, got {kinds}, on which it fails ({said}); "
+            "give them the names, shapes and dtypes that it was trained on."
         ) from error
     finally:
         for handle in handles:
