@@ -31,7 +31,8 @@ What of a network another one determines, each `Direction` of a comparison says 
 directions of its activations, `Components`, found by regressions of their own. [shared_part] Layer by layer, both
 ways, it is a `LayerMatrix`, by `compare_layers`. [layers]
 
-Beside these: functions of coordinates, before any network [coordinates]; pictures [figures]; `Comparison.report`
+Beside these: functions of coordinates, before any network [coordinates]; the usual measures of similarity, `baselines`,
+from what they share [similarity]; pictures [figures]; `Comparison.report`
 [report]; what was saved is read by `load`; comparisons inside training programs of one's own [integrations]. From a
 shell, `python -m equiv a.npz b.npz` compares what was recorded.
 
