@@ -7,7 +7,7 @@ from dataclasses import replace
 from torch import Tensor
 
 from equiv.comparison import Comparison
-from equiv.findings.direction import Direction
+from equiv.findings.direction import Direction, in_addition
 from equiv.metric.neuron_scale import centred
 from equiv.observe.compared import shared_groups
 from equiv.observe.draws import Draws
@@ -22,7 +22,7 @@ from equiv.regression.paired_draws import MIN_DRAWS, paired_draws
 from equiv.shared_part.direction import Asked, described
 from equiv.shared_part.readout import Readout
 from equiv.transformation import Transformation
-from equiv.verdict import NAME_A, NAME_B, decide
+from equiv.verdict import NAME_A, NAME_B, Sentence, decide, determines
 
 __all__ = ["compare_paired"]
 
@@ -135,6 +135,10 @@ def _compared(
             (there, a, b, readouts[1], inputs[0]),
             (back, b, a, readouts[0], inputs[1]),
         )
+    )
+    sentence += Sentence(
+        in_addition(a_to_b, NAME_A, NAME_B, determines(there.error, tolerance, there.doubts))
+        + in_addition(b_to_a, NAME_B, NAME_A, determines(back.error, tolerance, back.doubts))
     )
 
     return Comparison(
