@@ -210,7 +210,8 @@ def threshold(draw: Draw) -> Paired:
         n,
         OPEN,
         no(floor, ALWAYS, lambda y: a(y + (t - 1) / 2)),
-        rare=lambda x: (x[..., 0] - t).abs() < rarity, rarity=rarity,
+        rare=lambda x: (x[..., 0] - t).abs() < rarity,
+        rarity=rarity,
     )
 
 

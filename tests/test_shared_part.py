@@ -142,6 +142,19 @@ def test_needed_samples_follow_the_learning_curve() -> None:
     assert straddling is not None and 400 < straddling < 1600
 
 
+def test_the_sentence_says_what_changes_the_conclusion() -> None:
+    a, b = pair()
+    found = compared(a, b, readout_b=nn.Identity())
+    other = compared(b, a, readout_a=nn.Identity())
+    decided = compared(a, 2 * a, readout_b=nn.Identity())
+
+    agreement = found.a_to_b.readout_agreement
+    assert agreement is not None
+    told = f"Read off the image of A, the answer of B is the same in {100 * agreement.estimate:.3g} %"
+    assert told in found.sentence and "Read off" not in decided.sentence
+    assert "Read off the image of B, the answer of A" in other.sentence
+
+
 def test_a_decided_direction_needs_nothing() -> None:
     a, _ = pair()
     found = compared(a, 2 * a)

@@ -11,7 +11,7 @@ from torch import Tensor
 from equiv.findings.components import Components, interval, numbers
 from equiv.verdict import Interval, error_in_words
 
-__all__ = ["Direction", "Known", "in_rows"]
+__all__ = ["Direction", "Known", "in_addition", "in_rows"]
 
 # What is saved of a direction as an interval or None, beside its error.
 INTERVALS = ("identification", "from_inputs", "readout_error", "readout_agreement")
@@ -190,6 +190,31 @@ def in_rows(direction: Direction, name: str, target: str, tolerance: float) -> l
         rows.append((f"needed {name}", f"about {direction.needed} independent samples to decide"))
 
     return rows
+
+
+def in_addition(direction: Direction, source: str, target: str, determined: bool | None) -> str:
+    r"""What changes the conclusion from a direction that is not determined, as further sentences; empty where nothing.
+
+    Arguments:
+        direction: The direction.
+        source: The source's name.
+        target: The target's name.
+        determined: What was decided.
+    """
+    said = ""
+
+    if determined is not True and direction.readout_agreement is not None:
+        said += (
+            f" Read off the image of {source}, the answer of {target} is the same in "
+            f"{_shares(direction.readout_agreement)} of samples."
+        )
+
+    if determined is None and direction.needed is not None:
+        said += (
+            f" From {source} to {target}, about {direction.needed} independent samples would probably decide."
+        )
+
+    return said
 
 
 def _shares(share: Interval) -> str:

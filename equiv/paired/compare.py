@@ -7,7 +7,7 @@ from dataclasses import replace
 from torch import Tensor
 
 from equiv.comparison import Comparison
-from equiv.findings.direction import Direction
+from equiv.findings.direction import Direction, in_addition
 from equiv.metric.binary_scale import binary_scales
 from equiv.metric.neuron_scale import centred
 from equiv.metric.rescaled_map import in_given_units
@@ -24,7 +24,7 @@ from equiv.regression.paired_draws import MIN_DRAWS, joint_rank, paired_draws
 from equiv.shared_part.direction import Asked, described
 from equiv.shared_part.readout import Readout, of_given_units
 from equiv.transformation import Transformation
-from equiv.verdict import NAME_A, NAME_B, Verdict, decide
+from equiv.verdict import NAME_A, NAME_B, Sentence, Verdict, decide, determines
 
 __all__ = ["compare_paired"]
 
@@ -153,6 +153,10 @@ def _compared(
             (there, a, b, readouts[1], inputs[0]),
             (back, b, a, readouts[0], inputs[1]),
         )
+    )
+    sentence += Sentence(
+        in_addition(a_to_b, NAME_A, NAME_B, determines(there.error, tolerance, there.doubts))
+        + in_addition(b_to_a, NAME_B, NAME_A, determines(back.error, tolerance, back.doubts))
     )
     measures = Measures(a.values, b.values)
 

@@ -31,13 +31,15 @@ class Regressed:
         L L^\top = P_{TT}, \quad W = L^{-1} P_{TS}.
 
     Attributes:
-        inverse: :math:`P_{SS}`, `(s, s)`.
+        inverse: P, of all samples, `(n, n)`.
+        rows: S, indices `(s,)`.
         coefficients: c, or c' of a part, `(s, d)`.
         draws: Which of the samples are one independent draw.
         taken: W, `(t, s)`; t = 0 of all samples.
     """
 
     inverse: Tensor
+    rows: Tensor
     coefficients: Tensor
     draws: Draws
     taken: Tensor
@@ -46,20 +48,21 @@ class Regressed:
     def errors(self) -> Tensor:
         r"""The targets less what the other draws predict, `(s, d)`."""
         if self.draws.independent:
-            own = self.inverse.diagonal() - self.taken.square().sum(dim=0)
+            own = self.inverse.diagonal()[self.rows] - self.taken.square().sum(dim=0)
 
             return self.coefficients / own[:, None]
 
         errors = torch.empty_like(self.coefficients)
 
         for out, judged in self.draws.left_out():
-            block = self.inverse[out[:, None], out] - self.taken[:, out].T @ self.taken[:, out]
+            rows = self.rows[out]
+            block = self.inverse[rows[:, None], rows] - self.taken[:, out].T @ self.taken[:, out]
             errors[out[judged]] = torch.linalg.solve(block, self.coefficients[out])[judged]
 
         return errors
 
     def without(self, some: Tensor) -> Regressed:
-        r"""The regression on the other samples alone; `some` are indices `(t,)`."""
+        r"""The regression on all samples but T, indices `(t,)`; asked of that on all."""
         kept = torch.ones(len(self.coefficients), dtype=torch.bool, device=some.device)
         kept[some] = False
         rest = kept.nonzero()[:, 0]
@@ -68,7 +71,8 @@ class Regressed:
         passed = torch.linalg.solve_triangular(lower, self.coefficients[some], upper=False)
 
         return Regressed(
-            self.inverse[rest[:, None], rest],
+            self.inverse,
+            rest,
             self.coefficients[rest] - taken.T @ passed,
             self.draws.subset(rest),
             taken,
@@ -91,9 +95,13 @@ def regressed(matrix: Tensor, ridge: float, target: Tensor, draws: Draws) -> Reg
     if failed.item():
         return None
 
-    inverse = torch.cholesky_inverse(lower)
-
-    return Regressed(inverse, torch.cholesky_solve(target, lower), draws, target.new_zeros(0, len(target)))
+    return Regressed(
+        torch.cholesky_inverse(lower),
+        torch.arange(len(target), device=target.device),
+        torch.cholesky_solve(target, lower),
+        draws,
+        target.new_zeros(0, len(target)),
+    )
 
 
 def kernel_matrix(data: PairData, settings: Settings) -> Tensor:
