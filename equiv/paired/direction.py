@@ -209,7 +209,8 @@ def _judged_by_frames(
 
 def _judged_by_learning(fit: Fit, pairs: Pairs, tolerance: float) -> tuple[list[str], dict[str, Any]]:
     r"""Doubts, and what is left of the error with ever more samples; a leak at the few with frames is final."""
-    dimension = median_rank(pairs.source) or median_rank(pairs.target)
+    sides = (pairs.source, pairs.target, *(pairs.local or ()))
+    dimension = next(filter(None, map(median_rank, sides)), None)
     remaining = remaining_error(*(fit.learned or (fit.draw_errors, fit.half)), dimension)
     seen = pairs.source.values, pairs.target.values
     source, target = seen if fit.judged is None else (values[fit.judged] for values in seen)
