@@ -4,9 +4,10 @@ r"""For each layer of a network, find the same layer in another network of the s
 
 Ten ReLU networks (64 inputs, six hidden layers of 64, ten outputs) trained from different seeds on the digits of
 scikit-learn; each is compared with the next two, layer by layer, at the digits that no network was trained on. The
-layer found is the one with the smallest larger error of the two directions of `equiv.compare`; beside it that with
-the largest similarity by the usual measures. The digits are pictures without known coordinates, so that nothing
-gives frames of their space: values alone are compared. Kornblith et al. 2019, table 2, is the model.
+layer found is the one that `equiv.compare_layers` matches, seen from both networks; beside it that with the largest
+similarity by the usual measures, and with the smallest larger error of the two directions. The digits are pictures
+without known coordinates, so that nothing gives frames of their space: values alone are compared. Kornblith et al.
+2019, table 2, is the model.
 """
 
 from __future__ import annotations
@@ -83,20 +84,23 @@ def layers_of(network: nn.Sequential, pictures: Tensor) -> list[Tensor]:
 
 def compared(first: list[Tensor], second: list[Tensor]) -> dict[str, list[list[float]]]:
     r"""Scores of all pairs of layers by every measure."""
-    scores: dict[str, list[list[float]]] = {name: [] for name in ("equiv", *PEERS)}
+    scores: dict[str, list[list[float]]] = {}
 
-    for a in first:
-        rows: dict[str, list[float]] = {name: [] for name in scores}
+    for name in PEERS:
+        measure = getattr(baselines, name)
+        scores[name] = [[measure(a, b) for b in second] for a in first]
 
-        for b in second:
-            found = equiv.compare(equiv.Observations(a), equiv.Observations(b), paired=True)
-            rows["equiv"].append(-max(found.a_to_b.error.estimate, found.b_to_a.error.estimate))
+    sides = [{str(k): values for k, values in enumerate(layers)} for layers in (first, second)]
+    matrix = equiv.compare_layers(*sides)
+    scores["larger_error"] = (-torch.maximum(matrix.a_to_b, matrix.b_to_a)).tolist()
+    place = {name: k for k, name in enumerate(matrix.layers_b)}
+    table = torch.zeros_like(matrix.a_to_b)
 
-            for name in PEERS:
-                rows[name].append(getattr(baselines, name)(a, b))
+    for i, found in enumerate(matrix.matches):
+        if found is not None:
+            table[i, place[found.layer]] = 1
 
-        for name, row in rows.items():
-            scores[name].append(row)
+    scores["equiv"] = table.tolist()
 
     return scores
 
@@ -107,8 +111,13 @@ def share_found(matrices: list[list[list[float]]]) -> float:
 
     for matrix in matrices:
         table = torch.tensor(matrix)
+        # A layer with which nothing is matched has a row of zeros.
+        table = torch.where(table == 0, torch.nan, table)
         place = torch.arange(len(table))
-        hits += [(table.argmax(dim=1) == place), (table.argmax(dim=0) == place)]
+        hits += [
+            (side.nan_to_num(-torch.inf).argmax(dim=1) == place) & ~side.isnan().all(dim=1)
+            for side in (table, table.T)
+        ]
 
     return torch.cat(hits).double().mean().item()
 
@@ -143,7 +152,8 @@ def main() -> None:
 
         print(pair, {name: share_found([matrix]) for name, matrix in record["scores"].items()}, flush=True)
 
-    shares = {name: share_found([r["scores"][name] for r in records]) for name in ("equiv", *PEERS)}
+    names = ("equiv", "larger_error", *PEERS)
+    shares = {name: share_found([r["scores"][name] for r in records]) for name in names}
     accuracy = sum(right for _, right in networks) / NETWORKS
     count = 2 * len(records) * (HIDDEN + 1)
     table = "\n".join(
