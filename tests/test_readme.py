@@ -1,0 +1,36 @@
+r"""What the README and the page on networks of one's own show of the library runs, and prints what stands below."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parent.parent
+
+
+def held_against_page(page: str, capsys: pytest.CaptureFixture[str]) -> None:
+    r"""Runs blocks of Python in turn, and looks for the lines of the block below each in what it prints."""
+    blocks = re.findall(r"```python\n(.*?)```(?:\n\n```\n(.*?)```)?", page, re.DOTALL)
+    names: dict[str, object] = {}
+
+    with torch.random.fork_rng():
+        for script, shown in blocks:
+            exec(compile(script, "page", "exec"), names)
+            # Numbers differ between machines, words do not.
+            said, told = (
+                re.sub(r"\d[\d.e-]*", "", text)
+                for text in (capsys.readouterr().out, shown.replace("...", ""))
+            )
+            assert all(line in said.splitlines() for line in told.splitlines() if line.strip())
+
+
+def test_ten_lines_of_the_readme(capsys: pytest.CaptureFixture[str]) -> None:
+    held_against_page((ROOT / "README.md").read_text().partition("Eight outputs")[0], capsys)
+
+
+@pytest.mark.slow
+def test_page_on_networks_of_ones_own(capsys: pytest.CaptureFixture[str]) -> None:
+    held_against_page(
+        (ROOT / "docs/own_networks.md").read_text().partition("## In a Lightning run")[0], capsys
+    )
