@@ -6,6 +6,7 @@ and lifts.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from torch import Tensor
@@ -22,8 +23,8 @@ from equiv.transformation import NoMap, Transformation
 from equiv.unpaired.ambiguity import charted_ambiguity
 from equiv.unpaired.evidence import blocking_reasons, direction_errors, facts
 from equiv.unpaired.limits import EXCLUDING_ROUGHNESS
-from equiv.unpaired.result import UNKNOWN, Finding
-from equiv.verdict import NAME_A, NAME_B, Sentence
+from equiv.unpaired.result import NO_MAP, UNKNOWN, Finding
+from equiv.verdict import NAME_A, NAME_B, Interval, Sentence
 
 __all__ = ["compare_by_charts"]
 
@@ -56,6 +57,10 @@ def compare_by_charts(
     else:
         errors = direction_errors(a, b, found, transformation, known, confidence)
 
+    if found.relation is not Relation.NONE and (a.objections or b.objections):
+        # What a chart is worth that contradicts its own samples nobody knows.
+        errors = _unbounded(errors[0]), _unbounded(errors[1])
+
     coordinates = _aligned(a, b, found)
 
     return Finding(
@@ -74,6 +79,11 @@ def compare_by_charts(
         chart_a=a.chart,
         chart_b=b.chart,
     )
+
+
+def _unbounded(error: Interval) -> Interval:
+    r"""An error that nothing bounds; that of no map is none."""
+    return UNKNOWN if error == NO_MAP else Interval(error.estimate, 0.0, math.inf)
 
 
 def _register_sides(a: ChartedSide, b: ChartedSide, anchors: Tensor | None, tolerance: float) -> Registration:
