@@ -96,12 +96,12 @@ def test_the_shadow_of_a_box_is_fixed_by_its_faces():
 def test_a_network_that_sees_one_of_two_inputs_is_determined_and_does_not_determine():
     square, interval = DOMAINS["square"], DOMAINS["interval"]
     known, fresh = square.sample(2, seed=99), square.sample(300, seed=8)
-    a = observe(square, torch.cat([square.sample(300, seed=1), known]), 6, seed=1)
-    hidden = torch.cat([square.sample(250, seed=2), known])
+    a = observe(square, torch.cat([square.sample(400, seed=1), known]), 6, seed=1)
+    hidden = torch.cat([square.sample(300, seed=2), known])
     seen = observe(interval, hidden[:, :1], 4, seed=5)
     frames = torch.cat([seen.frames, torch.zeros_like(seen.frames)], dim=2)
     b = Observations(seen.values, rotate_frames(frames, seed=4))
-    anchors = torch.tensor([[300, 250], [301, 251]])
+    anchors = torch.tensor([[400, 300], [401, 301]])
     goal = observe(interval, fresh[:, :1], 4, seed=5).values
 
     result = equiv.compare(a, b, paired=False, anchors=anchors)
