@@ -60,10 +60,11 @@ def group(name: str) -> list[Isometry]:
 
 def compared(name: str, known: int = 0) -> Comparison:
     domain = DOMAINS[name]
+    n = 400 if known else 800  # anchors fix the map, which outlines alone show of many samples
     anchors = domain.sample(known, seed=9)
-    x, y = (torch.cat([domain.sample(800, seed=seed), anchors]) for seed in (0, 1))
+    x, y = (torch.cat([domain.sample(n, seed=seed), anchors]) for seed in (0, 1))
     a, b = observe(domain, x, 6, seed=1), observe(domain, y, 7, seed=2)
-    pairs = 800 + torch.arange(known)
+    pairs = n + torch.arange(known)
 
     return equiv.compare(a, b, paired=False, anchors=torch.stack([pairs, pairs], dim=1) if known else None)
 
@@ -121,7 +122,7 @@ def test_ambiguity_is_the_distance_to_the_farthest_isometry(name: str, count: fl
     assert result.sentence.index("spread apart") < result.sentence.lower().index(finding)
 
 
-@pytest.mark.parametrize("seed", [0, 3, 4])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (3, 4))])
 def test_registered_eigenfunctions_say_no_less_than_the_truth(seed: int) -> None:
     domain = DOMAINS["circle"]
     a, b = (observe(domain, domain.sample(300, seed=2 * seed + q), 6 + q, seed=1 + q) for q in (0, 1))
@@ -146,9 +147,9 @@ def test_generic_anchors_leave_no_ambiguity(name: str, known: int) -> None:
 def test_one_anchor_at_a_corner_leaves_the_reflection() -> None:
     domain = Domain((0.0, 0.0), (1.0, 1.0))
     corner = torch.zeros(1, 2, dtype=torch.float64)
-    x, y = (torch.cat([domain.sample(800, seed=seed), corner]) for seed in (0, 1))
+    x, y = (torch.cat([domain.sample(400, seed=seed), corner]) for seed in (0, 1))
     result = equiv.compare(
-        observe(domain, x, 6, seed=1), observe(domain, y, 7, seed=2), paired=False, anchors=[[800, 800]]
+        observe(domain, x, 6, seed=1), observe(domain, y, 7, seed=2), paired=False, anchors=[[400, 400]]
     )
     fresh = domain.sample(2000, seed=5)
     network = RandomEmbedding(2, 7, 2)

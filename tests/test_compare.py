@@ -48,8 +48,8 @@ def test_two_networks_at_unrelated_inputs():
 def test_layers_and_neurons_are_chosen_as_in_probe():
     a, b = Embedding(5, 1), Embedding(6, 2)
     known = DOMAINS["square"].sample(4, seed=9)
-    inputs = [torch.cat([DOMAINS["square"].sample(300, seed=seed), known]) for seed in (0, 1)]
-    anchors = torch.stack([300 + torch.arange(4)] * 2, dim=1)
+    inputs = [torch.cat([DOMAINS["square"].sample(100, seed=seed), known]) for seed in (0, 1)]
+    anchors = torch.stack([100 + torch.arange(4)] * 2, dim=1)
     result = equiv.compare(
         a, b, *inputs, anchors=anchors, layers_a=["hidden"], neurons_a=[torch.tensor([0, 3, 7])]
     )

@@ -235,7 +235,18 @@ def test_pickled_saved_and_copied_bit_for_bit(case: tuple[Case, nn.Module, Tenso
     assert same(copy.deepcopy(map_), map_, values)
 
 
-@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.exports])
+# What is exported with the transformation, as parts of it.
+PARTS = ("chart", "chart map")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name in PARTS else [])
+        for name, case in CASES.items()
+        if case.exports
+    ],
+)
 def test_exported(name: str) -> None:
     map_, values = made(name)
     exported = torch.export.export(map_, (values[:7],)).module()

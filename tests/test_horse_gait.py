@@ -1,7 +1,9 @@
 r"""The horse that turns and canters: its surface, its pictures, the torus of its states."""
 
+import functools
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +29,14 @@ SMALL = {
     "mesh_step": 0.1,
     "workers": 1,
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def made_once() -> Iterator[None]:
+    r"""The meshes of a step are the same for all data sets here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lightning_modules.data.horse_gait.Stride", functools.cache(Stride))
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -233,7 +233,7 @@ def twice_around(n: int) -> Observations:
 @pytest.mark.parametrize(
     ("obs", "reason"),
     [
-        (sphere(300), "miss the coordinates"),
+        (sphere(200), "miss the coordinates"),
         (moebius(400), "contradict the coordinates"),
         (figure_eight(300), "crosses itself"),
         (twice_around(900), "overlap themselves"),

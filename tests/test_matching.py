@@ -107,7 +107,7 @@ def fitted(
         enable_model_summary=False,
         callbacks=callbacks,
     )
-    trainer.fit(trained, datamodule=PairData(sides or circles(), batch_size=32, seed=5))
+    trainer.fit(trained, datamodule=PairData(sides or circles(150), batch_size=32, seed=5))
 
     return trained
 
@@ -118,6 +118,11 @@ def compared(sides: Circles, **changes: object) -> Matching:
     alone(callback, pair(), sides)
 
     return callback
+
+
+@pytest.fixture(scope="module")
+def usual() -> Matching:
+    return compared(circles())
 
 
 def alone(callback: Matching, networks: NetworkPair, sides: Circles) -> None:
@@ -140,30 +145,28 @@ def test_training_is_bit_for_bit_the_same_with_and_without(tmp_path: Path) -> No
 def test_a_comparison_changes_nothing_of_the_networks() -> None:
     networks, state = pair().train(), torch.get_rng_state()
     before = {name: tensor.clone() for name, tensor in networks.state_dict().items()}
-    alone(matching(), networks, circles())
+    alone(matching(), networks, circles(150))
     assert all(torch.equal(tensor, before[name]) for name, tensor in networks.state_dict().items())
     assert torch.equal(state, torch.get_rng_state())
     assert all(module.training for module in networks.modules())
 
 
-def test_two_embeddings_of_the_circle_are_equivalent_and_t_is_right() -> None:
-    callback = compared(circles())
+def test_two_embeddings_of_the_circle_are_equivalent_and_t_is_right(usual: Matching) -> None:
     networks, angle = pair(), torch.linspace(0.05, 6.2, 50)
-    values_a = callback.last.probed_a(networks, circle(angle)).values
-    values_b = callback.last.probed_b(networks, circle(angle)).values
+    values_a = usual.last.probed_a(networks, circle(angle)).values
+    values_b = usual.last.probed_b(networks, circle(angle)).values
     assert values_a.shape == (50, 5)
     assert values_b.shape == (50, 4)
-    assert callback.last.result.verdict == "equivalent"
-    error = (callback.last.result.transformation(values_a) - values_b).norm() / (
+    assert usual.last.result.verdict == "equivalent"
+    error = (usual.last.result.transformation(values_a) - values_b).norm() / (
         values_b - values_b.mean(0)
     ).norm()
     # Bursts of h give secants, wrong by h^2 / 6 times the curvature, which is below ten here.
     assert error < 0.02
 
 
-def test_neither_the_order_nor_the_rotations_of_the_frames_matter() -> None:
+def test_neither_the_order_nor_the_rotations_of_the_frames_matter(usual: Matching) -> None:
     angle = circle(torch.linspace(0, 6, 40))
-    usual = compared(circles())
     reference = usual.last.result.transformation(usual.last.probed_a(pair(), angle).values)
 
     for other in (compared(circles(order=7)), compared(circles(), seed=11)):

@@ -44,8 +44,7 @@ def test_a_resumed_run_is_the_uninterrupted_one(tmp_path: Path, pictures: Path) 
 
 
 def test_everything_runs_on_little_for_debugging(tmp_path: Path, pictures: Path) -> None:
-    chosen = ("experiment=horse", "debug=default", f"dataset.cache={pictures}", f"hydra.run.dir={tmp_path}")
-    program(*chosen)
+    run.run(composed(tmp_path, "experiment=horse", "debug=default", f"dataset.cache={pictures}"))
     assert (tmp_path / "report.html").is_file()
     assert set(json.loads((tmp_path / "metrics.json").read_text())) >= METRICS
     assert not (tmp_path / "wandb").exists()
@@ -54,7 +53,8 @@ def test_everything_runs_on_little_for_debugging(tmp_path: Path, pictures: Path)
 def test_another_optimizer_and_a_callback_that_watches_one_network(tmp_path: Path, pictures: Path) -> None:
     chosen = ("optimizer._target_=torch.optim.SGD", "optimizer.lr=0.01", "logger=none")
     stop = "+callbacks.stop._target_=pytorch_lightning.callbacks.EarlyStopping"
-    tiny(tmp_path, pictures, *chosen, stop, "+callbacks.stop.monitor=val_loss_a")
+    watched = (stop, "+callbacks.stop.monitor=val_loss_a")
+    run.run(composed(tmp_path, "experiment=horse", *TINY, f"dataset.cache={pictures}", *chosen, *watched))
     checkpoint = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
     assert any("EarlyStopping" in name for name in checkpoint["callbacks"])
     assert "val_loss_b" in next((tmp_path / "csv").rglob("metrics.csv")).read_text()

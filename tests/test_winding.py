@@ -53,7 +53,7 @@ def test_a_strip_long_enough_is_wound_round_a_cylinder_as_high_as_it_is_wide(len
 
 @pytest.mark.parametrize(
     ("length", "width"),
-    [(3.0, HEIGHT), (6.0, 1.4 * HEIGHT), (5.0, 0.5 * HEIGHT)],
+    [(3.0, HEIGHT), (6.0, 1.4 * HEIGHT), pytest.param(5.0, 0.5 * HEIGHT, marks=pytest.mark.slow)],
     ids=["short", "wide", "narrow"],
 )
 def test_a_strip_too_short_or_of_another_width_is_not(length: float, width: float) -> None:
