@@ -30,7 +30,7 @@ WIDTH, HEIGHT, LEFT, FOOT = 420.0, 240.0, 58.0, 30.0
 
 
 class Point(NamedTuple):
-    r"""A point of a drawing: place, class of its colour ("a" or "b", the target's), and what is said of it."""
+    r"""A point of a drawing: place, class of its colour ("a" or "b", the source), and what is said of it."""
 
     x: float
     y: float
@@ -40,7 +40,7 @@ class Point(NamedTuple):
 
 def shared_html(result: Comparison) -> str:
     r"""The section as HTML; empty where no pairs told what is shared."""
-    directions = (("A to B", "B", "b", result.a_to_b), ("B to A", "A", "a", result.b_to_a))
+    directions = (("A to B", "B", "a", result.a_to_b), ("B to A", "A", "b", result.b_to_a))
     rows = [
         row for name, target, _, each in directions for row in in_rows(each, name, target, result.tolerance)
     ]
@@ -61,7 +61,7 @@ def shared_html(result: Comparison) -> str:
         if points
     ]
     text = (
-        "Blue is A learned from B, orange B learned from A; below the line is within the tolerance. Directions were "
+        "Blue is from A to B, orange from B to A; below the line is within the tolerance. Directions were "
         "chosen on samples other than those that judge them."
     )
 
