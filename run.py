@@ -48,13 +48,15 @@ def compare_own(
     r"""Compares networks that others trained; or says the names of their layers, and returns nothing."""
     from lightning_modules.output.tracking import loggers
     from lightning_modules.own.comparison import compare_own, listed
+    from lightning_modules.own.layers import compare_own_layers
 
     if (trees := listed(config)) is not None:
         display.say(trees)
 
         return {}
 
-    results = compare_own(config, folder, clock, loggers(settings), display)
+    compared = compare_own if config["layers"] is None else compare_own_layers
+    results = compared(config, folder, clock, loggers(settings), display)
     display.say(f"Written to {folder}\n\n{results.result.summary()}")
 
     return results.metrics

@@ -8,7 +8,10 @@ import sys
 from collections.abc import Sequence
 
 from equiv.compare import compare
-from equiv.observe.recorded import read_integers, read_observations
+from equiv.observe.observations import Observations
+from equiv.observe.recorded import read_integers, read_layers, read_observations
+from equiv.probing.compared import position_groups
+from equiv.probing.positions import POSITIONS, positioned
 from equiv.verdict import Verdict
 
 __all__ = ["EXIT_CODES", "main"]
@@ -40,11 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
 
     try:
+        sides = [_read(path, given.positions) for path in (given.a, given.b)]
+        groups = None if given.groups is None else read_integers(given.groups)
         found = compare(
-            read_observations(given.a),
-            read_observations(given.b),
+            *sides,
             paired=given.paired,
-            groups=None if given.groups is None else read_integers(given.groups),
+            groups=position_groups(groups, sides) if given.positions == "each" else groups,
             anchors=None if given.anchors is None else read_integers(given.anchors),
             tolerance=given.tolerance,
         )
@@ -61,6 +65,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return EXIT_CODES[found.verdict]
 
 
+def _read(path: str, positions: str | None) -> Observations:
+    r"""What a file holds, with its positions as samples or summed up, if that is asked for."""
+    if positions is None:
+        return read_observations(path)
+
+    arrays, groups = read_layers(path)
+
+    if len(arrays) != 1:
+        raise ValueError(
+            f"{path!r} should hold one array of values, and perhaps 'groups', with --positions, got "
+            f"{', '.join(map(repr, arrays)) or 'none'}; frames have no positions, so leave them out."
+        )
+
+    values, inputs = positioned(next(iter(arrays.values())), positions, path)
+
+    return Observations(values, groups=inputs if groups is None or inputs is None else groups[inputs])
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "python -m equiv",
@@ -75,6 +97,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("a", help=f"activations of A: {files}")
     parser.add_argument("b", help="activations of B, likewise")
     parser.add_argument("--paired", action="store_true", help="row i of both files shows the same input")
+    parser.add_argument(
+        "--positions",
+        choices=POSITIONS,
+        help="of values with positions, tokens (n, T, d) or pictures (n, C, H, W): each is a sample and its input a "
+        "group, or their mean, or the last",
+    )
     parser.add_argument(
         "--groups", help="integer labels (n,) of samples that are no independent draws, .npy say"
     )

@@ -73,6 +73,22 @@ def test_groups_report_and_json(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert report.read_text().lower().startswith("<!doctype html>")
 
 
+def test_positions_of_recorded_tokens(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    a, b = (written(tmp_path, name, x.reshape(30, 4, 3)) for name, x in (("a.npy", A), ("b.npz", B)))
+    np.save(tmp_path / "g.npy", np.arange(30) // 2)
+    main([a, b, "--paired", "--positions", "each", "--groups", str(tmp_path / "g.npy"), "--json"])
+    said = json.loads(capsys.readouterr().out)["diagnostics"]
+    assert said["samples"] == 120 and said["groups"].startswith("15 groups")
+    own = written(tmp_path, "own.npz", A.reshape(30, 4, 3), groups=torch.arange(30) // 3)
+    main([own, own, "--paired", "--positions", "each", "--json"])
+    assert json.loads(capsys.readouterr().out)["diagnostics"]["groups"].startswith("10 groups")
+    main([a, b, "--paired", "--positions", "mean", "--json"])
+    assert json.loads(capsys.readouterr().out)["diagnostics"]["samples"] == 30
+    framed = written(tmp_path, "framed.npz", A, frames=random(120, 3, 2))
+    assert main([framed, a, "--paired", "--positions", "each"]) == 2
+    assert "frames have no positions" in capsys.readouterr().err
+
+
 def test_without_pairs_anchors_come_from_a_table(tmp_path: Path) -> None:
     u = 3 * torch.rand(80, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     v = 3 * torch.rand(90, 1, generator=torch.Generator().manual_seed(1), dtype=torch.float64)

@@ -93,7 +93,7 @@ def test_layers_are_those_that_compute_something() -> None:
     x = torch.rand(60, 3)
     known = computing_layers(network.train(), x)
 
-    assert known == ["0", "2.inner.0", "2.inner.2", "2", "4"]
+    assert list(known) == ["0", "2.inner.0", "2.inner.2", "2", "4"]
     assert network.training and not network._forward_hooks and not network[0]._forward_hooks
     found = equiv.compare_layers(network, {"x": x, "still": torch.ones(60, 5)}, x)
     assert found.layers_a == tuple(known)
@@ -101,6 +101,36 @@ def test_layers_are_those_that_compute_something() -> None:
     assert found.a_to_b[:, 1].isnan().all() and math.isnan(found.from_inputs_b[1].item())
     assert found.b_to_a[:, 1] == pytest.approx(1.0, abs=0.1)
     assert all(row[1] == "inconclusive" for row in found.verdicts)
+
+
+class Tokens(nn.Module):
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        torch.manual_seed(seed)
+        self.embed, self.head = nn.Embedding(9, 4), nn.Linear(4, 2)
+        self.mix = nn.MultiheadAttention(4, 1, batch_first=True)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        x = self.embed(ids)
+        return self.head((x + self.mix(x, x, x, need_weights=False)[0]).mean(dim=1))
+
+
+def test_each_position_of_tokens_is_a_sample_and_its_text_a_group() -> None:
+    ids = torch.randint(9, (24, 4), generator=torch.Generator().manual_seed(0))
+    a, b = Tokens(0), Tokens(1)
+    options = {"layers_b": ["embed"], "positions": "each", "groups": torch.arange(24) // 2}
+    found = equiv.compare_layers(a, b, ids, **options)
+
+    assert found.layers_a == ("embed", "mix") and found.samples == 96
+    assert found.a_to_b_high[0, 0] < 1e-3 and found.verdicts[0][0] == "equivalent"
+    assert "12 groups, as given" in found.summary()
+    assert "layers of A left out, since they have other positions than most, or none: 1" in found.summary()
+    mixed = equiv.probe(a, ids, layers=["mix"], frames=None).values.reshape(24, 4, 4)
+    recorded = equiv.compare_layers({"embed": a.embed(ids), "mix": mixed}, b, ids, **options)
+    assert recorded.a_to_b.equal(found.a_to_b) and recorded.b_to_a_low.equal(found.b_to_a_low)
+    assert equiv.compare_layers({"mix": mixed}, b, ids, layers_b=["head"], positions="mean").samples == 24
+    with pytest.raises(ValueError, match="outputs without positions"):
+        equiv.compare_layers(a, b, ids, layers_a=["head"], positions="each")
 
 
 def test_many_layers_are_chosen_evenly_and_the_summary_says_so() -> None:

@@ -1,10 +1,12 @@
 r"""`equiv.integrations.lightning.Compare` in a training run of one's own, without Hydra."""
 
 import csv
+import math
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import pytorch_lightning as pl
@@ -39,14 +41,14 @@ REFERENCE = nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 2))
 X, FRESH = random(64, 2).float(), random(40, 2, seed=1).float()
 
 
-def trained(folder: Path, *callbacks: pl.Callback, epochs: int = 3) -> Own:
+def trained(logger: Path | pl.loggers.Logger, *callbacks: pl.Callback, epochs: int = 3) -> Own:
     pl.seed_everything(0, verbose=False)
     module = Own()
     data = DataLoader(TensorDataset(X, REFERENCE(X).detach()), batch_size=16, shuffle=True)
     trainer = pl.Trainer(
         max_epochs=epochs,
         accelerator="cpu",
-        logger=pl.loggers.CSVLogger(folder),
+        logger=pl.loggers.CSVLogger(logger) if isinstance(logger, Path) else logger,
         callbacks=list(callbacks),
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -92,6 +94,31 @@ def test_layers_and_recorded_references(tmp_path: Path) -> None:
     assert "other/a_to_b" in next(tmp_path.rglob("metrics.csv")).read_text()
     with pytest.raises(ValueError, match="'every_n_epochs' should be an integer of at least 1"):
         Compare(REFERENCE, FRESH, every_n_epochs=0)
+
+
+class WandbLogger(pl.loggers.CSVLogger):
+    r"""Known by its name; keeps what its run is given."""
+
+    experiment = Mock()
+
+
+@pytest.mark.filterwarnings("ignore:.*num_workers")
+def test_all_layers_are_followed_as_they_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "wandb", Mock(Table=dict))
+    callback = Compare(REFERENCE, FRESH, "all", every_n_epochs=2, reference_layers=["1", "2"])
+    logger = WandbLogger(tmp_path)
+    module, plain = trained(logger, callback), trained(tmp_path / "without")
+    assert all(torch.equal(a, b) for a, b in zip(module.parameters(), plain.parameters(), strict=True))
+    found = callback.results[3]
+    assert (found.layers_a, found.layers_b) == (("body.0", "body.1", "head"), ("1", "2"))
+    assert found.to_dict() == equiv.compare_layers(module, REFERENCE, FRESH, layers_b=["1", "2"]).to_dict()
+    tables = [call.args[0]["compare/layers"] for call in logger.experiment.log.call_args_list if call.args]
+    assert len(tables) == 2 and tables[-1]["columns"][:3] == ["layer_a", "layer_b", "a_to_b"]
+    assert tables[-1]["data"] == [list(row.values()) for row in found.pairs()]
+    (*_, last) = (call.args[0] for call in logger.experiment.log_metrics.call_args_list)
+    for layer, match in zip(found.layers_a, found.matches, strict=True):
+        number = last[f"compare/{layer}/b_to_a"]
+        assert math.isnan(number) if match is None else number == match.b_to_a
 
 
 @pytest.mark.slow

@@ -17,6 +17,7 @@ from programs import ROOT, composed, one_thread
 from safetensors.torch import save_file
 from torch import nn
 
+import equiv
 import run
 from lightning_modules.own.inputs import load_inputs
 from lightning_modules.own.weights import load_network, load_weights
@@ -212,6 +213,24 @@ def ran(folder: Path, *overrides: str) -> dict[str, Any]:
     return json.loads((folder / "metrics.json").read_text())
 
 
+def test_all_layers_leave_their_matrix(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    x = random(60, 3).float()
+    network = made(folder)
+    arrays = {"first": network.body[0](x).detach().numpy(), "half": x.numpy().astype(np.float16)}
+    np.savez("b.npz", **arrays, groups=np.arange(60) // 2)
+    sides = (f"network_a._target_={target(folder)}", "observations_b=b.npz", "inputs=x.npy", "layers=all")
+    metrics = ran(folder / "out", *sides, "layers_a=[body.0,body]")
+    again = equiv.load(folder / "out" / "comparison")
+    assert (again.layers_a, again.layers_b) == (("body.0", "body"), ("first", "half"))
+    assert metrics["answered"] == sum(match is not None for match in again.matches)
+    assert metrics["a_to_b"] == again.a_to_b.tolist() and metrics["samples"] == 60
+    assert not {"verdicts", "sentences"} & set(metrics) and metrics["seconds_matching"] > 0
+    assert "groups" in metrics["notes"][0]
+    for left in ("report.html", "checkpoints/last.ckpt", "figures/layers.png"):
+        assert (folder / "out" / left).is_file(), left
+    assert "2 layers of A against 2 of B" in capsys.readouterr().out
+
+
 def test_the_names_of_layers_are_listed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings = composed(
         folder, "experiment=compare", f"network_a._target_={target(folder)}", "inputs=x.npy", "layers_a=list"
@@ -228,7 +247,8 @@ def test_the_names_of_layers_are_listed(folder: Path, capsys: pytest.CaptureFixt
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        (("layers=all",), "'layers' should be null"),
+        (("layers=every",), "'layers' should be null or 'all'"),
+        (("layers=all", "paired=false"), "'paired=false' should be left out"),
         (("observations_a=a.npz",), "got both"),
         (("network_a.depth=3",), "depth"),
         (("inputs=null",), "'inputs' should be given"),

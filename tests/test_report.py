@@ -14,6 +14,7 @@ import torch
 from comparisons import DECIDED, UNDECIDED, comparison
 from pages import read
 
+import equiv
 from equiv.comparison import Comparison
 from equiv.figures.charts import spectrum_figure
 from equiv.findings.direction import Direction
@@ -59,6 +60,24 @@ def test_ambiguity_and_share_of_the_inputs_stand_with_the_errors(case: str, tmp_
     text = " ".join(read(write_report(result, tmp_path / "report.html")).text)
     assert share_in_words(result.a_to_b.share, result.confidence) in text
     assert (f"Ambiguity {percent(result.a_to_b.ambiguity)} from A to B" in text) == (result.symmetries > 1)
+
+
+def test_what_is_shared_stands_with_its_directions_and_neurons(tmp_path: Path) -> None:
+    x = torch.randn(90, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    noise = torch.randn(90, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    b = torch.cat([x[:, :2], noise, torch.ones(90, 1)], dim=1)
+    result = equiv.compare(equiv.Observations(x), equiv.Observations(b), paired=True)
+    page = write_report(result, tmp_path / "report.html")
+    text = " ".join(read(page).text)
+    found = result.a_to_b
+    assert "What is shared" in text and "explained A to B" in text
+    for k in range(4):
+        assert f"A to B, neuron {k} of B: error {percent(found.by_neuron[k].item())}" in text
+        assert f"A to B, direction {k + 1}: {percent(found.components.variance[k].item())} of the" in text
+    assert "neuron 4 of B" not in text  # it never changes
+    drawn = len(found.components.errors) + len(result.b_to_a.components.errors) + 4 + 3
+    assert page.read_text().count("</title><circle") == drawn
+    assert "What is shared" not in " ".join(read(write_report(comparison("ring"), tmp_path / "r.html")).text)
 
 
 def test_a_result_without_finite_points_is_reported(tmp_path: Path) -> None:

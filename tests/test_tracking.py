@@ -4,11 +4,12 @@ import json
 import os
 import sqlite3
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from programs import tiny
 
-from lightning_modules.output.tracking import run_id
+from lightning_modules.output.tracking import log_results, run_id
 
 
 def test_the_run_of_a_folder_is_the_latest(tmp_path: Path) -> None:
@@ -17,6 +18,20 @@ def test_the_run_of_a_folder_is_the_latest(tmp_path: Path) -> None:
         (tmp_path / "wandb" / name).mkdir(parents=True)
     (tmp_path / "wandb" / "latest-run").symlink_to(tmp_path / "wandb" / "run-20260101_000000-older")
     assert run_id(str(tmp_path)) == "ab-c1"
+
+
+class TensorBoardLogger(Mock):
+    r"""Known by its name; `experiment` is the writer."""
+
+
+def test_tables_of_a_run_stand_beside_its_numbers(tmp_path: Path) -> None:
+    logger = TensorBoardLogger()
+    pairs = [{"layer_a": "x", "a_to_b": 0.5}, {"layer_a": "y", "a_to_b": 0.25}]
+    log_results([logger], {"answered": 2, "notes": ["n"]}, {}, tmp_path, {"layers": pairs})
+    logger.log_metrics.assert_called_once_with({"final/answered": 2.0})
+    texts = dict(call.args for call in logger.experiment.add_text.call_args_list)
+    assert texts["layers"] == "| layer_a | a_to_b |\n| --- | --- |\n| x | 0.5 |\n| y | 0.25 |"
+    assert texts["results"].splitlines()[2:] == ["| answered | 2 |", "| notes | ['n'] |"]
 
 
 @pytest.mark.slow

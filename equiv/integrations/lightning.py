@@ -2,15 +2,18 @@ r"""A callback of Lightning that compares the module in training with a referenc
 
 from __future__ import annotations
 
+import math
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
 
 from torch import nn
 
 from equiv.checks import check_integer
 from equiv.compare import compare
 from equiv.comparison import Comparison
+from equiv.layers.compare import compare_layers
+from equiv.layers.matrix import LayerMatrix
 from equiv.observe.observations import Observations
 from equiv.probing.inputs import gathered_inputs
 from equiv.verdict import Verdict
@@ -31,15 +34,22 @@ class Compare(Callback):
     likewise `b_to_a`, and `compare/equivalent`, `compare/a_determines_b` and so on, of which one is 1. Nothing that
     trains is touched: no parameter, no mode, no random state. Of several processes the first one compares.
 
+    With `layers="all"` every layer is compared with every layer of the reference, as by `equiv.compare_layers`: logged
+    are, of each layer of A, the errors to and from the one that answers to it, `compare/LAYER/a_to_b` and
+    `compare/LAYER/b_to_a`, NaN where none does, and to Weights & Biases the whole matrix, as a table `compare/layers`.
+
     Arguments:
-        reference: A network, a callable, or observations recorded at these inputs.
+        reference: A network, a callable, or observations recorded at these inputs; for all layers a network, or a dict
+            of recorded arrays by layer name.
         inputs: What both are shown, as in `equiv.compare`: none of the training inputs, for its errors to be those
             on fresh ones.
-        layers: Layers of the module in training, and of the reference if nothing else is said; None: the outputs.
+        layers: Layers of the module in training, and of the reference if nothing else is said; None: the outputs;
+            "all": the matrix of them.
         every_n_epochs: Compare after every so many epochs.
         reference_layers: Layers of the reference.
         name: What the names of all that is logged begin with.
-        **options: Of `equiv.compare`: `tolerance`, `positions`, `groups`, `readout_a` and others.
+        **options: Of `equiv.compare`: `tolerance`, `positions`, `groups`, `readout_a` and others; for all layers of
+            `equiv.compare_layers`.
 
     Attributes:
         results: The comparisons, by epochs trained; of the first process alone.
@@ -57,9 +67,9 @@ class Compare(Callback):
 
     def __init__(
         self,
-        reference: nn.Module | Callable[..., Any] | Observations,
+        reference: nn.Module | Callable[..., Any] | Observations | Mapping[str, Any],
         inputs: Any,
-        layers: Sequence[str] | None = None,
+        layers: Sequence[str] | Literal["all"] | None = None,
         every_n_epochs: int = 5,
         *,
         reference_layers: Sequence[str] | None = None,
@@ -69,15 +79,19 @@ class Compare(Callback):
         super().__init__()
         self.every_n_epochs = check_integer(every_n_epochs, "every_n_epochs")
         self.reference, self.inputs = reference, gathered_inputs(inputs)
-        recorded = isinstance(reference, Observations)
-        same = None if recorded else layers
         self.name = name
-        self.options = options | {
-            "layers_a": layers,
-            "layers_b": same if reference_layers is None else reference_layers,
-            "paired": True,
-        }
-        self.results: dict[int, Comparison] = {}
+        self.compare: Callable[..., Comparison | LayerMatrix]
+
+        if layers == "all":
+            self.compare = compare_layers
+            self.options = options | {"layers_b": reference_layers}
+        else:
+            same = None if isinstance(reference, Observations) else layers
+            named = {"layers_a": layers, "layers_b": same if reference_layers is None else reference_layers}
+            self.compare = compare
+            self.options = options | named | {"paired": True}
+
+        self.results: dict[int, Comparison | LayerMatrix] = {}
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         epoch = trainer.current_epoch + 1
@@ -96,15 +110,46 @@ class Compare(Callback):
 
     def _numbers(self, module: LightningModule, epoch: int) -> dict[str, float]:
         r"""Compares, and returns what is logged of it."""
-        found = compare(module, self.reference, self.inputs, **self.options)
+        found = self.compare(module, self.reference, self.inputs, **self.options)
         self.results[epoch] = found
-        numbers = {str(verdict): float(found.verdict == verdict) for verdict in Verdict}
 
-        for direction, error in (("a_to_b", found.a_to_b.error), ("b_to_a", found.b_to_a.error)):
-            numbers |= {
-                direction: error.estimate,
-                f"{direction}_low": error.low,
-                f"{direction}_high": error.high,
-            }
+        if isinstance(found, LayerMatrix):
+            _log_table(module.trainer.loggers, f"{self.name}/layers", found.pairs())
+            numbers = _of_layers(found)
+        else:
+            numbers = _of_comparison(found)
 
         return {f"{self.name}/{key}": value for key, value in numbers.items()}
+
+
+def _of_comparison(found: Comparison) -> dict[str, float]:
+    r"""Both errors with their bounds, and the verdict."""
+    numbers = {str(verdict): float(found.verdict == verdict) for verdict in Verdict}
+
+    for direction, error in (("a_to_b", found.a_to_b.error), ("b_to_a", found.b_to_a.error)):
+        numbers |= {
+            direction: error.estimate,
+            f"{direction}_low": error.low,
+            f"{direction}_high": error.high,
+        }
+
+    return numbers
+
+
+def _of_layers(found: LayerMatrix) -> dict[str, float]:
+    r"""Errors to and from the layer that answers, for each layer of A."""
+    return {
+        f"{layer or 'output'}/{direction}": math.nan if match is None else getattr(match, direction)
+        for layer, match in zip(found.layers_a, found.matches, strict=True)
+        for direction in ("a_to_b", "b_to_a")
+    }
+
+
+def _log_table(loggers: Sequence[Any], name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    r"""The rows as a table, for those loggers that have any."""
+    for logger in loggers:
+        if type(logger).__name__ == "WandbLogger":
+            import wandb
+
+            table = wandb.Table(columns=list(rows[0]), data=[list(row.values()) for row in rows])
+            logger.experiment.log({name: table})

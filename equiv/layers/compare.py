@@ -55,7 +55,7 @@ def compare_layers(
         layers_a: Names of A's layers; None: all that compute something, at most 24, evenly chosen, which the summary
             says. Likewise `layers_b`.
         layers_b: Names of B's.
-        positions: As in `equiv.probe`: what becomes of outputs with positions, such as tokens.
+        positions: As in `equiv.probe`: what becomes of outputs with positions, such as tokens, also of recorded ones.
         groups: Integer labels `(n,)` of samples that are no independent draws, as in `equiv.compare`.
         tolerance: Largest error that still counts as determined, a share of the target's RMS spread, in (0, 1).
         confidence: Level of the error bounds, in (0, 1).
@@ -193,6 +193,11 @@ def _notes(a: Recorded, b: Recorded, draws: Draws) -> list[str]:
         f"{side.left_out} more layers of {name} compute something, of which {MAX_LAYERS} were chosen evenly"
         for name, side in (("A", a), ("B", b))
         if side.left_out
+    ]
+    left += [
+        f"layers of {name} left out, since they have other positions than most, or none: {side.elsewhere}"
+        for name, side in (("A", a), ("B", b))
+        if side.elsewhere
     ]
     grouped = [] if draws.independent else [draws.said]
     some = [f"maps were learned from {MAX_SAMPLES} of the samples"] if len(a) > MAX_SAMPLES else []

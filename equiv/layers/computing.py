@@ -17,8 +17,8 @@ __all__ = ["computing_layers"]
 SHOWN_SAMPLES = 16
 
 
-def computing_layers(network: nn.Module, inputs: Any) -> list[str]:
-    r"""Names of the modules whose output is that of no module that was done before, in the order of the calls.
+def computing_layers(network: nn.Module, inputs: Any) -> dict[str, torch.Size]:
+    r"""Modules whose output is that of no module that was done before, in the order of the calls: names and shapes.
 
     Containers repeat the output of their last part, and dropout, identity and flattening that of what is before them;
     a block with a shortcut around it computes something of its own. Left out is what gives no real numbers for each
@@ -31,7 +31,7 @@ def computing_layers(network: nn.Module, inputs: Any) -> list[str]:
     Example:
         >>> network = nn.Sequential(nn.Linear(2, 3), nn.Dropout(), nn.ReLU())
         >>> computing_layers(network, torch.rand(5, 2))
-        ['0', '2']
+        {'0': torch.Size([5, 3]), '2': torch.Size([5, 3])}
     """
     outputs: dict[str, Tensor] = {}
     few = batch_of(checked_inputs(inputs), slice(0, SHOWN_SAMPLES))
@@ -63,7 +63,7 @@ def computing_layers(network: nn.Module, inputs: Any) -> list[str]:
         if len(output) == shown and not any(_same(output, other) for other in found.values()):
             found[name] = output
 
-    return list(found)
+    return {name: output.shape for name, output in found.items()}
 
 
 def _same(output: Tensor, other: Tensor) -> bool:

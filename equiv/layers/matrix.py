@@ -112,6 +112,18 @@ class LayerMatrix:
 
         return there, back
 
+    def pairs(self) -> list[dict[str, Any]]:
+        r"""A row for each pair of layers, as a table takes it: names, errors with bounds, verdict and CKA."""
+        ends = [f"{name}{end}" for name in ("a_to_b", "b_to_a") for end in ("", "_low", "_high")]
+
+        return [
+            {"layer_a": named(a), "layer_b": named(b)}
+            | {name: getattr(self, name)[i, j].item() for name in (*ends, "cka")}
+            | {"verdict": str(self.verdicts[i][j])}
+            for i, a in enumerate(self.layers_a)
+            for j, b in enumerate(self.layers_b)
+        ]
+
     def summary(self) -> str:
         r"""A line for each layer of A, and at the end one plain sentence."""
         width = max(map(len, map(named, self.layers_a)))

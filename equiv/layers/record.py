@@ -2,6 +2,7 @@ r"""The layers of a side: their activations at the same inputs."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from equiv.checks import as_floating, check_finite, nearest_name
 from equiv.layers.computing import computing_layers
 from equiv.observe.observations import Observations
 from equiv.probing.inputs import batch_of, checked_inputs
+from equiv.probing.positions import positioned
 from equiv.probing.probe import probe
 
 __all__ = ["Recorded", "recorded"]
@@ -30,11 +32,13 @@ class Recorded:
         values: Activations `(n, d)` by the layer's name, in order.
         groups: Labels `(n,)` of samples that are no independent draws, where they are known.
         left_out: How many layers there are beside them.
+        elsewhere: How many layers have other positions, where each is a sample.
     """
 
     values: dict[str, Tensor]
     groups: Tensor | None = None
     left_out: int = 0
+    elsewhere: int = 0
 
     def __len__(self) -> int:
         return len(next(iter(self.values.values())))
@@ -54,7 +58,8 @@ def recorded(
         network: A module, or arrays `(n, ...)` by layer name.
         inputs: Inputs of the module; idle with arrays.
         layers: Names; None: all that compute something, at most 24, evenly chosen.
-        positions: As in `equiv.probe`.
+        positions: As in `equiv.probe`, also of arrays; where each is a sample, layers that are not named and have not
+            as many as most are left out.
         side: "a" or "b", for errors.
 
     Raises:
@@ -71,16 +76,10 @@ def recorded(
         )
 
     names = _checked_names(layers, [str(name) for name in network], side)
-    values = {name: _flat(network[name], f"network_{side}[{name!r}]") for name in names}
-    counts = sorted({len(array) for array in values.values()})
+    seen = {name: _rows(network[name], f"network_{side}[{name!r}]", positions) for name in names}
+    values = _equally_many({name: rows for name, (rows, _) in seen.items()}, side)
 
-    if len(counts) > 1:
-        raise ValueError(
-            f"'network_{side}' should hold the same samples in each layer, got {counts} of them; record all "
-            "layers at the same inputs."
-        )
-
-    return Recorded(values)
+    return Recorded(values, next(iter(seen.values()))[1])
 
 
 def _probed(
@@ -91,22 +90,23 @@ def _probed(
             f"'inputs' should be given where 'network_{side}' is a module, got None; pass its inputs."
         )
 
+    elsewhere = 0
+
     if layers is None:
-        found = computing_layers(network, inputs)
-        names = [
-            found[k * len(found) // min(len(found), MAX_LAYERS)] for k in range(min(len(found), MAX_LAYERS))
-        ]
+        shapes = computing_layers(network, inputs)
+        found = _at_one_place(shapes) if positions == "each" else list(shapes)
+        count, elsewhere = min(len(found), MAX_LAYERS), len(shapes) - len(found)
+        names = [found[k * len(found) // count] for k in range(count)]
     else:
         modules = [name for name, _ in network.named_modules()]
         found = names = _checked_names(layers, modules, side)
 
-    if positions is not None:  # then numbers of samples, and groups, are for each layer to say
+    if positions is not None:  # then widths, and groups, are for each layer to say
         options: dict[str, Any] = {"positions": positions, "frames": None}
         seen = {name: probe(network, inputs, layers=[name], **options) for name in names}
-        first = next(iter(seen.values()))
-        values = {name: obs.values for name, obs in seen.items() if len(obs) == len(first)}
+        values = _equally_many({name: obs.values for name, obs in seen.items()}, side)
 
-        return Recorded(values, first.groups, len(found) - len(values))
+        return Recorded(values, next(iter(seen.values())).groups, len(found) - len(names), elsewhere)
 
     few = batch_of(checked_inputs(inputs), slice(0, 2))
     widths = [probe(network, few, layers=[name], frames=None).values.shape[1] for name in names]
@@ -133,10 +133,36 @@ def _checked_names(layers: Sequence[str] | None, known: list[str], side: str) ->
     return list(dict.fromkeys(names))
 
 
-def _flat(array: Any, name: str) -> Tensor:
-    r"""Recorded activations as `(n, d)`."""
-    tensor = torch.as_tensor(array).detach()
-    tensor = as_floating(tensor.reshape(len(tensor), -1) if tensor.ndim else tensor, name, "(n, ...)", 2)
-    check_finite(tensor, name)
+def _at_one_place(shapes: Mapping[str, torch.Size]) -> list[str]:
+    r"""Layers with as many positions as most; all where none has any, which `probe` refuses in its own words."""
+    counts = {
+        name: shape[2:].numel() if len(shape) > 3 else shape[1]
+        for name, shape in shapes.items()
+        if len(shape) > 2
+    }
+    most = Counter(counts.values()).most_common(1)
 
-    return tensor
+    return [name for name, count in counts.items() if count == most[0][0]] if most else list(shapes)
+
+
+def _equally_many(values: dict[str, Tensor], side: str) -> dict[str, Tensor]:
+    r"""The layers, with as many samples in each."""
+    counts = sorted({len(array) for array in values.values()})
+
+    if len(counts) > 1:
+        raise ValueError(
+            f"'network_{side}' should show the same samples in each layer, got {counts} of them; take all layers at "
+            "the same inputs, and at as many positions where each is a sample."
+        )
+
+    return values
+
+
+def _rows(array: Any, name: str, positions: str | None) -> tuple[Tensor, Tensor | None]:
+    r"""Recorded activations as `(n, d)`, and the input of each row where each position is one."""
+    tensor = torch.as_tensor(array).detach()
+    rows, groups = positioned(tensor, positions, name) if tensor.ndim else (tensor, None)
+    rows = as_floating(rows, name, "(n, ...)", 2)
+    check_finite(rows, name)
+
+    return rows, groups

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from equiv.observe.observations import Observations
 
-__all__ = ["ARRAY_FILES", "read_arrays", "read_integers", "read_observations"]
+__all__ = ["ARRAY_FILES", "read_arrays", "read_integers", "read_layers", "read_observations"]
 
 # Files of arrays, by the ends of their names.
 ARRAY_FILES = (".npy", ".npz", ".safetensors", ".pt")
@@ -54,6 +54,21 @@ def read_observations(path: str | Path) -> Observations:
         None if frames is None else _whole_precision(frames),
         groups,
     )
+
+
+def read_layers(path: str | Path) -> tuple[dict[str, Tensor], Tensor | None]:
+    r"""Recorded activations from a file of one array a layer, by its name, and labels of groups, if it holds `groups`.
+
+    Arguments:
+        path: As in `read_observations`; layers are `(n, ...)`, half precision is read as float32.
+
+    Raises:
+        ValueError: If there is no such file, or it cannot be read.
+    """
+    arrays = read_arrays(path)
+    groups = arrays.pop("groups", None)
+
+    return {name: _whole_precision(array) for name, array in arrays.items()}, groups
 
 
 def _whole_precision(array: Tensor) -> Tensor:

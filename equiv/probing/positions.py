@@ -8,7 +8,7 @@ from torch import Tensor
 from equiv.checks import nearest_name
 from equiv.probing.inputs import ATTENTION_MASK, Inputs
 
-__all__ = ["arranged", "check_positions", "counted", "token_mask"]
+__all__ = ["POSITIONS", "arranged", "check_positions", "counted", "positioned", "token_mask"]
 
 POSITIONS = ("each", "mean", "last")
 
@@ -93,3 +93,21 @@ def counted(mask: Tensor | None, n: int, positions: int) -> tuple[Tensor, Tensor
     rows = kept.flatten().nonzero()[:, 0]
 
     return rows, rows // positions
+
+
+def positioned(output: Tensor, positions: str | None, layer: str) -> tuple[Tensor, Tensor | None]:
+    r"""A recorded output `(n, ...)` as samples `(N, d)`, and the input of each where each position is one.
+
+    Arguments:
+        output: The output, samples first, without padding.
+        positions: As in `equiv.probe`.
+        layer: In words, for the error.
+
+    Raises:
+        ValueError: If positions are treated in a way that there is not, or that the output does not allow.
+    """
+    check_positions(positions)
+    rows = arranged(output, positions, None, layer)
+    groups = counted(None, *rows.shape[:2])[1] if positions == "each" else None
+
+    return rows.flatten(0, 1), groups

@@ -12,6 +12,8 @@ Doors: `markup.escape`, `markup.flattened`, `markup.in_words`, `markup.percent`,
     correspondence  Which point of B's chart answers to a point of A's, and how far away it is
     linked_charts   Two charts side by side, of which one lights up where the other is touched
     agreement       How well two charts agree: laid over each other, and where they fail
+    shared          What is shared: errors of directions against their variance, and of neurons, with what
+                    it means for the task
     measures        What the usual measures of similarity would have said, beside what a comparison found
     sections        What a program adds to a report: text with a figure and its numbers, or pictures with a
                     slider

@@ -20,6 +20,7 @@ from equiv.report.markup import escape, flattened, in_words, number, percent, ta
 from equiv.report.measures import measures_table
 from equiv.report.page import page_html, versions
 from equiv.report.sections import PictureStrip, Section, section_html, strip_html
+from equiv.report.shared import shared_html
 from equiv.report.svg import bounds_svg, spectrum_svg
 from equiv.verdict import Interval, determines, share_in_words
 
@@ -84,6 +85,9 @@ def write_report(
     parts += _spectra(result)
     parts += [(part.title, section_html(part)) for part in sections if isinstance(part, Section)]
     parts += [("Determinacy", _determinacy(result))]
+
+    if shared := shared_html(result):
+        parts.append(("What is shared", shared))
 
     if "measures" in result.diagnostics:
         parts.append(("Usual measures of similarity", measures_table(result.diagnostics)))

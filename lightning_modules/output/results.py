@@ -19,7 +19,7 @@ from equiv.transformation import jsonable
 from lightning_modules.evaluations.finding import Finding
 from lightning_modules.output.tracking import log_results
 
-__all__ = ["Results", "Stopwatch", "plain"]
+__all__ = ["Results", "Stopwatch", "finish", "plain", "save_figures"]
 
 #: Figures that the report draws itself, for the mouse and the keyboard.
 DRAWN = ("charts", "registration", "spectrum")
@@ -104,11 +104,7 @@ class Results:
     def write(self, folder: Path, clock: Stopwatch, loggers: Sequence[Any], config: dict[str, Any]) -> None:
         r"""Writes comparison, figures, report and, last, `metrics.json`; logs figures, report, numbers."""
         self.result.save(folder / "comparison")
-        (folder / "figures").mkdir(exist_ok=True)
-        pictures = {name: folder / "figures" / f"{name}.png" for name in self.finding.figures}
-
-        for name, figure in self.finding.figures.items():
-            figure.savefig(pictures[name], dpi=150)
+        pictures = save_figures(self.finding.figures, folder)
 
         for name, film in self.finding.films.items():
             (folder / "figures" / f"{name}.gif").write_bytes(film)
@@ -120,11 +116,7 @@ class Results:
             sections=[*self.finding.strips, *self._films(), *self._numbers(), *self._figures(pictures)],
             settings=config,
         )
-        self.metrics |= {f"seconds_{part}": value for part, value in clock.seconds.items()}
-        log_results(loggers, self.metrics, pictures, folder)
-        self.metrics["seconds_total"] = clock.total
-        text = json.dumps(jsonable(self.metrics), indent=2, allow_nan=False)
-        (folder / "metrics.json").write_text(text + "\n")
+        finish(self.metrics, folder, clock, loggers, pictures)
 
     def _numbers(self) -> list[Section]:
         r"""What the evaluation measured; what the comparison found stands in the report anyway."""
@@ -151,6 +143,33 @@ class Results:
             for name, path in pictures.items()
             if name not in left_out
         ]
+
+
+def save_figures(figures: Mapping[str, Any], folder: Path) -> dict[str, Path]:
+    r"""Writes figures of matplotlib into a run's folder, and returns their files by name."""
+    (folder / "figures").mkdir(exist_ok=True)
+    pictures = {name: folder / "figures" / f"{name}.png" for name in figures}
+
+    for name, figure in figures.items():
+        figure.savefig(pictures[name], dpi=150)
+
+    return pictures
+
+
+def finish(
+    metrics: dict[str, Any],
+    folder: Path,
+    clock: Stopwatch,
+    loggers: Sequence[Any],
+    pictures: Mapping[str, Path],
+    tables: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+) -> None:
+    r"""Logs what a run leaves, and writes `metrics.json`, the last of its files, with the seconds it took."""
+    metrics |= {f"seconds_{part}": value for part, value in clock.seconds.items()}
+    log_results(loggers, metrics, pictures, folder, tables)
+    metrics["seconds_total"] = clock.total
+    text = json.dumps(jsonable(metrics), indent=2, allow_nan=False)
+    (folder / "metrics.json").write_text(text + "\n")
 
 
 def plain(settings: Any) -> dict[str, Any]:

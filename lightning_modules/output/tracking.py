@@ -4,7 +4,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig
@@ -14,6 +14,18 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from lightning_modules.output.trackio_logger import close_runs
 
 __all__ = ["close", "log_results", "loggers", "run_id", "wandb_run"]
+
+
+Table = Sequence[Mapping[str, Any]]
+
+
+class Left(NamedTuple):
+    r"""What a run leaves for loggers that can show more than numbers: tables and files of figures, by name."""
+
+    tables: Mapping[str, Table]
+    pictures: Mapping[str, Path]
+    folder: Path
+    verdict: str
 
 
 def loggers(settings: DictConfig) -> list[Logger]:
@@ -48,7 +60,11 @@ def wandb_run(resume: str | None, mode: Literal["offline", "online"], **settings
 
 
 def log_results(
-    loggers: Sequence[Any], metrics: Mapping[str, Any], pictures: Mapping[str, Path], folder: Path
+    loggers: Sequence[Any],
+    metrics: Mapping[str, Any],
+    pictures: Mapping[str, Path],
+    folder: Path,
+    tables: Mapping[str, Table] | None = None,
 ) -> None:
     r"""Hands the final numbers to every logger, and what else there is to those that can show it.
 
@@ -57,7 +73,10 @@ def log_results(
         metrics: The numbers and words of `metrics.json`.
         pictures: Files of figures, by name.
         folder: Of the run, with `report.html` and `comparison/`.
+        tables: Rows of equal names, by name, beside that of the metrics.
     """
+    results = [{"name": name, "value": str(value)} for name, value in metrics.items()]
+    left = Left({"results": results} | dict(tables or {}), pictures, folder, str(metrics.get("verdict", "")))
     numbers = {f"final/{name}": float(x) for name, x in metrics.items() if isinstance(x, int | float)}
 
     for logger in loggers:
@@ -65,45 +84,56 @@ def log_results(
         logger.save()  # no trainer will, after the last of them
 
         if (show := SHOWN_BY.get(type(logger).__name__)) is not None:
-            show(logger.experiment, metrics, pictures, folder)
+            show(logger.experiment, left)
 
 
-def _to_wandb(run: Any, metrics: Mapping[str, Any], pictures: Mapping[str, Path], folder: Path) -> None:
+def _to_wandb(run: Any, left: Left) -> None:
     import wandb
 
-    rows = [[name, str(value)] for name, value in metrics.items()]
-    run.log({f"figures/{name}": wandb.Image(str(path)) for name, path in pictures.items()})
-    run.log({"results": wandb.Table(columns=["name", "value"], data=rows)})
-    run.log({"report": wandb.Html(str(folder / "report.html"), inject=False)})
-    run.summary["verdict"] = metrics["verdict"]
+    run.log({f"figures/{name}": wandb.Image(str(path)) for name, path in left.pictures.items()})
+    run.log(
+        {name: wandb.Table(columns=list(rows[0]), data=_data(rows)) for name, rows in left.tables.items()}
+    )
+    run.log({"report": wandb.Html(str(left.folder / "report.html"), inject=False)})
+
+    if left.verdict:
+        run.summary["verdict"] = left.verdict
+
     comparison = wandb.Artifact(f"comparison-{run.id}", type="comparison")
 
-    for path in sorted((folder / "comparison").iterdir()):
+    for path in sorted((left.folder / "comparison").iterdir()):
         comparison.add_file(str(path))  # add_dir would talk on the terminal
 
     run.log_artifact(comparison)
 
 
-def _to_trackio(run: Any, metrics: Mapping[str, Any], pictures: Mapping[str, Path], folder: Path) -> None:
+def _to_trackio(run: Any, left: Left) -> None:
     import trackio
 
-    rows = [[name, str(value)] for name, value in metrics.items()]
-    run.log({f"figures/{name}": trackio.Image(str(path)) for name, path in pictures.items()})
-    run.log({"results": trackio.Table(columns=["name", "value"], data=rows)})
-    run.log({"summary": trackio.Markdown(f"**{metrics['verdict']}**, report: `{folder / 'report.html'}`")})
+    said = f"**{left.verdict}**, report" if left.verdict else "Report"
+    run.log({f"figures/{name}": trackio.Image(str(path)) for name, path in left.pictures.items()})
+    run.log(
+        {name: trackio.Table(columns=list(rows[0]), data=_data(rows)) for name, rows in left.tables.items()}
+    )
+    run.log({"summary": trackio.Markdown(f"{said}: `{left.folder / 'report.html'}`")})
 
 
-def _to_tensorboard(
-    writer: Any, metrics: Mapping[str, Any], pictures: Mapping[str, Path], folder: Path
-) -> None:
+def _to_tensorboard(writer: Any, left: Left) -> None:
     from matplotlib.image import imread
 
-    for name, path in pictures.items():
+    for name, path in left.pictures.items():
         writer.add_image(f"figures/{name}", imread(path)[..., :3], dataformats="HWC")
 
-    rows = "\n".join(f"| {name} | {value} |" for name, value in metrics.items())
-    writer.add_text("results", f"| name | value |\n|---|---|\n{rows}")
+    for name, table in left.tables.items():
+        lines = [list(table[0]), ["---"] * len(table[0]), *_data(table)]
+        writer.add_text(name, "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines))
+
     writer.flush()
+
+
+def _data(table: Table) -> list[list[Any]]:
+    r"""The rows of a table without the names of its columns."""
+    return [list(row.values()) for row in table]
 
 
 SHOWN_BY = {

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 import equiv
@@ -17,6 +16,7 @@ from lightning_modules.evaluations.finding import Finding
 from lightning_modules.output.results import Results, Stopwatch
 from lightning_modules.own.inputs import load_inputs
 from lightning_modules.own.listing import module_tree
+from lightning_modules.own.sides import layer_names, loaded_side, own_inputs, save_networks
 from lightning_modules.own.weights import load_network
 
 __all__ = ["compare_own", "listed"]
@@ -38,7 +38,7 @@ def listed(config: Mapping[str, Any]) -> str | None:
             )
 
         network = load_network(config[f"network_{side}"], f"network_{side}", config["seed"])
-        trees.append(f"network_{side}\n\n{module_tree(network, _inputs(config, side))}")
+        trees.append(f"network_{side}\n\n{module_tree(network, own_inputs(config, side))}")
 
     return "\n\n".join(trees) if trees else None
 
@@ -66,21 +66,15 @@ def compare_own(
         TypeError: If settings are of the wrong kind.
         ValueError: If they contradict each other, or files do not hold what they should.
     """
-    if config["layers"] is not None:
-        raise ValueError(
-            f"'layers' should be null, got {config['layers']!r}; name the layers of each side, layers_a=[...], or ask "
-            "for their names by layers_a=list."
-        )
-
     with clock("data"):
-        inputs, inputs_b = _inputs(config, "a"), load_inputs(config["inputs_b"], "inputs_b")
+        inputs, inputs_b = own_inputs(config, "a"), load_inputs(config["inputs_b"], "inputs_b")
         anchors = None if config["anchors_file"] is None else read_integers(config["anchors_file"])
-        sides = [_side(config, side) for side in "ab"]
+        sides = [loaded_side(config, side, read_observations) for side in "ab"]
         networks = {side: each for side, each in zip("ab", sides, strict=True) if isinstance(each, nn.Module)}
 
     with clock("matching"):
         a, b = sides
-        named: dict[str, Any] = {f"layers_{side}": _names(config[f"layers_{side}"]) for side in networks}
+        named: dict[str, Any] = {f"layers_{side}": layer_names(config[f"layers_{side}"]) for side in networks}
         named |= {f"frames_{side}": config["frames"] for side in networks}
         result = equiv.compare(
             a,
@@ -96,51 +90,12 @@ def compare_own(
             **named,
         )
 
-    _save_networks(networks, folder, config)
+    save_networks(networks, folder, config)
     results = Results(result, _figures(result), 0 if anchors is None else len(anchors))
     results.metrics |= {"seconds_training": 0.0, **_flat(result)}
     results.write(folder, clock, loggers, dict(config))
 
     return results
-
-
-def _names(layers: Any) -> list[str] | None:
-    r"""Names of layers, of which the command line takes those that are numbers for such."""
-    if layers is None:
-        return None
-
-    return [str(name) for name in (layers if isinstance(layers, list) else [layers])]
-
-
-def _inputs(config: Mapping[str, Any], side: str) -> Any:
-    r"""The inputs of a side: B's own, where it has some, else those of both."""
-    own = load_inputs(config["inputs_b"], "inputs_b") if side == "b" else None
-
-    return load_inputs(config["inputs"], "inputs") if own is None else own
-
-
-def _side(config: Mapping[str, Any], side: str) -> nn.Module | equiv.Observations:
-    recorded, network = config[f"observations_{side}"], config[f"network_{side}"]
-
-    if recorded and network:
-        raise ValueError(
-            f"'observations_{side}' should be left out where network_{side} is given, got both; give one of them."
-        )
-
-    return (
-        read_observations(recorded) if recorded else load_network(network, f"network_{side}", config["seed"])
-    )
-
-
-def _save_networks(networks: Mapping[str, nn.Module], folder: Path, config: Mapping[str, Any]) -> None:
-    r"""The weights that were compared, as `checkpoints/last.ckpt`, to be opened with weights_only."""
-    (folder / "checkpoints").mkdir(exist_ok=True)
-    state = {
-        f"network_{side}.{key}": tensor
-        for side, network in networks.items()
-        for key, tensor in network.state_dict().items()
-    }
-    torch.save({"state_dict": state, "config": dict(config)}, folder / "checkpoints" / "last.ckpt")
 
 
 def _figures(result: equiv.Comparison) -> Finding:
