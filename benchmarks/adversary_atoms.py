@@ -194,14 +194,14 @@ def dead_target(draw: Draw) -> Paired:
 def threshold(draw: Draw) -> Paired:
     r"""B says on which side of t x lies: A, linear in x, is known to sqrt(p^3 + (1 - p)^3), p = (1 + t) / 2.
 
-    Forward there is no continuous map, and one jump: open. Inputs so near the jump that the sample may show none of
-    them are a rare kind.
+    Forward there is no continuous map, and one jump: open. Inputs so near the jump that n samples, at 94 %, may show
+    none of them are a rare kind.
     """
     a, t = Layer(draw, 1, kind="linear"), draw.uniform(-0.5, 0.5)
     p = (1 + t) / 2
     floor = (p**3 + (1 - p) ** 3) ** 0.5
     n = draw.integer(100, 300)
-    rarity = 2 / n
+    rarity = 2.9 / n
 
     return Paired(
         a,
