@@ -83,7 +83,10 @@ def compare_by_charts(
 
 def _unbounded(error: Interval) -> Interval:
     r"""An error that nothing bounds; that of no map is none."""
-    return UNKNOWN if error == NO_MAP else Interval(error.estimate, 0.0, math.inf)
+    if error == NO_MAP or math.isnan(error.estimate):
+        return UNKNOWN
+
+    return Interval(error.estimate, 0.0, math.inf)
 
 
 def _register_sides(a: ChartedSide, b: ChartedSide, anchors: Tensor | None, tolerance: float) -> Registration:
