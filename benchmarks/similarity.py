@@ -104,7 +104,7 @@ def hidden(network: Classifier, pictures: Tensor) -> list[Tensor]:
     found = []
 
     with torch.no_grad():
-        for module in network.body:  # type: ignore[union-attr]
+        for module in network.body.children():
             pictures = module(pictures)
             if isinstance(module, nn.ReLU):
                 found.append(pictures)

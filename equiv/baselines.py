@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from equiv.checks import check_integer, check_number
-from equiv.similarity.side import MIN_SPREAD, ROUNDING, centred_pair
+from equiv.similarity.side import MIN_SPREAD, ROUNDING, centred_pair, debiased_gram
 
 __all__ = ["debiased_cka", "linear_cka", "mutual_knn", "procrustes", "pwcca", "rbf_cka", "rsa", "svcca"]
 
@@ -61,13 +61,9 @@ def debiased_cka(a: Any, b: Any) -> float:
     grams = []
 
     for side in centred_pair(a, b):
-        values, n = side.values, len(side)
-        gram = (values @ values.mT).fill_diagonal_(0.0)
-        rows = gram.sum(dim=1) / (n - 2)
-        gram += rows.sum() / (n - 1) - rows - rows[:, None]
-        gram.fill_diagonal_(0.0)
+        gram = debiased_gram(side.values)
 
-        if n < 4 or not gram.norm() > MIN_SPREAD * values.square().sum():
+        if len(side) < 4 or not gram.norm() > MIN_SPREAD * side.values.square().sum():
             return math.nan
 
         grams.append(gram)

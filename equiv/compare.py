@@ -140,7 +140,7 @@ def compare(
         check_paired(observed_a, observed_b, anchors)
         show(1, 2, "learning the maps between them")
         labels = position_groups(groups, [observed_a, observed_b]) if positions == "each" else groups
-        entries_a, entries_b = (_entries(side, len(observed_a)) for side in (side_a, side_b))
+        entries_a, entries_b = (side.entries(len(observed_a)) for side in (side_a, side_b))
         found = compare_paired(
             observed_a,
             observed_b,
@@ -174,13 +174,6 @@ def compare(
     show(3, 3, str(found.verdict))
 
     return found
-
-
-def _entries(side: Probing, n: int) -> Tensor | None:
-    r"""Entries of the inputs, `(n, m)`; None where there is not one input for each sample."""
-    entries = side.entries
-
-    return None if entries is None or len(entries) != n else entries
 
 
 def _with_reasons(found: Comparison, unframed: set[str | None]) -> Comparison:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from equiv.metric.neuron_scale import unit_spread
+from equiv.similarity.side import debiased_gram, evenly
 
 __all__ = ["debiased_matrix"]
 
@@ -17,13 +18,8 @@ MAX_SAMPLES = 2000
 
 
 def debiased_matrix(a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:
-    r"""As `equiv.baselines.debiased_cka` of each pair of layers `(n, d)`, `(L_a, L_b)`; NaN where it is not defined.
-
-    References:
-        | Do wide and deep networks learn the same things?, section 2 (Nguyen et al., 2021)
-        | https://arxiv.org/abs/2010.15327
-    """
-    rows = torch.arange(min(len(a[0]), MAX_SAMPLES)) * len(a[0]) // min(len(a[0]), MAX_SAMPLES)
+    r"""As `equiv.baselines.debiased_cka` of each pair of layers `(n, d)`, `(L_a, L_b)`; NaN where it is not defined."""
+    rows = evenly(len(a[0]), MAX_SAMPLES, a[0].device)
     grams = [[_gram(values[rows.to(values.device)]) for values in side] for side in (a, b)]
 
     return torch.stack([torch.stack([(one * other).sum() for other in grams[1]]) for one in grams[0]]).cpu()
@@ -31,10 +27,6 @@ def debiased_matrix(a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:
 
 def _gram(values: Tensor) -> Tensor:
     r"""The unbiased Gram matrix without its diagonal, of norm 1."""
-    values, n = unit_spread(values.double()), len(values)
-    gram = (values @ values.mT).fill_diagonal_(0.0)
-    rows = gram.sum(dim=1) / (n - 2)
-    gram += rows.sum() / (n - 1) - rows - rows[:, None]
-    gram.fill_diagonal_(0.0)
+    gram = debiased_gram(unit_spread(values.double()))
 
     return gram / gram.norm()

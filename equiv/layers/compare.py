@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 from equiv.checks import check_integer, check_number
 from equiv.layers.cka import debiased_matrix
-from equiv.layers.errors import Asked, Judged, errors_between, place
+from equiv.layers.errors import Asked, Judged, errors_between
 from equiv.layers.matrix import LayerMatrix
 from equiv.layers.record import MAX_LAYERS, Recorded, recorded
 from equiv.layers.source import MAX_SAMPLES
 from equiv.observe.draws import Draws
-from equiv.observe.observations import Observations
+from equiv.observe.observations import Observations, place
 from equiv.observe.progress import Progress, checked_progress
 from equiv.probing.compared import position_groups, shared_groups
 from equiv.probing.inputs import gathered_inputs
@@ -171,13 +171,9 @@ def _draws(sides: list[Observations], groups: Any) -> Draws:
 
 def _entries(inputs: Any, kept: Tensor, a: Recorded) -> Tensor | None:
     r"""Entries of the inputs at the samples that are kept, `(l, m)`; None where there is not one input for each."""
-    entries = Probing(nn.Identity(), inputs).entries
+    entries = Probing(nn.Identity(), inputs).entries(len(a))
 
-    return (
-        None
-        if entries is None or len(entries) != len(a)
-        else entries[kept.to(entries.device)].to(kept.device)
-    )
+    return None if entries is None else entries[kept.to(entries.device)].to(kept.device)
 
 
 def _blocking(draws: Draws) -> list[str]:

@@ -13,12 +13,13 @@ from torch import Tensor
 from equiv.layers.source import Found, from_layer
 from equiv.layers.target import as_target
 from equiv.observe.draws import Draws
+from equiv.observe.observations import place
 from equiv.observe.progress import Progress
 from equiv.paired.learning_curve import learning_doubts, near_errors, remaining_error
 from equiv.regression.bounds import relative_rms_of_each
 from equiv.verdict import Interval
 
-__all__ = ["Asked", "Judged", "errors_between", "place"]
+__all__ = ["Asked", "Judged", "errors_between"]
 
 
 class Judged(NamedTuple):
@@ -87,13 +88,6 @@ def errors_between(
         [found[k] for k in theirs],
         (by_inputs[: len(a)], by_inputs[len(a) :]),
     )
-
-
-def place(values: Tensor) -> tuple[float, ...]:
-    r"""Of two layers, the one with the smaller numbers comes first."""
-    exact = values.double()
-
-    return (values.shape[1], exact.square().sum().item(), exact.sum().item())
 
 
 def _from(values: Tensor, targets: list[Any], draws: Draws, seed: int) -> Found:

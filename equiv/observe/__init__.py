@@ -5,7 +5,7 @@ Doors: `observations.Observations`, `draws.DistinctSamples`, `draws.Draws`, `dra
 `processes.part`, `processes.rank_and_count`, `neuron_ranking.rank_neurons`, `neuron_ranking.standardised`,
 `memory.check_memory`, `memory.check_regression`, `progress.Progress`, `progress.checked_progress`,
 `recorded.ARRAY_FILES`, `recorded.read_arrays`, `recorded.read_integers`, `recorded.read_layers`,
-`recorded.read_observations`.
+`recorded.read_observations`, `observations.place`.
 
     observations    What is observed of a network: activations, and the frames that carry the metric of its
                     inputs

@@ -12,7 +12,7 @@ from equiv.metric.binary_scale import binary_scales
 from equiv.metric.neuron_scale import centred
 from equiv.metric.rescaled_map import in_given_units
 from equiv.observe.draws import Draws
-from equiv.observe.observations import Observations
+from equiv.observe.observations import Observations, place
 from equiv.paired.coordinates import canonical_coordinates, integrated_coordinates
 from equiv.paired.direction import median_rank, paired_direction, widened
 from equiv.paired.frame_alignment import aligned_frames
@@ -80,7 +80,7 @@ def compare_paired(
     local = local and (scale_a.observations(local[0]), scale_b.observations(local[1]))
     readouts = of_given_units(readouts[0], scale_a), of_given_units(readouts[1], scale_b)
 
-    if _order(b) < _order(a):
+    if place(b.values) < place(a.values):
         # Every choice below is made in one fixed order of the two, so that the names A and B cannot matter.
         turned = local and local[::-1], tolerance, confidence, seed, groups, readouts[::-1], inputs[::-1]
         found = _compared(b, a, *turned).mirrored
@@ -88,13 +88,6 @@ def compare_paired(
         found = _compared(a, b, local, tolerance, confidence, seed, groups, readouts, inputs)
 
     return in_given_units(found, scale_a, scale_b)
-
-
-def _order(obs: Observations) -> tuple[float, ...]:
-    r"""Of two sides, the one with the smaller numbers comes first."""
-    values = obs.values.double()
-
-    return (values.shape[1], values.square().sum().item(), values.sum().item())
 
 
 def _compared(

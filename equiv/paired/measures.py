@@ -21,7 +21,7 @@ from equiv.baselines import (
 )
 from equiv.observe.draws import Draws
 from equiv.paired.chance import Chance, components_by_chance, distances_by_chance, neighbours_by_chance
-from equiv.similarity.side import Side, centred_pair
+from equiv.similarity.side import Side, centred_pair, evenly
 
 __all__ = ["Measures"]
 
@@ -46,7 +46,7 @@ class Measures:
 
     def __init__(self, a: Tensor, b: Tensor) -> None:
         self._many, self._few = (
-            _evenly(len(a), most, a.device) for most in (MAX_MEASURED_SAMPLES, MAX_DISTANCE_SAMPLES)
+            evenly(len(a), most, a.device) for most in (MAX_MEASURED_SAMPLES, MAX_DISTANCE_SAMPLES)
         )
         self._sides, self._fewer = _pair(a[self._many], b[self._many]), _pair(a[self._few], b[self._few])
 
@@ -94,12 +94,6 @@ def _pair(a: Tensor, b: Tensor) -> tuple[Side, Side] | None:
         return centred_pair(a, b)
     except ValueError:
         return None
-
-
-def _evenly(n: int, count: int, device: torch.device) -> Tensor:
-    count = min(count, n)
-
-    return torch.arange(count, device=device) * n // max(count, 1)
 
 
 def _defined(measure: Callable[[Side, Side], float], sides: tuple[Side, Side] | None) -> float:

@@ -103,15 +103,14 @@ class Probing:
 
         return few.observed(frames=None).values.numel() // _samples(few), entries
 
-    @property
-    def entries(self) -> Tensor | None:
-        r"""Floating entries of the inputs, `(n, m)`; None where there are none, and with observations."""
+    def entries(self, n: int) -> Tensor | None:
+        r"""Floating entries of the inputs, `(n, m)`; None with observations, and where not each sample has some."""
         if self.recorded or self.inputs is None:
             return None
 
         parts = [tensor.flatten(1) for tensor in moving_tensors(self.prepared.inputs)]
 
-        return torch.cat(parts, dim=1) if parts else None
+        return torch.cat(parts, dim=1) if parts and len(parts[0]) == n else None
 
     def subset(self, some: slice) -> Probing:
         r"""The network at some of its inputs; of a prepared side."""

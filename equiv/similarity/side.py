@@ -10,7 +10,7 @@ from torch import Tensor
 
 from equiv.checks import as_floating, check_finite
 
-__all__ = ["MIN_SPREAD", "ROUNDING", "Side", "centred_pair"]
+__all__ = ["MIN_SPREAD", "ROUNDING", "Side", "centred_pair", "debiased_gram", "evenly"]
 
 # Neurons whose deviations are below this share of their size do not vary.
 # [share of the size; chosen: a hundred times the rounding of float64]
@@ -23,6 +23,28 @@ MIN_SCALE = 1e-10
 # Distances that differ by less are equal, and a share of the variance that is missed by less is held.
 # [share of the mean square distance, of the variance; chosen: a thousand times the rounding of float64]
 ROUNDING = 1e-12
+
+
+def evenly(n: int, count: int, device: torch.device) -> Tensor:
+    r"""Rows of n, at most so many, evenly spread."""
+    count = min(count, n)
+
+    return torch.arange(count, device=device) * n // max(count, 1)
+
+
+def debiased_gram(values: Tensor) -> Tensor:
+    r"""The Gram matrix of centred activations `(n, d)` without its diagonal, whose rows then sum to 0, `(n, n)`.
+
+    References:
+        | Do wide and deep networks learn the same things?, section 2 (Nguyen et al., 2021)
+        | https://arxiv.org/abs/2010.15327
+    """
+    n = len(values)
+    gram = (values @ values.mT).fill_diagonal_(0.0)
+    rows = gram.sum(dim=1) / (n - 2)
+    gram += rows.sum() / (n - 1) - rows - rows[:, None]
+
+    return gram.fill_diagonal_(0.0)
 
 
 class Side:

@@ -6,7 +6,7 @@ directions, and the map that it gives holds where it was not fitted.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -17,7 +17,7 @@ from equiv.comparison import Comparison
 from equiv.metric.binary_scale import binary_scales
 from equiv.metric.rescaled_map import in_given_units
 from equiv.observe.draws import DistinctSamples, distinct_samples
-from equiv.observe.observations import Observations
+from equiv.observe.observations import Observations, place
 from equiv.registration.anchors import exchanged
 from equiv.unpaired.by_charts import compare_by_charts
 from equiv.unpaired.by_eigenfunctions import compare_by_eigenfunctions
@@ -29,6 +29,16 @@ __all__ = ["compare_unpaired"]
 # So many anchors that were rejected are named in the sentence, and all in the diagnostics.
 # [anchors; chosen: a line of text]
 NAMED_ANCHORS = 10
+
+
+@dataclass(frozen=True)
+class _Asked:
+    r"""Which coordinates are used, and how sure the answer is to be; as of `compare_unpaired`."""
+
+    method: str
+    tolerance: float
+    confidence: float
+    seed: int
 
 
 def compare_unpaired(
@@ -59,30 +69,22 @@ def compare_unpaired(
     scales = binary_scales([(a.values, a.frames), (b.values, b.frames)])
     a, b = (scale.observations(obs) for scale, obs in zip(scales, (a, b), strict=True))
 
-    return in_given_units(_of_all(a, b, anchors, method, tolerance, confidence, seed), *scales)
+    return in_given_units(_of_all(a, b, anchors, _Asked(method, tolerance, confidence, seed)), *scales)
 
 
-def _of_all(
-    a: Observations,
-    b: Observations,
-    anchors: Tensor | None,
-    method: str,
-    tolerance: float,
-    confidence: float,
-    seed: int,
-) -> Comparison:
+def _of_all(a: Observations, b: Observations, anchors: Tensor | None, asked: _Asked) -> Comparison:
     r"""The comparison of samples some of which may be copies of others."""
     copies = distinct_samples(a.values, a.frames), distinct_samples(b.values, b.frames)
 
     if all(each.all for each in copies):
-        return _named(_ordered(a, b, anchors, method, tolerance, confidence, seed))
+        return _named(_ordered(a, b, anchors, asked))
 
     # Copies add no neighbour, no point of a support and no anchor.
     sides = copies[0].of(a), copies[1].of(b)
     known = None if anchors is None else torch.stack([copies[k].place[anchors[:, k]] for k in (0, 1)], dim=1)
     repeated = None if known is None else distinct_samples(known)
     some = known if known is None or repeated is None else known[repeated.first]
-    found = _ordered(*sides, some, method, tolerance, confidence, seed)
+    found = _ordered(*sides, some, asked)
 
     return _named(
         replace(
@@ -115,52 +117,32 @@ def _of_anchors(diagnostics: dict[str, Any], distinct: DistinctSamples) -> dict[
     return diagnostics | {"anchors": len(distinct.place), "rejected_anchors": rows}
 
 
-def _ordered(
-    a: Observations,
-    b: Observations,
-    anchors: Tensor | None,
-    method: str,
-    tolerance: float,
-    confidence: float,
-    seed: int,
-) -> Comparison:
+def _ordered(a: Observations, b: Observations, anchors: Tensor | None, asked: _Asked) -> Comparison:
     # Every choice below is made in one fixed order of the two sets, so that the names A and B cannot matter.
-    if _order(b) < _order(a):
-        return _compare(b, a, exchanged(anchors), method, tolerance, confidence, seed).mirrored
+    if (len(b), *place(b.values)) < (len(a), *place(a.values)):
+        return _compare(b, a, exchanged(anchors), asked).mirrored
 
-    return _compare(a, b, anchors, method, tolerance, confidence, seed)
-
-
-def _order(obs: Observations) -> tuple[float, ...]:
-    values = obs.values.double()
-
-    return (len(obs), values.shape[1], values.square().sum().item(), values.sum().item())
+    return _compare(a, b, anchors, asked)
 
 
-def _compare(
-    a: Observations,
-    b: Observations,
-    anchors: Tensor | None,
-    method: str,
-    tolerance: float,
-    confidence: float,
-    seed: int,
-) -> Comparison:
-    if method in ("galerkin", "diffusion_maps"):
-        found = compare_by_eigenfunctions(a, b, anchors, method, tolerance, seed)
+def _compare(a: Observations, b: Observations, anchors: Tensor | None, asked: _Asked) -> Comparison:
+    if asked.method in ("galerkin", "diffusion_maps"):
+        found = compare_by_eigenfunctions(a, b, anchors, asked.method, asked.tolerance, asked.seed)
 
-        return conclude(a, b, found, tolerance, confidence)
+        return conclude(a, b, found, asked.tolerance, asked.confidence)
 
-    sides = chart_side(a, tolerance), chart_side(b, tolerance)
+    sides = chart_side(a, asked.tolerance), chart_side(b, asked.tolerance)
 
-    if method == "auto" and all(side.objections for side in sides):
+    if asked.method == "auto" and all(side.objections for side in sides):
         # No flat chart of either: a curved space, or neurons that do not tell all inputs apart.
-        found = compare_by_eigenfunctions(a, b, anchors, "galerkin", tolerance, seed)
+        found = compare_by_eigenfunctions(a, b, anchors, "galerkin", asked.tolerance, asked.seed)
         reason = f"neither space is flat: {found.facts.method_reason}"
         curved = replace(found, facts=replace(found.facts, method_reason=reason))
-        result = conclude(a, b, curved, tolerance, confidence)
+        result = conclude(a, b, curved, asked.tolerance, asked.confidence)
 
         if result.verdict != Verdict.INCONCLUSIVE:
             return result
 
-    return conclude(a, b, compare_by_charts(*sides, anchors, tolerance, confidence), tolerance, confidence)
+    found = compare_by_charts(*sides, anchors, asked.tolerance, asked.confidence)
+
+    return conclude(a, b, found, asked.tolerance, asked.confidence)
