@@ -3,7 +3,7 @@ r"""Which directions of a target a source determines, found where one error hide
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -139,6 +139,8 @@ def learned_components(
 
     axes, variance = principal(data.target)
     scores = data.target @ axes
+    whole = squared_lengths(data.target)
+    data = replace(data, target=scores)  # which stand for the target from here on
     folds = folds_of(draws, generator)
     # Of a map that could not be learned no more is known than of the mean.
     given = missed @ axes / data.spread if missed.isfinite().all() else scores
@@ -153,8 +155,7 @@ def learned_components(
             missed = tried[place].errors[judged] @ choice.directions[:, its]
             squared[judged[:, None], its] = missed.square()
 
-    whole = draws.totals(squared_lengths(data.target))
-    squared, seen = draws.totals(squared), draws.totals(seen)
+    whole, squared, seen = draws.totals(whole), draws.totals(squared), draws.totals(seen)
     drawn = torch.randint(len(whole), (RESAMPLES, len(whole)), generator=generator)
     counts = torch.zeros(RESAMPLES, len(whole), dtype=torch.float64)
     counts = counts.scatter_add_(1, drawn, torch.ones_like(counts)).to(whole)
