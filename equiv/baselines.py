@@ -36,7 +36,7 @@ def linear_cka(a: Any, b: Any) -> float:
         | Similarity of neural network representations revisited, equation (4) (Kornblith et al., 2019)
         | https://arxiv.org/abs/1905.00414
     """
-    a, b = (side.values / side.values.norm() for side in centred_pair(a, b))
+    a, b = (side.values for side in centred_pair(a, b))
 
     if len(a) < max(a.shape[1], b.shape[1]):
         return _alignment(a @ a.mT, b @ b.mT)

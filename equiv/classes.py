@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from equiv.checks import check_number
 from equiv.comparison import Comparison
+from equiv.observe.memory import check_regression
 from equiv.observe.observations import Observations
 from equiv.observe.progress import Progress, checked_progress
 from equiv.paired.compare import compare_paired
@@ -87,7 +88,8 @@ def equivalence_classes(
 
     Raises:
         TypeError: If a network is neither a module nor observations.
-        ValueError: If there are no networks, inputs are missing, or numbers of samples or groups disagree.
+        ValueError: If there are no networks, inputs are missing, numbers of samples or groups disagree, or a pair
+            would take more memory than it may.
 
     Example:
         >>> a = nn.Sequential(nn.Linear(2, 8), nn.Tanh())
@@ -114,6 +116,9 @@ def equivalence_classes(
             "at the same inputs."
         )
 
+    widest = sum(sorted(obs.values.shape[1] for obs in observed)[-2:])  # no pair takes more
+    directions = max(0 if obs.frames is None else obs.frames.shape[2] for obs in observed)
+    check_regression("'networks'", sizes[0], widest, directions, observed[0].device)
     groups = shared_groups(groups, observed)
     comparisons: dict[tuple[int, int], Comparison] = {}
     pairs = len(observed) * (len(observed) - 1) // 2

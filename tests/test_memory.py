@@ -28,6 +28,7 @@ OBS = equiv.Observations(random(500, 50), random(500, 50, 10, seed=1))
         lambda: equiv.reconstruct(OBS.values, OBS.values, frames=(OBS.frames, OBS.frames)),
         lambda: equiv.select_neurons(OBS),
         lambda: equiv.compare(OBS, OBS, paired=True),
+        lambda: equiv.equivalence_classes([OBS, OBS, OBS]),
     ],
     ids=[
         "jacobian",
@@ -39,6 +40,7 @@ OBS = equiv.Observations(random(500, 50), random(500, 50, 10, seed=1))
         "reconstruct",
         "select",
         "compare",
+        "classes",
     ],
 )
 def test_each_door_refuses_what_does_not_fit(

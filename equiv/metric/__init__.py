@@ -1,6 +1,7 @@
 r"""Distances of the inputs, read from activations and frames.
 
-Doors: `neuron_scale.centred`, `neuron_scale.slope_weights`, `neuron_scale.spread_weights`,
+Doors: `neuron_scale.centred`, `neuron_scale.mean_square`, `neuron_scale.slope_weights`,
+`neuron_scale.squared_lengths`, `neuron_scale.spread_weights`,
 `neuron_scale.unit_spread`, `points.MetricPoints`, `points.metric_points`, `mahalanobis.MAX_NORMAL_SHARE`,
 `mahalanobis.all_distances`, `mahalanobis.mahalanobis`, `mahalanobis.pair_distances`, `mahalanobis.tiles`,
 `neighbors.MAX_DIFFERENCE_SINE`, `neighbors.MAX_TANGENT_SINE`, `neighbors.NeighborGraph`,

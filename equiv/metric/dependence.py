@@ -80,7 +80,7 @@ def find_draws(values: Tensor, rank: int | None = None) -> tuple[Draws, Draws | 
     if repeated > APART_SHARE and _evenness(rows.counts) < EVEN_LEVEL:
         return replace(given_draws(rows.place), said=f"{len(rows.counts)} groups of equal rows, found"), None
 
-    distinct = values[rows.first]
+    distinct = values if rows.all else values[rows.first]
     apart = distances(distinct[:MAX_LINKED_SAMPLES])
     found = _sets(distinct, apart, rank) if len(distinct) >= MIN_SETS else None
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["CONSTANT_DEVIATION", "centred", "slope_weights", "spread_weights", "unit_spread"]
+__all__ = [
+    "CONSTANT_DEVIATION",
+    "centred",
+    "mean_square",
+    "slope_weights",
+    "spread_weights",
+    "squared_lengths",
+    "unit_spread",
+]
 
 
 # Neurons that deviate from their mean by less than this share of their largest value are constant.
@@ -17,6 +25,10 @@ CONSTANT_DEVIATION = 1e-12
 # [spreads; chosen: rounding in float32 leaves a few 1e-7 between copies, and independent neurons differ by about 1]
 COPY_DISTANCE = 3e-5
 
+# Numbers that are squared at once.
+# [numbers; chosen: they stay in the processor's cache, decides speed and memory alone]
+SQUARED_NUMBERS = 2**18
+
 # Random projections of each neuron by which copies are told.
 # [dimensionless; derived: of unrelated pairs of neurons a share of about 5e-20 then comes as near by chance]
 PROJECTIONS = 4
@@ -25,16 +37,28 @@ PROJECTIONS = 4
 def centred(values: Tensor) -> Tensor:
     r"""Values less the mean of each neuron, `(n, d)`, exactly 0 for neurons that do not change, however large."""
     deviation = values - values.mean(dim=0)
-    alive = deviation.abs().amax(dim=0) > CONSTANT_DEVIATION * values.abs().amax(dim=0)
+    alive = _reach(deviation) > CONSTANT_DEVIATION * _reach(values)
 
-    return torch.where(alive, deviation, 0.0)
+    return deviation if bool(alive.all()) else torch.where(alive, deviation, 0.0)
 
 
 def unit_spread(values: Tensor) -> Tensor:
     r"""Values centred, over their RMS distance from the mean, `(n, d)`."""
     deviation = centred(values)
 
-    return deviation / deviation.square().sum(dim=1).mean().sqrt().clamp_min(1e-300)
+    return deviation / mean_square(deviation).sqrt().clamp_min(1e-300)
+
+
+def squared_lengths(values: Tensor) -> Tensor:
+    r"""Sums of squares of each row, `(n, d)` to `(n,)`; the squares of few rows are held at once."""
+    rows = max(1, SQUARED_NUMBERS // max(values.shape[1], 1))
+
+    return torch.cat([few.square().sum(dim=1) for few in values.split(rows)])
+
+
+def mean_square(deviation: Tensor) -> Tensor:
+    r"""Mean over the samples of the squared distance from the mean, of values that are centred, `(n, d)` to `()`."""
+    return squared_lengths(deviation).mean()
 
 
 def spread_weights(values: Tensor) -> Tensor:
@@ -80,7 +104,7 @@ def slope_weights(values: Tensor, frames: Tensor | None = None) -> Tensor:
         values: Activations, shape `(n, d)`.
         frames: Frames, shape `(n, d, m)`, or None.
     """
-    reach = centred(values).abs().amax(dim=0)
+    reach = _reach(centred(values))
     alive = reach > 0
     reach = torch.where(alive, reach, 1.0)
 
@@ -97,3 +121,8 @@ def slope_weights(values: Tensor, frames: Tensor | None = None) -> Tensor:
     extent = (reach / torch.where(moving, slope, 1.0))[moving].median()
 
     return torch.where(moving, 1 / torch.where(moving, slope, 1.0), torch.where(alive, extent / reach, 0.0))
+
+
+def _reach(values: Tensor) -> Tensor:
+    r"""The largest size of each neuron, `(d,)`, without the sizes of all."""
+    return torch.maximum(values.amax(dim=0), -values.amin(dim=0))

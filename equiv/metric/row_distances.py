@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from equiv.metric.neuron_scale import squared_lengths
+
 __all__ = ["distances", "log_ratios", "row_order"]
 
 # Rows on either side of one whose nearness tells whether rows are in order.
@@ -21,7 +23,7 @@ MAX_PAIRS = 4096
 
 def distances(values: Tensor) -> Tensor:
     r"""Distances between samples, `(n, n)`, those between near-copies no less exact than others."""
-    squares = values.square().sum(dim=1)
+    squares = squared_lengths(values)
     both = squares[:, None] + squares
     squared = torch.addmm(both, values, values.mT, alpha=-2)
 

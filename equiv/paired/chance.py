@@ -171,7 +171,7 @@ def _components(side: Side) -> _Components:
         side.shares,
         side.leading(LEADING_VARIANCE),
         side.loadings,
-        side.values.square().sum(dim=1) / side.values.square().sum(),
+        side.squared / side.squared.sum(),
     )
 
 
@@ -199,11 +199,18 @@ def _weighted(product: Tensor, a: Tensor, b: Tensor) -> dict[str, Tensor]:
         return {}
 
     u, correlation, vt = torch.linalg.svd(product, full_matrices=False)
-    seen = [(axes @ loadings).abs().sum(dim=2) for axes, loadings in ((u.mT, a), (vt, b))]
+    seen = [_sizes(axes, loadings) for axes, loadings in ((u.mT, a), (vt, b))]
     correlation = correlation.clamp(max=1)
     one, other = ((each * correlation).sum(dim=1) / each.sum(dim=1) for each in seen)
 
     return {"pwcca_a": one, "pwcca_b": other}
+
+
+def _sizes(axes: Tensor, loadings: Tensor) -> Tensor:
+    r"""Sums over neurons of the sizes of :math:`V L`, from `(p, k, r)` and `(r, d)`, `(p, k)`."""
+    neurons = max(1, PERMUTED_NUMBERS // axes[:, :, 0].numel())
+
+    return sum(((axes @ few).abs().sum(dim=2) for few in loadings.split(neurons, 1)), axes.new_zeros(()))
 
 
 def _unbiased(together: Tensor, a: Tensor, b: Tensor) -> Tensor:

@@ -3,6 +3,7 @@ r"""Comparison of two networks seen at the same inputs: learn both maps, bound t
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from torch import Tensor
 
@@ -104,6 +105,7 @@ def _compared(
     r"""The comparison in the order given: pairs, both directions, the verdict, and what is kept as evidence."""
     frames = _shared_frames(a, b)
     draws, doubted = _draws(a, b, frames, groups)
+    measures = _measures(a, b, draws, seed)
     pairs = Pairs(a, b, frames, _integrated(a, b, frames), local, draws)
     there, back = (paired_direction(each, tolerance, confidence, seed) for each in (pairs, pairs.reversed))
 
@@ -151,8 +153,6 @@ def _compared(
         in_addition(a_to_b, NAME_A, NAME_B, determines(there.error, tolerance, there.doubts))
         + in_addition(b_to_a, NAME_B, NAME_A, determines(back.error, tolerance, back.doubts))
     )
-    measures = Measures(a.values, b.values)
-
     return Comparison(
         verdict=verdict,
         a_to_b=a_to_b,
@@ -172,8 +172,7 @@ def _compared(
             **{f"{name}_a_to_b": value for name, value in there.evidence.items()},
             **{f"{name}_b_to_a": value for name, value in back.evidence.items()},
             "coordinates": kind,
-            "measures": measures.usual(),
-            "measures_by_chance": measures.by_chance(draws, seed),
+            **measures,
         },
         sentence=sentence,
         tolerance=tolerance,
@@ -192,6 +191,13 @@ def _draws(
         rank = joint_rank(*frames)
 
     return paired_draws(a.values, b.values, shared_groups(groups, [a, b]), rank)
+
+
+def _measures(a: Observations, b: Observations, draws: Draws, seed: int) -> dict[str, Any]:
+    r"""What the usual measures say, for the diagnostics."""
+    measures = Measures(a.values, b.values)
+
+    return {"measures": measures.usual(), "measures_by_chance": measures.by_chance(draws, seed)}
 
 
 def _blocking(a: Observations, b: Observations, draws: Draws) -> list[str]:

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from equiv.metric.neuron_scale import centred, unit_spread
+from equiv.metric.neuron_scale import centred, mean_square, unit_spread
 from equiv.observe.draws import Draws
 
 __all__ = ["MAX_RATED_DIMENSION", "learning_doubts", "near_errors", "nearest_error", "remaining_error"]
@@ -99,9 +99,9 @@ def nearest_error(source: Tensor, target: Tensor, draws: Draws) -> float:
     """
     deviation = centred(target.double())
     nearest = _squared_distances(source, draws).argmin(dim=1)
-    missed = (deviation[: len(nearest)] - deviation[nearest]).square().sum(dim=1).mean()
+    missed = mean_square(deviation[: len(nearest)] - deviation[nearest])
 
-    return (missed / deviation.square().sum(dim=1).mean()).sqrt().item()
+    return (missed / mean_square(deviation)).sqrt().item()
 
 
 def near_errors(source: Tensor, target: Tensor, missed: Tensor, draws: Draws) -> tuple[float, float]:

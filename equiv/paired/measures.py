@@ -48,7 +48,9 @@ class Measures:
         self._many, self._few = (
             evenly(len(a), most, a.device) for most in (MAX_MEASURED_SAMPLES, MAX_DISTANCE_SAMPLES)
         )
-        self._sides, self._fewer = _pair(a[self._many], b[self._many]), _pair(a[self._few], b[self._few])
+        self._sides = _pair(a[self._many], b[self._many])
+        all_few = len(self._few) == len(self._many)
+        self._fewer = self._sides if all_few else _pair(a[self._few], b[self._few])
 
     def usual(self) -> dict[str, float]:
         r"""The measures of `equiv.baselines` by name; NaN where one is not defined: constant neurons, few samples."""

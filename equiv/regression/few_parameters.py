@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from equiv.metric.neuron_scale import centred
+from equiv.metric.neuron_scale import centred, mean_square, squared_lengths
 from equiv.observe.draws import Draws
 from equiv.regression.kernel_map import Fit
 from equiv.transformation import Map, check_activations, outside, savable
@@ -31,6 +33,9 @@ ORDERED_ROWS = 64
 # Correlations of neurons above so many multiplications take too long.
 # [multiplications; chosen: some seconds of one core]
 MAX_MATCHING_COST = 4e10
+# Neurons whose deviations are held at once.
+# [neurons; chosen: those of a hundred samples stay in the processor's cache, decides speed and memory alone]
+NEURONS_AT_ONCE = 4096
 # Relative errors below this are rounding.
 # [share of the target's spread; derived: a thousand roundings of float64 at values of a million spreads]
 NEURONWISE_ROUNDING = 1e-9
@@ -86,39 +91,76 @@ class NeuronMap(Map):
         return cls(**tensors)
 
 
-# From activations of both sides to s, w and o.
-Rule = Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
+@dataclass(frozen=True, eq=False)
+class Shown:
+    r"""Samples by which a rule chooses.
+
+    Attributes:
+        source: All activations of the source, `(n, d_a)`.
+        target: All of the target, `(n, d_b)`.
+        rows: Which of the samples are shown, `(k,)`.
+    """
+
+    source: Tensor
+    target: Tensor
+    rows: Tensor
+
+    @cached_property
+    def means(self) -> tuple[Tensor, Tensor]:
+        r"""Means of both, `(d_a,)` and `(d_b,)`."""
+        return self.source[self.rows].mean(dim=0), self.target[self.rows].mean(dim=0)
+
+    @cached_property
+    def moments(self) -> tuple[Tensor, Tensor]:
+        r"""Sums of products of deviations, and of squares of the source's, of each neuron, `(d,)` each."""
+        products, squares = [], []
+
+        for few, others in zip(
+            self.source.split(NEURONS_AT_ONCE, 1), self.target.split(NEURONS_AT_ONCE, 1), strict=True
+        ):
+            a, b = centred(few[self.rows]), centred(others[self.rows])
+            products.append((a * b).sum(dim=0))
+            squares.append(a.square().sum(dim=0))
+
+        return torch.cat(products), torch.cat(squares)
 
 
-def _identity(source: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    every = torch.arange(target.shape[1], device=source.device)
-
-    return every, target.new_ones(target.shape[1]), target.new_zeros(target.shape[1])
+# From samples that are shown to s, w and o.
+Rule = Callable[[Shown], tuple[Tensor, Tensor, Tensor]]
 
 
-def _one_scale(source: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    a, b = centred(source), centred(target)
-    scale = (a * b).sum() / a.square().sum().clamp_min(1e-300)
-    every = torch.arange(target.shape[1], device=source.device)
+def _identity(shown: Shown) -> tuple[Tensor, Tensor, Tensor]:
+    target = shown.target
 
-    return every, scale.expand(target.shape[1]), target.mean(dim=0) - scale * source.mean(dim=0)
+    return _every(shown), target.new_ones(target.shape[1]), target.new_zeros(target.shape[1])
 
 
-def _each_scale(source: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    a, b = centred(source), centred(target)
-    scale = (a * b).sum(dim=0) / a.square().sum(dim=0).clamp_min(1e-300)
-    every = torch.arange(target.shape[1], device=source.device)
+def _one_scale(shown: Shown) -> tuple[Tensor, Tensor, Tensor]:
+    (products, squares), (source, target) = shown.moments, shown.means
+    scale = products.sum() / squares.sum().clamp_min(1e-300)
 
-    return every, scale, target.mean(dim=0) - scale * source.mean(dim=0)
+    return _every(shown), scale.expand(len(target)), target - scale * source
 
 
-def _matched(source: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _each_scale(shown: Shown) -> tuple[Tensor, Tensor, Tensor]:
+    (products, squares), (source, target) = shown.moments, shown.means
+    scale = products / squares.clamp_min(1e-300)
+
+    return _every(shown), scale, target - scale * source
+
+
+def _every(shown: Shown) -> Tensor:
+    return torch.arange(shown.target.shape[1], device=shown.target.device)
+
+
+def _matched(shown: Shown) -> tuple[Tensor, Tensor, Tensor]:
     r"""Each target neuron from the source neuron that it correlates best with, if by more than chance.
 
     A correlation of r in n samples is :math:`-\tfrac{n - 2}{2} \log_2 (1 - r^2)` bits of evidence, and no more than
     the :math:`\log_2` of the number of orders of the target's values; that the neuron was chosen among d_a takes
     :math:`\log_2 d_a` of them.
     """
+    source, target = shown.source[shown.rows], shown.target[shown.rows]
     a, b = centred(source), centred(target)
     length, size = a.norm(dim=0), b.norm(dim=0)
     a = torch.where(length > 0, a / length.clamp_min(1e-300), 0.0)
@@ -126,15 +168,15 @@ def _matched(source: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     best, chosen = correlation.abs().max(dim=0)
     bits = -(len(source) - 2) / 2 * torch.log2((1 - best.square()).clamp_min(1e-300))
     needed = math.log2(max(source.shape[1], 1)) + SPARE_BITS
-    shown = torch.zeros_like(best, dtype=torch.bool)
+    seen = torch.zeros_like(best, dtype=torch.bool)
     told = bits > needed
 
     # Further rows only add to the bits of an order: few of them mostly show enough, where sorting all would take long.
     for rows in (target[:ORDERED_ROWS], target):
-        short = (told & ~shown).nonzero()[:, 0]
-        shown[short] = _bits_of_orders(rows[:, short]) > needed
+        short = (told & ~seen).nonzero()[:, 0]
+        seen[short] = _bits_of_orders(rows[:, short]) > needed
 
-    told &= shown
+    told &= seen
     slope = correlation.gather(0, chosen[None])[0] * size / length[chosen].clamp_min(1e-300)
     weight = torch.where(told, slope, 0.0)
 
@@ -171,51 +213,69 @@ def simple_fits(source: Tensor, target: Tensor, draws: Draws, generator: torch.G
     if len(source) * source.shape[1] * target.shape[1] * (FOLDS + 1) <= MAX_MATCHING_COST:
         rules["a neuron for each neuron"] = _matched
 
-    folds = list(_folds(draws, generator))
+    split = _split(source, target, draws, generator)
 
     for name, rule in rules.items():
-        yield _fit(rule, source, target, draws, folds, name)
+        yield _fit(rule, split, draws, name)
 
 
 def mean_fit(source: Tensor, target: Tensor, draws: Draws, generator: torch.Generator) -> Fit:
     r"""The target's mean, whatever the source says; arguments as of `simple_fits`."""
-    folds = list(_folds(draws, generator))
+    split = _split(source, target, draws, generator)
 
-    return _fit(_mean, source, target, draws, folds, "the target's mean, of a constant source")
-
-
-def _mean(source: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    first = torch.zeros(target.shape[1], dtype=torch.int64, device=source.device)
-
-    return first, target.new_zeros(target.shape[1]), target.mean(dim=0)
+    return _fit(_mean, split, draws, "the target's mean, of a constant source")
 
 
-def _fit(
-    rule: Rule, source: Tensor, target: Tensor, draws: Draws, folds: list[tuple[Tensor, Tensor]], name: str
-) -> Fit:
-    spread = centred(target).square().sum(dim=1).mean().sqrt()
+def _mean(shown: Shown) -> tuple[Tensor, Tensor, Tensor]:
+    every, target = _every(shown), shown.means[1]
+
+    return torch.zeros_like(every), torch.zeros_like(target), target
+
+
+class Split(NamedTuple):
+    r"""Samples that are shown, and those that are judged for it."""
+
+    every: Shown
+    folds: list[tuple[Shown, Tensor]]  # each with the samples that are judged, once in all
+    half: tuple[Shown, Tensor]
+
+
+def _split(source: Tensor, target: Tensor, draws: Draws, generator: torch.Generator) -> Split:
+    n, half = len(source), draws.half()
+    rest = torch.ones(n, dtype=torch.bool, device=source.device)
+    rest[half] = False
+    folds = [(Shown(source, target, kept), judged) for kept, judged in _folds(draws, generator)]
+    every = Shown(source, target, torch.arange(n, device=source.device))
+
+    return Split(every, folds, (Shown(source, target, half), rest.nonzero()[:, 0]))
+
+
+def _fit(rule: Rule, split: Split, draws: Draws, name: str) -> Fit:
+    source, target = split.every.source, split.every.target
+    spread = mean_square(centred(target)).sqrt()
     spread = torch.where(spread > 0, spread, torch.nan)  # of a constant target there is nothing to measure
     errors = torch.empty_like(target)
 
-    for kept, judged in folds:
-        chosen, weight, offset = rule(source[kept], target[kept])
-        errors[judged] = target[judged] - offset - weight * source[judged][:, chosen]
-
-    half = draws.half()
-    chosen, weight, offset = rule(source[half], target[half])
-    rest = torch.ones(len(source), dtype=torch.bool, device=source.device)
-    rest[half] = False
-    missed = target[rest] - offset - weight * source[rest][:, chosen]
+    for shown, judged in split.folds:
+        errors.index_copy_(0, judged, _missed(shown, judged, rule))
 
     return Fit(
-        NeuronMap(*rule(source, target), source.amin(dim=0), source.amax(dim=0)),
-        errors.square().sum(dim=1) / spread.square(),
-        missed.square().sum(dim=1) / spread.square(),
+        NeuronMap(*rule(split.every), source.amin(dim=0), source.amax(dim=0)),
+        squared_lengths(errors) / spread.square(),
+        squared_lengths(_missed(*split.half, rule)) / spread.square(),
         name,
         NEURONWISE_ROUNDING,
         errors,
         draws=draws,
     )
+
+
+def _missed(shown: Shown, judged: Tensor, rule: Rule) -> Tensor:
+    r"""The target less its image at samples that are judged, `(j, d)`."""
+    chosen, weight, offset = rule(shown)
+    image = shown.source[judged][:, chosen].mul_(weight)
+
+    return shown.target[judged].sub_(offset).sub_(image)
 
 
 def _folds(draws: Draws, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:

@@ -7,10 +7,12 @@ the value of T and its derivatives along the image of the input space.
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain
 
 import torch
 from torch import Tensor
 
+from equiv.metric.neuron_scale import mean_square, squared_lengths
 from equiv.observe.draws import Draws
 from equiv.regression.affine import least_squares
 from equiv.regression.few_parameters import mean_fit, simple_fits
@@ -53,6 +55,10 @@ MIN_FALL = 0.1
 # [samples; chosen: rounding is much the same at all]
 CHECKED_SAMPLES = 200
 
+# Numbers of their images that are held at once.
+# [numbers; chosen: bounds memory alone]
+CHECKED_NUMBERS = 2**21
+
 # Ridges that are tried where the system is not positive definite to rounding.
 # [ridges found before; chosen: the smallest that lets it be solved]
 RIDGE_FACTORS = (1.0, 10.0, 100.0, 1000.0)
@@ -85,7 +91,6 @@ def fit_map(
         The fit. With more samples than the largest solve takes, T is learned from a part of them; and judged by this
         part where several samples are one draw, for every draw has some in it.
     """
-    source, target = source.double(), target.double()
     generator = torch.Generator().manual_seed(seed)
     draws = draws or Draws.single(len(source), source.device)
     order = draws.order(generator)
@@ -99,28 +104,37 @@ def fit_map(
 
         return replace(found, judged=some)
 
-    data = standardise(source, target, source_frames, target_frames, generator, draws)
+    data = standardise(source.double(), target.double(), source_frames, target_frames, generator, draws)
 
     if not data.basis.any() or not data.spread.isfinite():
-        return mean_fit(source, target, draws, generator)
+        return mean_fit(source.double(), target.double(), draws, generator)
 
-    fits: list[Fit] = []
+    best: Fit | None = None
 
-    for fit in (*simple_fits(source, target, draws, generator), least_squares(data)):
+    for fit in chain(
+        simple_fits(source.double(), target.double(), draws, generator),
+        (least_squares(data) for _ in range(1)),
+    ):
         if fit is not None and fit.squared.mean() < EXACT_ERROR**2:
             return fit
 
-        fits += [] if fit is None else [fit]
+        best = _better(best, fit)
 
     learned = _final(data, search(data, order, effort), order, effort)
-    fits += [] if learned is None else [learned]
+    best = _better(best, learned)
 
-    if not fits:
-        return _undefined(mean_fit(source, target, draws, generator))
-
-    best = min(fits, key=lambda fit: fit.squared.mean().item())
+    if best is None:
+        return _undefined(mean_fit(source.double(), target.double(), draws, generator))
 
     return best if learned is None else replace(best, learned=(learned.draw_errors, learned.half))
+
+
+def _better(best: Fit | None, fit: Fit | None) -> Fit | None:
+    r"""The fit with the smaller mean square error, the first of equal ones; None where there is none."""
+    if best is None or fit is None:
+        return best or fit
+
+    return fit if fit.squared.mean() < best.squared.mean() else best
 
 
 def _undefined(fit: Fit) -> Fit:
@@ -136,15 +150,14 @@ def _final(data: PairData, settings: Settings, order: Tensor, effort: Effort) ->
         return None
 
     part, settings, solution, half = learned
+    half_squared = data.target.new_full((1,), torch.nan) if half is None else squared_lengths(half.errors)
+    del learned, half
     n, r, _ = part.directions.shape
     map_ = kernel_map(part, settings, solution.coefficients)
-    # What rounding makes of T: at the samples it should leave the residual ridge * c.
-    some = slice(0, CHECKED_SAMPLES)
-    fitted = part.target[some] - settings.ridge * solution.coefficients.view(n, 1 + r, -1)[some, 0]
-    fitted = fitted.clamp(*plausible_range(part.target))
-    rounding = ((map_.evaluate(map_.points[some]) - data.middle) / data.spread - fitted).square()
+    rounding = _rounding(map_, part, settings, solution.coefficients)
     missed = torch.empty_like(data.target)
-    missed[order[:n]] = solution.errors
+    missed.index_copy_(0, order[:n], solution.errors)
+    del solution
     rest = order[n:]
 
     if len(rest):
@@ -153,19 +166,34 @@ def _final(data: PairData, settings: Settings, order: Tensor, effort: Effort) ->
             data.target[rest] - (map_.evaluate(data.values[rest] * lengths) - data.middle) / data.spread
         )
 
-    squared = missed.square().sum(dim=1)
-    squared[order[:n]] += rounding.sum(dim=1).mean()
+    squared = squared_lengths(missed)
+    squared[order[:n]] += rounding
 
     return Fit(
         map_,
         squared,
-        squared.new_full((1,), torch.nan) if half is None else half.errors.square().sum(dim=1),
+        half_squared,
         f"{settings.kind} kernel, length {settings.length:.2g}, whitening {settings.whitening:g}, ridge "
         f"{settings.ridge:.0e}, slope noise {settings.slope:g}, {n * (1 + r)} equations",
         KERNEL_ROUNDING,
-        missed * data.spread,
+        missed.mul_(data.spread),
         draws=data.draws,
     )
+
+
+def _rounding(map_: KernelMap, data: PairData, settings: Settings, coefficients: Tensor) -> Tensor:
+    r"""Mean square of what rounding makes of T, `()`: at the samples it should leave the residual ridge * c."""
+    values = coefficients.view(len(data), -1, data.target.shape[1])[:, 0]
+    within = plausible_range(data.target)
+    rows = torch.arange(min(CHECKED_SAMPLES, len(data)), device=values.device)
+    squared = []
+
+    for few in rows.split(max(1, CHECKED_NUMBERS // data.target.shape[1])):
+        fitted = (data.target[few] - settings.ridge * values[few]).clamp_(*within)
+        image = (map_.evaluate(map_.points[few]) - data.middle) / data.spread
+        squared.append((image - fitted).square().sum(dim=1))
+
+    return torch.cat(squared).mean()
 
 
 def learn(
@@ -207,7 +235,7 @@ def _left_out(data: PairData, settings: Settings) -> Solution | None:
 
 def _settled(half: Solution, quarter: Solution) -> bool:
     r"""Whether the error is large and hardly fell when the samples were doubled."""
-    late, early = (solution.errors.square().sum(dim=1).mean().item() for solution in (half, quarter))
+    late, early = (mean_square(solution.errors).item() for solution in (half, quarter))
 
     return late > MAX_REFINED_ERROR**2 and late > (1 - MIN_FALL) * early
 
@@ -223,9 +251,9 @@ def kernel_map(data: PairData, settings: Settings, coefficients: Tensor) -> Kern
     return KernelMap(
         settings.kind,
         data.center,
-        data.basis * factor,
+        (data.basis * factor).contiguous(),
         data.middle + data.spread * AFFINE_VARIANCE * coefficients[:, 0].sum(dim=0),
-        data.spread * AFFINE_VARIANCE * weight,
+        weight.mul_(data.spread * AFFINE_VARIANCE),
         points,
         directions,
         data.spread * coefficients,

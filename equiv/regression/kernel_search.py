@@ -129,7 +129,7 @@ def solve_ridge(
     if r:
         noise[:, 1:] = settings.slope * directions.square().sum(dim=2).mean().clamp_min(1e-12)
 
-    rows = torch.cat([data.target[:, None], data.slopes[:, :r]], dim=1).flatten(0, 1)
+    rows = torch.cat([data.target[:, None], data.slopes[:, :r]], dim=1).flatten(0, 1) if r else data.target
     best: tuple[float, float, Solution | None] = (torch.inf, ridges[-1], None)
 
     for ridge in ridges:

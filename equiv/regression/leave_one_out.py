@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from equiv.metric.neuron_scale import squared_lengths
 from equiv.observe.draws import Draws
 
 __all__ = ["ADDED_ERRORS", "Solution", "solve", "triangular_inverse"]
@@ -65,15 +66,17 @@ class Solution:
 
         The mean alone favours settings whose worst errors happened to fall between the samples.
         """
-        squared = self.draws.totals(self.errors.square().sum(dim=1))
+        squared = self.draws.totals(squared_lengths(self.errors))
 
         return (squared.mean() + ADDED_ERRORS * squared.max() / len(squared)).item()
 
     def within(self, target: Tensor, low: Tensor, high: Tensor) -> Solution:
         r"""The same with predictions clipped to `[low, high]`, each `(d,)`, as the map's are."""
-        predicted = (target - self.errors).clamp(low, high)
+        predicted = (target - self.errors).clamp_(low, high)
 
-        return Solution(self.coefficients, target - predicted, self.lower, self.draws)
+        return Solution(
+            self.coefficients, torch.sub(target, predicted, out=predicted), self.lower, self.draws
+        )
 
     def shares(self, samples: Tensor) -> tuple[Tensor, Tensor]:
         r"""What leaving samples out, each alone, takes away from the coefficients: :math:`P_{\cdot i} P_{ii}^{-1} c_i`.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from equiv.metric.neuron_scale import centred, slope_weights
+from equiv.metric.neuron_scale import centred, mean_square, slope_weights
 from equiv.observe.draws import Draws
 
 __all__ = ["PairData", "plausible_range", "standardise"]
@@ -100,15 +100,17 @@ def standardise(
         variance, axes = torch.linalg.eigh(standardised.T @ standardised / n)
         variance, axes = variance.flip(0), axes.flip(1)
     else:
-        _, singular, axes_t = torch.linalg.svd(standardised, full_matrices=False)
-        variance, axes = singular.square() / n, axes_t.T
+        singular, axes = torch.linalg.svd(standardised, full_matrices=False)[1:]
+        variance, axes = singular.square() / n, axes.T
 
     kept = variance > MIN_VARIANCE * variance[0]
     kept[0] = True
     basis = weight[:, None] * axes[:, kept]
+    del standardised, axes
+    values = (source - center) @ basis
     middle = target.mean(dim=0)
     deviation = centred(target)
-    spread = deviation.square().sum(dim=1).mean().sqrt()
+    spread = mean_square(deviation).sqrt()
     # Of a constant target nothing is left to scale.
     spread = torch.where(spread > 0, spread, torch.inf)
     directions = source.new_zeros(n, 0, basis.shape[1])
@@ -127,8 +129,8 @@ def standardise(
         variance[kept].clamp_min(0).sqrt(),
         middle,
         spread,
-        (source - center) @ basis,
-        deviation / spread,
+        values,
+        deviation.div_(spread),
         directions,
         slopes,
         draws or Draws.single(n, source.device),

@@ -3,12 +3,13 @@ r"""Which directions of a target a source determines, found where one error hide
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from equiv.findings.components import Components
+from equiv.metric.neuron_scale import squared_lengths
 from equiv.observe.draws import Draws
 from equiv.regression.kernel_search import Settings
 from equiv.regression.pair_data import PairData, standardise
@@ -125,7 +126,8 @@ def learned_components(
     generator = torch.Generator().manual_seed(seed)
     most = min(max(FEW_SAMPLES, SAMPLES_A_NEURON * held_out.target.shape[1]), MAX_SAMPLES)
     rows = held_out.draws.order(generator)[:most].sort().values
-    target, missed, draws = held_out.target[rows], held_out.missed[rows], held_out.draws.subset(rows)
+    held_out = held_out.subset(rows)
+    target, missed, draws = held_out.target, held_out.missed, held_out.draws
     data = standardise(source[rows].double(), target, None, None, generator, draws)
 
     if not data.basis.any() or not data.spread.isfinite() or draws.count < MIN_DRAWS:
@@ -137,6 +139,8 @@ def learned_components(
 
     axes, variance = principal(data.target)
     scores = data.target @ axes
+    whole = squared_lengths(data.target)
+    data = replace(data, target=scores)  # which stand for the target from here on
     folds = folds_of(draws, generator)
     # Of a map that could not be learned no more is known than of the mean.
     given = missed @ axes / data.spread if missed.isfinite().all() else scores
@@ -151,8 +155,7 @@ def learned_components(
             missed = tried[place].errors[judged] @ choice.directions[:, its]
             squared[judged[:, None], its] = missed.square()
 
-    whole = draws.totals(data.target.square().sum(dim=1))
-    squared, seen = draws.totals(squared), draws.totals(seen)
+    whole, squared, seen = draws.totals(whole), draws.totals(squared), draws.totals(seen)
     drawn = torch.randint(len(whole), (RESAMPLES, len(whole)), generator=generator)
     counts = torch.zeros(RESAMPLES, len(whole), dtype=torch.float64)
     counts = counts.scatter_add_(1, drawn, torch.ones_like(counts)).to(whole)

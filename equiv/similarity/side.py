@@ -52,7 +52,7 @@ class Side:
 
     Arguments:
         values: Centred, `(n, d)`, float64; neurons that do not vary are exactly 0.
-        given: As they were given, `(n, d)`, float64.
+        given: As they were given, `(n, d)`.
     """
 
     def __init__(self, values: Tensor, given: Tensor) -> None:
@@ -75,6 +75,11 @@ class Side:
     def basis(self) -> Tensor:
         r"""Orthonormal principal components that hold the variance but for rounding, `(n, r)`."""
         return self._components[0]
+
+    @cached_property
+    def squared(self) -> Tensor:
+        r"""Squared lengths of the samples, `(n,)`."""
+        return self.values.norm(dim=1).square()
 
     @cached_property
     def shares(self) -> Tensor:
@@ -125,8 +130,8 @@ class Side:
     def ranks(self) -> Tensor:
         r"""The ranks of `equiv.baselines.rsa`, `(n (n - 1) / 2,)`, as pairs stand in `torch.triu_indices`."""
         i, j = torch.triu_indices(len(self), len(self), 1)
-        seen = self.given[:, (self.values != 0).any(dim=0)]
-        seen = seen / seen.abs().max()
+        seen = self.given[:, (self.values != 0).any(dim=0)].double()
+        seen /= seen.abs().max()
 
         if seen.shape[1] == 1:
             distance = (seen[i] - seen[j]).abs()[:, 0]
@@ -146,7 +151,7 @@ def centred_pair(a: Any, b: Any) -> tuple[Side, Side]:
     if isinstance(a, Side) and isinstance(b, Side):
         return a, b  # what was reckoned of them serves the next measure
 
-    a, b = _checked(a, "a").double(), _checked(b, "b").double()
+    a, b = _checked(a, "a"), _checked(b, "b")
 
     if len(a) != len(b) or len(a) < 3:
         raise ValueError(
@@ -157,15 +162,17 @@ def centred_pair(a: Any, b: Any) -> tuple[Side, Side]:
     sides = []
 
     for values, name in ((a, "a"), (b, "b")):
-        size = values.abs().amax(dim=0).clamp_min(1e-300)
-        deviation = values / size - (values / size).mean(dim=0)
+        size = values.abs().amax(dim=0).double().clamp_min(1e-300)
+        deviation = values / size
+        deviation -= deviation.mean(dim=0)
         varying = deviation.abs().amax(dim=0) > MIN_SPREAD
 
         if not varying.any():
             raise ValueError(f"'{name}' should vary from sample to sample, got equal rows; probe others.")
 
         size = torch.where(varying, size, 0.0)
-        sides.append(Side(deviation * (size / size.max()), values))
+        deviation *= size / size.max()
+        sides.append(Side(deviation, values))
 
     return sides[0], sides[1]
 
