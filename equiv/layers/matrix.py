@@ -2,7 +2,6 @@ r"""What was found of all pairs of layers."""
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections import Counter
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor
 
 from equiv.comparison import LOADERS
+from equiv.findings.storage import read_result, write_result
 from equiv.layers.matches import answering
 from equiv.transformation import jsonable
 from equiv.verdict import Interval, Verdict, error_in_words
@@ -166,7 +166,7 @@ class LayerMatrix:
         r"""Writes `layers.json` into `folder`, which is made if need be; `equiv.load` reads it."""
         path = Path(folder)
         path.mkdir(parents=True, exist_ok=True)
-        (path / DESCRIPTION_FILE).write_text(json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n")
+        write_result(path / DESCRIPTION_FILE, self.to_dict(), {})
 
     def figure(self) -> Figure:
         r"""Both directed matrices and CKA beside each other, a `matplotlib.figure.Figure`."""
@@ -195,7 +195,8 @@ def named(layer: str) -> str:
 
 def loaded(path: Path) -> LayerMatrix:
     r"""The matrix that was saved in a folder."""
-    saved = json.loads((path / DESCRIPTION_FILE).read_text())
+    older = {each.name for each in fields(LayerMatrix)} | {"matches"}
+    saved, _ = read_result(path / DESCRIPTION_FILE, frozenset(older))
     del saved["matches"]
     saved |= {name: _tensor(saved[name]) for name in NUMBERS}
     saved |= {name: tuple(saved[name]) for name in ("layers_a", "layers_b", "notes")}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from equiv.findings.storage import write_text
 from equiv.report.markup import escape, percent, table
 from equiv.report.page import page_html, versions
 
@@ -61,7 +62,7 @@ def write_page(matrix: LayerMatrix, path: str | os.PathLike[str]) -> Path:
     parts += [("The pair that was clicked", _pairs(matrix)), ("Linear CKA, debiased", _similarity(matrix))]
     parts += [("From the inputs themselves", _inputs(matrix)), ("Versions", versions())]
     name = "Layers of two networks"
-    Path(path).write_text(page_html(name, name, head, parts), encoding="utf-8")
+    write_text(path, page_html(name, name, head, parts))
 
     return Path(path)
 
