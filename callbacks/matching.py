@@ -1,7 +1,7 @@
 r"""When to probe the two networks and to compare them, and what to log of it."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
 
 import pytorch_lightning as pl
@@ -25,6 +25,8 @@ class Matcher(Protocol):
     def observed(self, pair: pl.LightningModule, whole: bool) -> Any: ...
 
     def match(self, pair: pl.LightningModule, observed: Any, whole: bool) -> Match: ...
+
+    def match_layers(self, pair: pl.LightningModule) -> equiv.LayerMatrix: ...
 
 
 class Networks(Protocol):
@@ -52,11 +54,15 @@ class Matching(pl.Callback):
         epochs: Compare after these numbers of epochs too; 0 is before training.
         sample: How many inputs of each side to probe before the end, for less time; None for all. The anchors
             are always among them.
+        layers: "all": find the errors between all layers of the two as well, at inputs that show both the same hidden
+            states and that neither was trained on. None: none of that.
+        leave: Called with each such matrix, the epochs trained and the trainer: writes and logs it as it forms.
         **settings: What is observed and how it is compared, see `NetworkPair.matcher`.
 
     Attributes:
         matcher: What compares, once a fit has begun.
         matches: Every comparison, by epochs trained; of the first process alone.
+        matrices: Every matrix of layers, likewise.
         epoch: How many epochs were trained when it compared last; None before.
         whole: Whether it then probed all inputs.
         seconds: Time spent in here.
@@ -70,6 +76,8 @@ class Matching(pl.Callback):
         every_n_epochs: int = 0,
         epochs: Sequence[int] = (),
         sample: int | None = None,
+        layers: str | None = None,
+        leave: Callable[[equiv.LayerMatrix, int, pl.Trainer], None] | None = None,
         **settings: Any,
     ) -> None:
         super().__init__()
@@ -77,9 +85,16 @@ class Matching(pl.Callback):
         if every_n_epochs < 0:
             raise ValueError(f"'every_n_epochs' should be at least 0 (the end alone), got {every_n_epochs}.")
 
+        if layers not in (None, "all"):
+            raise ValueError(
+                f"'layers' should be null or 'all', got {layers!r}; name the layers of each side by layers_a=[...]."
+            )
+
         self.every_n_epochs, self.epochs = every_n_epochs, set(epochs)
         self.settings = settings | {"sample": sample}
+        self.layers, self.leave = layers, leave
         self.matches: dict[int, Match] = {}
+        self.matrices: dict[int, equiv.LayerMatrix] = {}
         self.epoch: int | None = None
         self.whole = False
         self.seconds = 0.0
@@ -136,6 +151,13 @@ class Matching(pl.Callback):
 
         _show(trainer, 2 * before + 1, steps)
         self.matches[epoch] = self.matcher.match(pair, observed, whole)
+
+        if self.layers is not None:
+            self.matrices[epoch] = self.matcher.match_layers(pair)
+
+            if self.leave is not None:
+                self.leave(self.matrices[epoch], epoch, trainer)
+
         _show(trainer, 2 * before + 2, steps)
         seconds = time.perf_counter() - start
         self.seconds += seconds

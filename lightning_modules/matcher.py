@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 import equiv
+from equiv.layers.record import recorded
 from equiv.observe.processes import gathered, part
 from lightning_modules.probed import Probed
 
@@ -38,6 +39,12 @@ class Sides(Protocol):
 
     @property
     def anchors(self) -> Tensor: ...
+
+    @property
+    def held_out_a(self) -> Tensor: ...
+
+    @property
+    def held_out_b(self) -> Tensor: ...
 
 
 @dataclass(frozen=True)
@@ -136,6 +143,22 @@ class Matcher:
         observed = self._observed(pair, probed_a, probed_b, self._rows(0, True), self._rows(1, True))
 
         return self._match(pair, observed, self.sides.anchors[: self.anchors if anchors is None else anchors])
+
+    def match_layers(self, pair: nn.Module) -> equiv.LayerMatrix:
+        r"""Every layer of the module that is probed of A against every one of B's, both as they are.
+
+        Layers are compared where both networks see the same hidden states, the held-out ones: an evaluation, which
+        tells the comparison nothing.
+        """
+        inputs = self.sides.held_out_a, self.sides.held_out_b
+        probed = self.probed_a.module, self.probed_b.module
+        a, b = (
+            recorded(pair.get_submodule(module), seen, None, None, side).values
+            for module, seen, side in zip(probed, inputs, "ab", strict=True)
+        )
+        asked = {name: self.settings[name] for name in ("tolerance", "confidence") if name in self.settings}
+
+        return equiv.compare_layers(a, b, inputs[0], seed=self.seed, **asked)
 
     def _rows(self, side: int, whole: bool) -> Tensor:
         r"""The rows of A's (0) or B's (1) inputs to probe: all, or the anchors and the first ones besides."""

@@ -2,7 +2,7 @@ r"""What an evaluation is given and what it returns, and the errors that every o
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import torch
@@ -58,6 +58,12 @@ class Finding:
     captions: Mapping[str, str] = field(default_factory=dict)
     strips: list[PictureStrip] = field(default_factory=list)
     films: dict[str, bytes] = field(default_factory=dict)
+
+    def beside(self, other: "Finding") -> "Finding":
+        r"""The same with the numbers and figures of another."""
+        figures, captions = self.figures | other.figures, {**self.captions, **other.captions}
+
+        return replace(self, metrics=self.metrics | other.metrics, figures=figures, captions=captions)
 
 
 def charts(match: Match, views: Views, **drawn: Any) -> dict[str, Any]:
