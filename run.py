@@ -72,10 +72,11 @@ def compare(
     from hydra.utils import instantiate
 
     from callbacks.progress import TrainingProgress
+    from lightning_modules.checkpoints import keep_last, resume_from
     from lightning_modules.output.layers import leave_layers, through_training
     from lightning_modules.output.results import Results
     from lightning_modules.output.tracking import loggers
-    from lightning_modules.pair import build_pair, resume_from
+    from lightning_modules.pair import build_pair
 
     # It says what does not fit before any data are made.
     matching = instantiate(settings.matching, leave=leave_layers)
@@ -96,6 +97,7 @@ def compare(
     with clock("training"):
         trainer.fit(pair, datamodule=data, ckpt_path=checkpoint, weights_only=True)
 
+    keep_last(trainer, folder)
     clock.move("training", "matching", matching.seconds)
 
     if not trainer.is_global_zero:

@@ -8,6 +8,7 @@ import pytorch_lightning as pl
 
 import equiv
 from callbacks.progress import TrainingProgress
+from equiv.layers.matrix import restored_matrix
 
 __all__ = ["Matching"]
 
@@ -20,7 +21,14 @@ class Match(Protocol):
 
 
 class Matcher(Protocol):
-    r"""Observes two networks, on all inputs or on a sample, and compares what it observed so."""
+    r"""Observes two networks, on all inputs or on a sample, and compares what it observed so.
+
+    A checkpoint keeps a comparison as plain numbers, words and tensors.
+    """
+
+    def kept(self, match: Any) -> dict[str, Any]: ...
+
+    def restored(self, kept: dict[str, Any]) -> Match: ...
 
     def observed(self, pair: pl.LightningModule, whole: bool) -> Any: ...
 
@@ -123,6 +131,17 @@ class Matching(pl.Callback):
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         networks, data = cast(Networks, pl_module), cast(Data, trainer.datamodule)  # type: ignore[attr-defined]
         self.matcher = networks.matcher(data.views, **self.settings)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "matches": {epoch: self.matcher.kept(match) for epoch, match in self.matches.items()},
+            "matrices": {epoch: matrix.to_dict() for epoch, matrix in self.matrices.items()},
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        r"""Takes up the comparisons of the run that goes on, but for one that was made since it ended."""
+        self.matches |= {e: self.matcher.restored(m) for e, m in state_dict["matches"].items() if self.due(e)}
+        self.matrices |= {e: restored_matrix(m) for e, m in state_dict["matrices"].items() if self.due(e)}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.current_epoch == 0 and self.due(0):

@@ -26,7 +26,7 @@ from equiv.verdict import (
     templates,
 )
 
-__all__ = ["LOADERS", "MEASURES", "Comparison", "load"]
+__all__ = ["LOADERS", "MEASURES", "Comparison", "described", "load", "restored"]
 
 DESCRIPTION_FILE = "comparison.json"
 # What a description held before it had checksums; the older ones had no templates.
@@ -186,31 +186,37 @@ class Comparison:
         r"""Writes `comparison.json` and `comparison.safetensors` into `folder`, which is made if need be."""
         path = Path(folder)
         path.mkdir(parents=True, exist_ok=True)
-        tensors = {"coordinates_a": self.coordinates_a, "coordinates_b": self.coordinates_b}
-
-        for name in DIRECTIONS:
-            if (components := getattr(self, name).components) is not None:
-                tensors[f"{name}.directions"] = components.directions
-
-        modules = {name: module for name in MODULES if (module := getattr(self, name)) is not None}
-
-        for name, module in modules.items():
-            tensors |= {f"{name}.{key}": value for key, value in module.state_dict().items()}
-
-        stored, aliases = without_copies(tensors)
-        description = self.to_dict() | {
-            "modules": {name: describe(module) for name, module in modules.items()},
-            "aliases": aliases,
-        }
-        described = [self.sentence, self.diagnostics, description["modules"]]
-        description["templates"] = templates(described, lambda text: getattr(text, "template", None))
-        write_result(path / DESCRIPTION_FILE, description, stored)
+        write_result(path / DESCRIPTION_FILE, *described(self))
 
     def report(self, path: str | os.PathLike[str] = "report.html") -> Path:
         r"""Writes one self-contained interactive HTML file and returns its path."""
         from equiv.report.report import write_report
 
         return write_report(self, path)
+
+
+def described(result: Comparison) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    r"""A comparison as a JSON-ready description and tensors by name, from which `restored` makes it again."""
+    tensors = {"coordinates_a": result.coordinates_a, "coordinates_b": result.coordinates_b}
+
+    for name in DIRECTIONS:
+        if (components := getattr(result, name).components) is not None:
+            tensors[f"{name}.directions"] = components.directions
+
+    modules = {name: module for name in MODULES if (module := getattr(result, name)) is not None}
+
+    for name, module in modules.items():
+        tensors |= {f"{name}.{key}": value for key, value in module.state_dict().items()}
+
+    stored, aliases = without_copies(tensors)
+    description = result.to_dict() | {
+        "modules": {name: describe(module) for name, module in modules.items()},
+        "aliases": aliases,
+    }
+    in_words = [result.sentence, result.diagnostics, description["modules"]]
+    description["templates"] = templates(in_words, lambda text: getattr(text, "template", None))
+
+    return description, stored
 
 
 def load(folder: str | os.PathLike[str]) -> Any:
@@ -239,12 +245,18 @@ def load(folder: str | os.PathLike[str]) -> Any:
 
 
 def _loaded(path: Path) -> Comparison:
-    r"""The comparison that `Comparison.save` wrote."""
-    written, tensors = read_result(path / DESCRIPTION_FILE, OLDER)
+    return restored(*read_result(path / DESCRIPTION_FILE, OLDER))
+
+
+LOADERS[DESCRIPTION_FILE] = _loaded
+
+
+def restored(written: dict[str, Any], stored: dict[str, Tensor]) -> Comparison:
+    r"""The comparison that `described` described, bit for bit."""
     # Comparisons saved before templates were hold plain text alone.
     known = written["templates"] if "templates" in written else templates(written, guessed_template)
     saved = _from_json(written, known)
-    tensors |= {name: tensors[original] for name, original in saved["aliases"].items()}
+    tensors = stored | {name: stored[original] for name, original in saved["aliases"].items()}
     modules: dict[str, Any] = {
         name: build(config, part(tensors, name)) for name, config in saved["modules"].items()
     }
@@ -267,9 +279,6 @@ def _loaded(path: Path) -> Comparison:
         confidence=saved["confidence"],
         **modules,
     )
-
-
-LOADERS[DESCRIPTION_FILE] = _loaded
 
 
 def _from_json(value: Any, known: dict[str, str]) -> Any:

@@ -1,7 +1,6 @@
 r"""Two networks observed on their own inputs, and handed to `equiv` with nothing that could tell the pairing."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -10,9 +9,10 @@ from torch import Tensor, nn
 import equiv
 from equiv.layers.record import recorded
 from equiv.observe.processes import gathered, part
+from lightning_modules.match import Match
 from lightning_modules.probed import Probed
 
-__all__ = ["Match", "Matcher", "Observed", "rotated"]
+__all__ = ["Matcher", "Observed", "rotated"]
 
 #: What is observed of one network: how, with the neurons chosen, and what.
 Observed = tuple[Probed, equiv.Observations]
@@ -45,25 +45,6 @@ class Sides(Protocol):
 
     @property
     def held_out_b(self) -> Tensor: ...
-
-
-@dataclass(frozen=True)
-class Match:
-    r"""One comparison, and what it was made of.
-
-    Attributes:
-        result: The comparison.
-        observations: What was compared, A's and B's.
-        probed_a: What was observed of A, and is observed of fresh inputs in the same way.
-        probed_b: The same for B.
-        weights: Of both networks at that moment.
-    """
-
-    result: equiv.Comparison
-    observations: tuple[equiv.Observations, equiv.Observations]
-    probed_a: Probed
-    probed_b: Probed
-    weights: dict[str, Tensor]
 
 
 class Matcher:
@@ -128,6 +109,14 @@ class Matcher:
             anchors = torch.arange(len(anchors))[:, None].expand(-1, 2)
 
         return self._match(pair, observed, anchors[: self.anchors])
+
+    def kept(self, match: Match) -> dict[str, Any]:
+        r"""A comparison as a checkpoint holds it."""
+        return match.kept()
+
+    def restored(self, kept: dict[str, Any]) -> Match:
+        r"""A comparison that a checkpoint held."""
+        return Match.from_kept(kept)
 
     def compared(
         self, pair: nn.Module, probed_a: Probed, probed_b: Probed, anchors: int | None = None

@@ -179,6 +179,28 @@ def test_two_embeddings_of_the_circle_are_equivalent_and_t_is_right(usual: Match
     assert error < 0.02
 
 
+def test_a_checkpoint_keeps_every_comparison_to_the_bit(usual: Matching, tmp_path: Path) -> None:
+    usual.matches[2] = usual.last
+    torch.save(usual.state_dict(), tmp_path / "state")
+    again = matching(every_n_epochs=2, epochs=[0])
+    again.matcher = usual.matcher
+    again.load_state_dict(torch.load(tmp_path / "state", weights_only=True))
+    other = matching(every_n_epochs=3)
+    other.matcher = usual.matcher
+    other.load_state_dict(usual.state_dict())
+    del usual.matches[2]
+
+    assert list(again.matches) == [0, 2]
+    assert list(other.matches) == []  # of an end that was none
+    match, kept = usual.last, again.matches[0]
+    assert kept.result.to_dict() == match.result.to_dict()
+    values = match.observations[0].values
+    assert torch.equal(kept.result.transformation(values), match.result.transformation(values))
+    assert torch.equal(kept.observations[1].frames, match.observations[1].frames)
+    assert (kept.probed_a, kept.probed_b) == (match.probed_a, match.probed_b)
+    assert all(torch.equal(tensor, match.weights[name]) for name, tensor in kept.weights.items())
+
+
 def test_neither_the_order_nor_the_rotations_of_the_frames_matter(usual: Matching) -> None:
     angle = circle(torch.linspace(0, 6, 40))
     reference = usual.last.result.transformation(usual.last.probed_a(pair(), angle).values)

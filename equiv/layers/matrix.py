@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +23,7 @@ from equiv.verdict import Interval, Verdict, error_in_words
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["LayerMatrix", "Match"]
+__all__ = ["LayerMatrix", "Match", "restored_matrix"]
 
 DESCRIPTION_FILE = "layers.json"
 
@@ -197,12 +197,18 @@ def loaded(path: Path) -> LayerMatrix:
     r"""The matrix that was saved in a folder."""
     older = {each.name for each in fields(LayerMatrix)} | {"matches"}
     saved, _ = read_result(path / DESCRIPTION_FILE, frozenset(older))
-    del saved["matches"]
-    saved |= {name: _tensor(saved[name]) for name in NUMBERS}
-    saved |= {name: tuple(saved[name]) for name in ("layers_a", "layers_b", "notes")}
-    saved["verdicts"] = [[Verdict(verdict) for verdict in row] for row in saved["verdicts"]]
 
-    return LayerMatrix(**saved)
+    return restored_matrix(saved)
+
+
+def restored_matrix(saved: Mapping[str, Any]) -> LayerMatrix:
+    r"""The matrix of which these are the `to_dict()`."""
+    known = {name: value for name, value in saved.items() if name != "matches"}
+    known |= {name: _tensor(known[name]) for name in NUMBERS}
+    known |= {name: tuple(known[name]) for name in ("layers_a", "layers_b", "notes")}
+    known["verdicts"] = [[Verdict(verdict) for verdict in row] for row in known["verdicts"]]
+
+    return LayerMatrix(**known)
 
 
 def _tensor(entries: Sequence[Any]) -> Tensor:

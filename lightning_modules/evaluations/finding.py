@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from equiv.figures.charts import charts_figure
 from equiv.report.sections import PictureStrip
 from lightning_modules.data.views import Views
-from lightning_modules.matcher import Match, Matcher
+from lightning_modules.match import Match
+from lightning_modules.matcher import Matcher
 
 __all__ = [
     "Finding",
