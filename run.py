@@ -72,9 +72,14 @@ def compare(
     from hydra.utils import instantiate
 
     from callbacks.progress import TrainingProgress
+    from lightning_modules.checkpoints import keep_last, resume_from
+    from lightning_modules.output.layers import leave_layers, through_training
     from lightning_modules.output.results import Results
     from lightning_modules.output.tracking import loggers
-    from lightning_modules.pair import build_pair, resume_from
+    from lightning_modules.pair import build_pair
+
+    # It says what does not fit before any data are made.
+    matching = instantiate(settings.matching, leave=leave_layers)
 
     with clock("data"):
         views = instantiate(settings.dataset).prepare(display)
@@ -82,7 +87,7 @@ def compare(
 
     pair = build_pair(config)
     callbacks = {name: instantiate(each) for name, each in settings.callbacks.items()}
-    callbacks["matching"] = matching = instantiate(settings.matching)
+    callbacks["matching"] = matching
     callbacks["progress"] = TrainingProgress(display)
     trainer = instantiate(settings.trainer, _partial_=True)(
         callbacks=list(callbacks.values()), logger=loggers(settings)
@@ -92,13 +97,16 @@ def compare(
     with clock("training"):
         trainer.fit(pair, datamodule=data, ckpt_path=checkpoint, weights_only=True)
 
+    keep_last(trainer, folder)
     clock.move("training", "matching", matching.seconds)
 
     if not trainer.is_global_zero:
         return {}
 
+    matching.last.result.save(folder / "comparison")  # whatever the evaluation comes to
     display(0, 1, "figures and report")
     finding = instantiate(settings.evaluation)(pair.cpu(), views, matching)
+    finding = finding.beside(through_training(matching.matrices))
     results = Results(matching.last.result, finding, settings.matching.anchors)
     results.write(folder, clock, trainer.loggers, config)
     display.say(f"Written to {folder}\n\n{results}")

@@ -1,13 +1,14 @@
 r"""When to probe the two networks and to compare them, and what to log of it."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
 
 import pytorch_lightning as pl
 
 import equiv
 from callbacks.progress import TrainingProgress
+from equiv.layers.matrix import restored_matrix
 
 __all__ = ["Matching"]
 
@@ -20,11 +21,20 @@ class Match(Protocol):
 
 
 class Matcher(Protocol):
-    r"""Observes two networks, on all inputs or on a sample, and compares what it observed so."""
+    r"""Observes two networks, on all inputs or on a sample, and compares what it observed so.
+
+    A checkpoint keeps a comparison as plain numbers, words and tensors.
+    """
+
+    def kept(self, match: Any) -> dict[str, Any]: ...
+
+    def restored(self, kept: dict[str, Any]) -> Match: ...
 
     def observed(self, pair: pl.LightningModule, whole: bool) -> Any: ...
 
     def match(self, pair: pl.LightningModule, observed: Any, whole: bool) -> Match: ...
+
+    def match_layers(self, pair: pl.LightningModule) -> equiv.LayerMatrix: ...
 
 
 class Networks(Protocol):
@@ -52,11 +62,15 @@ class Matching(pl.Callback):
         epochs: Compare after these numbers of epochs too; 0 is before training.
         sample: How many inputs of each side to probe before the end, for less time; None for all. The anchors
             are always among them.
+        layers: "all": find the errors between all layers of the two as well, at inputs that show both the same hidden
+            states and that neither was trained on. None: none of that.
+        leave: Called with each such matrix, the epochs trained and the trainer: writes and logs it as it forms.
         **settings: What is observed and how it is compared, see `NetworkPair.matcher`.
 
     Attributes:
         matcher: What compares, once a fit has begun.
         matches: Every comparison, by epochs trained; of the first process alone.
+        matrices: Every matrix of layers, likewise.
         epoch: How many epochs were trained when it compared last; None before.
         whole: Whether it then probed all inputs.
         seconds: Time spent in here.
@@ -70,6 +84,8 @@ class Matching(pl.Callback):
         every_n_epochs: int = 0,
         epochs: Sequence[int] = (),
         sample: int | None = None,
+        layers: str | None = None,
+        leave: Callable[[equiv.LayerMatrix, int, pl.Trainer], None] | None = None,
         **settings: Any,
     ) -> None:
         super().__init__()
@@ -77,9 +93,16 @@ class Matching(pl.Callback):
         if every_n_epochs < 0:
             raise ValueError(f"'every_n_epochs' should be at least 0 (the end alone), got {every_n_epochs}.")
 
+        if layers not in (None, "all"):
+            raise ValueError(
+                f"'layers' should be null or 'all', got {layers!r}; name the layers of each side by layers_a=[...]."
+            )
+
         self.every_n_epochs, self.epochs = every_n_epochs, set(epochs)
         self.settings = settings | {"sample": sample}
+        self.layers, self.leave = layers, leave
         self.matches: dict[int, Match] = {}
+        self.matrices: dict[int, equiv.LayerMatrix] = {}
         self.epoch: int | None = None
         self.whole = False
         self.seconds = 0.0
@@ -109,6 +132,17 @@ class Matching(pl.Callback):
         networks, data = cast(Networks, pl_module), cast(Data, trainer.datamodule)  # type: ignore[attr-defined]
         self.matcher = networks.matcher(data.views, **self.settings)
 
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "matches": {epoch: self.matcher.kept(match) for epoch, match in self.matches.items()},
+            "matrices": {epoch: matrix.to_dict() for epoch, matrix in self.matrices.items()},
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        r"""Takes up the comparisons of the run that goes on, but for one that was made since it ended."""
+        self.matches |= {e: self.matcher.restored(m) for e, m in state_dict["matches"].items() if self.due(e)}
+        self.matrices |= {e: restored_matrix(m) for e, m in state_dict["matrices"].items() if self.due(e)}
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.current_epoch == 0 and self.due(0):
             self.match(trainer, pl_module, 0, whole=False)
@@ -136,6 +170,13 @@ class Matching(pl.Callback):
 
         _show(trainer, 2 * before + 1, steps)
         self.matches[epoch] = self.matcher.match(pair, observed, whole)
+
+        if self.layers is not None:
+            self.matrices[epoch] = self.matcher.match_layers(pair)
+
+            if self.leave is not None:
+                self.leave(self.matrices[epoch], epoch, trainer)
+
         _show(trainer, 2 * before + 2, steps)
         seconds = time.perf_counter() - start
         self.seconds += seconds

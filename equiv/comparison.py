@@ -3,7 +3,6 @@ r"""The result of comparing two networks: verdict, errors, transformation and th
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import os
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from equiv.findings.direction import Direction, in_rows
+from equiv.findings.storage import read_result, write_result
 from equiv.transformation import Map, NoMap, Transformation, build, describe, jsonable, part, without_copies
 from equiv.verdict import (
     Sentence,
@@ -26,10 +26,26 @@ from equiv.verdict import (
     templates,
 )
 
-__all__ = ["LOADERS", "MEASURES", "Comparison", "load"]
+__all__ = ["LOADERS", "MEASURES", "Comparison", "described", "load", "restored"]
 
 DESCRIPTION_FILE = "comparison.json"
-TENSORS_FILE = "comparison.safetensors"
+# What a description held before it had checksums; the older ones had no templates.
+OLDER = frozenset(
+    (
+        "verdict",
+        "a_to_b",
+        "b_to_a",
+        "symmetries",
+        "sentence",
+        "tolerance",
+        "confidence",
+        "diagnostics",
+        "modules",
+        "aliases",
+        "templates",
+    )
+)
+
 # A summary shows so many rows of diagnostics,
 # [rows; chosen: with the lines around them they fill a screen]
 SUMMARY_ROWS = 24
@@ -168,30 +184,9 @@ class Comparison:
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         r"""Writes `comparison.json` and `comparison.safetensors` into `folder`, which is made if need be."""
-        from safetensors.torch import save_file
-
         path = Path(folder)
         path.mkdir(parents=True, exist_ok=True)
-        tensors = {"coordinates_a": self.coordinates_a, "coordinates_b": self.coordinates_b}
-
-        for name in DIRECTIONS:
-            if (components := getattr(self, name).components) is not None:
-                tensors[f"{name}.directions"] = components.directions
-
-        modules = {name: module for name in MODULES if (module := getattr(self, name)) is not None}
-
-        for name, module in modules.items():
-            tensors |= {f"{name}.{key}": value for key, value in module.state_dict().items()}
-
-        stored, aliases = without_copies(tensors)
-        description = self.to_dict() | {
-            "modules": {name: describe(module) for name, module in modules.items()},
-            "aliases": aliases,
-        }
-        described = [self.sentence, self.diagnostics, description["modules"]]
-        description["templates"] = templates(described, lambda text: getattr(text, "template", None))
-        save_file(stored, path / TENSORS_FILE)
-        (path / DESCRIPTION_FILE).write_text(json.dumps(description, indent=2, allow_nan=False) + "\n")
+        write_result(path / DESCRIPTION_FILE, *described(self))
 
     def report(self, path: str | os.PathLike[str] = "report.html") -> Path:
         r"""Writes one self-contained interactive HTML file and returns its path."""
@@ -200,17 +195,48 @@ class Comparison:
         return write_report(self, path)
 
 
+def described(result: Comparison) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    r"""A comparison as a JSON-ready description and tensors by name, from which `restored` makes it again."""
+    tensors = {"coordinates_a": result.coordinates_a, "coordinates_b": result.coordinates_b}
+
+    for name in DIRECTIONS:
+        if (components := getattr(result, name).components) is not None:
+            tensors[f"{name}.directions"] = components.directions
+
+    modules = {name: module for name in MODULES if (module := getattr(result, name)) is not None}
+
+    for name, module in modules.items():
+        tensors |= {f"{name}.{key}": value for key, value in module.state_dict().items()}
+
+    stored, aliases = without_copies(tensors)
+    description = result.to_dict() | {
+        "modules": {name: describe(module) for name, module in modules.items()},
+        "aliases": aliases,
+    }
+    in_words = [result.sentence, result.diagnostics, description["modules"]]
+    description["templates"] = templates(in_words, lambda text: getattr(text, "template", None))
+
+    return description, stored
+
+
 def load(folder: str | os.PathLike[str]) -> Any:
     r"""The comparison or the matrix of layers that was saved in a folder, bit for bit, on the CPU.
 
     Raises:
-        ValueError: If the folder holds nothing that was saved.
+        ValueError: If the folder holds nothing that was saved, or something that was damaged or edited since.
     """
     path = Path(folder)
 
     for name, loader in LOADERS.items():
         if (path / name).is_file():
-            return loader(path)
+            try:
+                return loader(path)
+            except (AttributeError, IndexError, KeyError, RuntimeError, TypeError) as error:
+                raise ValueError(
+                    f"'folder' should hold a result that this version of equiv knows, got {str(folder)!r}, where "
+                    f"something is missing or of another kind ({type(error).__name__}: {error}); load it with the "
+                    "version that saved it."
+                ) from error
 
     raise ValueError(
         f"'folder' should hold {' or '.join(LOADERS)}, as the method save of a result writes them, got "
@@ -219,21 +245,18 @@ def load(folder: str | os.PathLike[str]) -> Any:
 
 
 def _loaded(path: Path) -> Comparison:
-    r"""The comparison that `Comparison.save` wrote."""
-    from safetensors.torch import load_file
+    return restored(*read_result(path / DESCRIPTION_FILE, OLDER))
 
-    if not (path / TENSORS_FILE).is_file():
-        raise ValueError(
-            f"'folder' should hold {DESCRIPTION_FILE} and {TENSORS_FILE}, as Comparison.save writes them, got "
-            f"{str(path)!r} without the latter; copy both."
-        )
 
-    written = json.loads((path / DESCRIPTION_FILE).read_text())
+LOADERS[DESCRIPTION_FILE] = _loaded
+
+
+def restored(written: dict[str, Any], stored: dict[str, Tensor]) -> Comparison:
+    r"""The comparison that `described` described, bit for bit."""
     # Comparisons saved before templates were hold plain text alone.
     known = written["templates"] if "templates" in written else templates(written, guessed_template)
     saved = _from_json(written, known)
-    tensors = load_file(path / TENSORS_FILE)
-    tensors |= {name: tensors[original] for name, original in saved["aliases"].items()}
+    tensors = stored | {name: stored[original] for name, original in saved["aliases"].items()}
     modules: dict[str, Any] = {
         name: build(config, part(tensors, name)) for name, config in saved["modules"].items()
     }
@@ -256,9 +279,6 @@ def _loaded(path: Path) -> Comparison:
         confidence=saved["confidence"],
         **modules,
     )
-
-
-LOADERS[DESCRIPTION_FILE] = _loaded
 
 
 def _from_json(value: Any, known: dict[str, str]) -> Any:

@@ -1,17 +1,18 @@
 r"""Two networks observed on their own inputs, and handed to `equiv` with nothing that could tell the pairing."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 import equiv
+from equiv.layers.record import recorded
 from equiv.observe.processes import gathered, part
+from lightning_modules.match import Match
 from lightning_modules.probed import Probed
 
-__all__ = ["Match", "Matcher", "Observed", "rotated"]
+__all__ = ["Matcher", "Observed", "rotated"]
 
 #: What is observed of one network: how, with the neurons chosen, and what.
 Observed = tuple[Probed, equiv.Observations]
@@ -39,24 +40,11 @@ class Sides(Protocol):
     @property
     def anchors(self) -> Tensor: ...
 
+    @property
+    def held_out_a(self) -> Tensor: ...
 
-@dataclass(frozen=True)
-class Match:
-    r"""One comparison, and what it was made of.
-
-    Attributes:
-        result: The comparison.
-        observations: What was compared, A's and B's.
-        probed_a: What was observed of A, and is observed of fresh inputs in the same way.
-        probed_b: The same for B.
-        weights: Of both networks at that moment.
-    """
-
-    result: equiv.Comparison
-    observations: tuple[equiv.Observations, equiv.Observations]
-    probed_a: Probed
-    probed_b: Probed
-    weights: dict[str, Tensor]
+    @property
+    def held_out_b(self) -> Tensor: ...
 
 
 class Matcher:
@@ -122,6 +110,14 @@ class Matcher:
 
         return self._match(pair, observed, anchors[: self.anchors])
 
+    def kept(self, match: Match) -> dict[str, Any]:
+        r"""A comparison as a checkpoint holds it."""
+        return match.kept()
+
+    def restored(self, kept: dict[str, Any]) -> Match:
+        r"""A comparison that a checkpoint held."""
+        return Match.from_kept(kept)
+
     def compared(
         self, pair: nn.Module, probed_a: Probed, probed_b: Probed, anchors: int | None = None
     ) -> Match:
@@ -136,6 +132,22 @@ class Matcher:
         observed = self._observed(pair, probed_a, probed_b, self._rows(0, True), self._rows(1, True))
 
         return self._match(pair, observed, self.sides.anchors[: self.anchors if anchors is None else anchors])
+
+    def match_layers(self, pair: nn.Module) -> equiv.LayerMatrix:
+        r"""Every layer of the module that is probed of A against every one of B's, both as they are.
+
+        Layers are compared where both networks see the same hidden states, the held-out ones: an evaluation, which
+        tells the comparison nothing.
+        """
+        inputs = self.sides.held_out_a, self.sides.held_out_b
+        probed = self.probed_a.module, self.probed_b.module
+        a, b = (
+            recorded(pair.get_submodule(module), seen, None, None, side).values
+            for module, seen, side in zip(probed, inputs, "ab", strict=True)
+        )
+        asked = {name: self.settings[name] for name in ("tolerance", "confidence") if name in self.settings}
+
+        return equiv.compare_layers(a, b, inputs[0], seed=self.seed, **asked)
 
     def _rows(self, side: int, whole: bool) -> Tensor:
         r"""The rows of A's (0) or B's (1) inputs to probe: all, or the anchors and the first ones besides."""

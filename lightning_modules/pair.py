@@ -4,7 +4,6 @@ import inspect
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -20,12 +19,7 @@ from lightning_modules.data.batches import Samples, epoch_seed
 from lightning_modules.matcher import Matcher, Sides
 from lightning_modules.probed import Probed
 
-__all__ = ["NetworkPair", "build_pair", "constructor", "load_pair", "loss", "resume_from"]
-
-#: Settings that a resumed run has to share with the run that it goes on from.
-SHARED = ("seed", "relation", "dataset", "architecture", "data", "optimizer", "scheduler")
-#: Settings of the data that training knows nothing of.
-UNTRAINED = ("cache", "workers", "n_anchors", "n_held_out", "burst_step", "burst_size")
+__all__ = ["NetworkPair", "build_networks", "build_pair", "constructor", "loss"]
 
 
 def loss(predicted: Tensor, target: Tensor) -> Tensor:
@@ -194,28 +188,12 @@ def build_pair(config: dict[str, Any]) -> NetworkPair:
         ValueError: If the optimizer or its schedule has arguments that its class does not take.
     """
     return NetworkPair(
-        **_networks(config),
+        **build_networks(config),
         optimizer=constructor("optimizer", config["optimizer"]),
         scheduler=constructor("scheduler", config["scheduler"]),
         seed=config["seed"],
         config=config,
     )
-
-
-def load_pair(path: str | Path) -> NetworkPair:
-    r"""The pair of a checkpoint, built from its own settings and holding its weights, in eval mode.
-
-    Its architecture and weights alone are read: those of older versions are, whatever trained them.
-
-    Raises:
-        ValueError: If there is no such checkpoint.
-    """
-    checkpoint = _read(path)
-    config = checkpoint["config"]
-    pair = NetworkPair(**_networks(config), seed=config["seed"], config=config)
-    pair.load_state_dict(checkpoint["state_dict"])
-
-    return pair.eval()
 
 
 def constructor(name: str, settings: dict[str, Any]) -> Callable[..., Any] | None:
@@ -242,65 +220,9 @@ def constructor(name: str, settings: dict[str, Any]) -> Callable[..., Any] | Non
     return made
 
 
-def _networks(config: dict[str, Any]) -> dict[str, nn.Module]:
+def build_networks(config: dict[str, Any]) -> dict[str, nn.Module]:
     r"""Both networks, new; the random state is left as it was."""
     with torch.random.fork_rng():
         torch.manual_seed(config["seed"])
 
         return {name: instantiate(each) for name, each in config["architecture"].items()}
-
-
-def resume_from(folder: str | Path | None, config: dict[str, Any]) -> Path | None:
-    r"""The checkpoint in a run's folder, for a run with these settings to go on from; None without a folder.
-
-    Raises:
-        ValueError: If the folder holds no checkpoint, or one of other data, architecture, optimizer or seed, or
-            one of a version that had the batch size and the schedule among the optimizer's settings.
-    """
-    if folder is None:
-        return None
-
-    path = Path(folder) / "checkpoints" / "last.ckpt"
-    before, now = (_trained_by(each) for each in (_read(path)["config"], config))
-
-    if not {"data", "scheduler"} <= before.keys():
-        raise ValueError(
-            f"'resume' should name a run with settings for data, optimizer and scheduler, got {str(folder)!r} of an "
-            "older version, whose training cannot go on in this one; train anew. Its networks can still be loaded."
-        )
-
-    for name in SHARED:
-        if before.get(name) != now.get(name):
-            raise ValueError(
-                f"'resume' should name a run with the same {name}, got {str(folder)!r} with "
-                f"{_difference(name, before.get(name), now.get(name))}; give this run the same settings."
-            )
-
-    return path
-
-
-def _trained_by(config: dict[str, Any]) -> dict[str, Any]:
-    r"""The settings without those of the data that do not touch training."""
-    data = {name: value for name, value in config["dataset"].items() if name not in UNTRAINED}
-
-    return config | {"dataset": data}
-
-
-def _read(path: str | Path) -> dict[str, Any]:
-    if not Path(path).is_file():
-        raise ValueError(
-            f"'path' should be a checkpoint, and there is no file {str(path)!r}; give the folder of a run "
-            "that was finished or interrupted."
-        )
-
-    return torch.load(path, map_location="cpu", weights_only=True)
-
-
-def _difference(name: str, before: Any, now: Any) -> str:
-    r"""The first setting that differs, in words."""
-    if isinstance(before, dict) and isinstance(now, dict):
-        for key in [*now, *before]:
-            if before.get(key) != now.get(key):
-                return _difference(f"{name}.{key}", before.get(key), now.get(key))
-
-    return f"{name}={before} where this run has {now}"

@@ -2,7 +2,11 @@ r"""A job of a sweep: what it left, whether it has to run again, and how its fai
 
 import json
 import logging
+import os
 import re
+import signal
+import sys
+import threading
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,12 +18,29 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from hydra.types import RunMode
 from omegaconf import OmegaConf
+from yaml import YAMLError  # type: ignore[import-untyped]
 
-__all__ = ["ERROR", "METRICS", "Job", "JobFailed", "Start", "job", "objective", "read_job", "read_jobs"]
+from equiv.findings.storage import write_text
+from sweeps.provenance import PROVENANCE, provenance
+
+__all__ = [
+    "ERROR",
+    "METRICS",
+    "Job",
+    "JobFailed",
+    "Start",
+    "job",
+    "job_folders",
+    "objective",
+    "read_job",
+    "read_jobs",
+]
 
 log = logging.getLogger(__name__)
 
 SETTINGS, METRICS, ERROR = "settings.json", "metrics.json", "error.txt"
+#: How `error.txt` begins where nothing went wrong but the run was stopped.
+STOPPED = "stopped by "
 CHECKPOINT = Path("checkpoints") / "last.ckpt"
 
 
@@ -50,19 +71,21 @@ class Job:
 
     Attributes:
         folder: Where it ran.
+        name: What it is called in its sweep: its folder's path in the sweep's.
         overrides: Its settings, as on the command line.
         metrics: What it found; None if it did not finish.
-        error: Why it failed; empty if it did not.
+        error: Why it failed, was stopped, or cannot be read; empty otherwise.
     """
 
     folder: Path
+    name: str
     overrides: dict[str, str]
     metrics: dict[str, Any] | None
     error: str
 
     @property
     def status(self) -> str:
-        if self.error:
+        if self.error and not self.error.startswith(STOPPED):
             return "failed"
 
         return "finished" if self.metrics is not None else "unfinished"
@@ -73,7 +96,8 @@ def job(folder: Path, config: Mapping[str, Any]) -> Iterator[Start]:
     r"""Runs a job, and says what an earlier start of the same sweep left of it.
 
     An error goes into `error.txt`. A run by itself ends with one sentence where its settings were wrong; in a
-    sweep every error becomes a `JobFailed`, after which Hydra goes on with the next job.
+    sweep every error becomes a `JobFailed`, after which Hydra goes on with the next job. A run that is stopped, by
+    SIGINT or SIGTERM, says how to go on, and ends with 128 and the signal's number, a sweep with it.
 
     Arguments:
         folder: Of the job.
@@ -87,41 +111,91 @@ def job(folder: Path, config: Mapping[str, Any]) -> Iterator[Start]:
 
     sweeping = HydraConfig.get().mode == RunMode.MULTIRUN
 
+    with _signals() as received:
+        try:
+            start = _earlier(folder, config) if sweeping else Start(sweeping=False, quiet=False)
+            _prepare(folder, config, start)
+            yield start
+        except Exception as error:
+            log.info("the run failed", exc_info=True)  # for run.log; the terminal gets the sentence
+            cause = error.__cause__ if isinstance(error, InstantiationException) else error
+            expected = isinstance(error, InstantiationException | TypeError | ValueError)
+            write_text(folder / ERROR, f"{_sentence(cause)}\n\n{traceback.format_exc()}")
+
+            if sweeping:
+                raise JobFailed(f"{folder}: {_sentence(cause)}") from None
+
+            if expected:
+                raise SystemExit(f"error: {cause}") from None
+
+            raise
+        except (KeyboardInterrupt, SystemExit):
+            if not received:
+                raise
+
+            told = _stopped(folder, received[0], config, sweeping)
+            write_text(folder / ERROR, f"{told}\n\n{traceback.format_exc()}")
+            print(told, file=sys.stderr, flush=True)
+            raise SystemExit(128 + received[0]) from None
+
+
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    r"""SIGINT and SIGTERM interrupt alike what runs here, and are noted in the list; as before afterwards."""
+    received: list[int] = []
+
+    def interrupt(number: int, _: Any) -> None:
+        received.append(number)
+
+        if len(received) == 1:  # another one would stop what the first one makes it write
+            raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # Python takes signals in that one alone
+        yield received
+        return
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+
     try:
-        start = _earlier(folder, config) if sweeping else Start(sweeping=False, quiet=False)
-        (folder / ERROR).unlink(missing_ok=True)
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
-        if start.metrics is None:
-            (folder / METRICS).unlink(missing_ok=True)
-        else:
-            (folder / METRICS).touch()  # it ended in this sweep too: sweeps/watch.py goes by the time
 
-        if sweeping and start.resume is None:
-            (folder / CHECKPOINT).unlink(missing_ok=True)  # of other settings, and not to be resumed later
+def _stopped(folder: Path, number: int, config: Mapping[str, Any], sweeping: bool) -> str:
+    r"""One line: what stopped it, and how to go on."""
+    if sweeping:
+        how = "the same command goes on where the sweep stopped"
+    elif (folder / CHECKPOINT).is_file():
+        how = f"go on by adding resume={folder} to the same command"
+    else:
+        how = "no epoch had been saved, so start it again"
 
-        (folder / SETTINGS).write_text(json.dumps(config, indent=1))
-        devices = config["trainer"].get("devices", 1)
+    return f"{STOPPED}{signal.Signals(number).name}: {how}"
 
-        if sweeping and isinstance(devices, int) and devices > 1:
-            raise ValueError(
-                f"'trainer.devices' should be 1 in a sweep, got {devices}: each further process would start the whole "
-                "sweep again; run the jobs at the same time instead, by launcher=joblib, say."
-            )
 
-        yield start
-    except Exception as error:
-        log.info("the run failed", exc_info=True)  # for run.log; the terminal gets the sentence
-        cause = error.__cause__ if isinstance(error, InstantiationException) else error
-        expected = isinstance(error, InstantiationException | TypeError | ValueError)
-        (folder / ERROR).write_text(f"{_sentence(cause)}\n\n{traceback.format_exc()}")
+def _prepare(folder: Path, config: Mapping[str, Any], start: Start) -> None:
+    r"""Takes out of a job's folder what an earlier start left and is no longer true; writes what it starts from."""
+    (folder / ERROR).unlink(missing_ok=True)
 
-        if sweeping:
-            raise JobFailed(f"{folder}: {_sentence(cause)}") from None
+    if start.metrics is None:
+        (folder / METRICS).unlink(missing_ok=True)
+    else:
+        (folder / METRICS).touch()  # it ended in this sweep too: sweeps/watch.py goes by the time
 
-        if expected:
-            raise SystemExit(f"error: {cause}") from None
+    if start.sweeping and start.resume is None:
+        (folder / CHECKPOINT).unlink(missing_ok=True)  # of other settings, and not to be resumed later
 
-        raise
+    write_text(folder / SETTINGS, json.dumps(config, indent=1))
+    write_text(folder / PROVENANCE, json.dumps(provenance(config["seed"]), indent=1))
+    devices = config["trainer"].get("devices", 1)
+
+    if start.sweeping and isinstance(devices, int) and devices > 1:
+        raise ValueError(
+            f"'trainer.devices' should be 1 in a sweep, got {devices}: each further process would start the whole "
+            "sweep again; run the jobs at the same time instead, by launcher=joblib, say."
+        )
 
 
 def _sentence(error: BaseException | None) -> str:
@@ -146,10 +220,13 @@ def _earlier(folder: Path, config: Mapping[str, Any]) -> Start:
 
 
 def _metrics(folder: Path) -> dict[str, Any] | None:
+    r"""What a job found; None if it did not finish, or what it left cannot be read."""
     try:
-        return json.loads((folder / METRICS).read_text())
-    except (OSError, json.JSONDecodeError):
+        metrics = json.loads((folder / METRICS).read_text())
+    except (OSError, ValueError):
         return None
+
+    return metrics if isinstance(metrics, dict) and "seconds_total" in metrics else None
 
 
 def objective(metrics: Mapping[str, Any], name: str) -> float:
@@ -160,12 +237,12 @@ def objective(metrics: Mapping[str, Any], name: str) -> float:
 
 
 def read_jobs(folder: Path) -> list[Job]:
-    r"""The jobs of a sweep, in the order of their numbers.
+    r"""The jobs of a sweep, in the order of their numbers, wherever in its folder they lie.
 
     Raises:
         ValueError: If the folder holds none.
     """
-    places = [path.parent.parent for path in folder.glob("*/.hydra/overrides.yaml")]
+    places = list(job_folders(folder))
 
     if not places:
         raise ValueError(
@@ -173,22 +250,44 @@ def read_jobs(folder: Path) -> list[Job]:
             "one that -m wrote, multirun/EXPERIMENT/DATE."
         )
 
-    return [read_job(path) for path in sorted(places, key=_order)]
+    return sorted((read_job(path, folder) for path in places), key=lambda each: _order(each.name))
 
 
-def _order(path: Path) -> list[tuple[int, str]]:
-    return [(int(part or 0), text) for part, text in re.findall(r"(\d*)(\D*)", path.name)]
+def job_folders(folder: Path) -> Iterator[Path]:
+    r"""The folders of jobs below this one, however deep; what lies inside a job's folder is not looked through."""
+    for place, inside, files in os.walk(folder):
+        if PROVENANCE in files or ".hydra" in inside:  # older jobs have the latter alone
+            inside.clear()
+            yield Path(place)
 
 
-def read_job(folder: Path) -> Job:
-    r"""The job that ran in a folder."""
-    overrides = [str(each) for each in OmegaConf.load(folder / ".hydra" / "overrides.yaml")]
+def _order(name: str) -> list[tuple[int, str]]:
+    return [(int(part or 0), text) for part, text in re.findall(r"(\d*)(\D*)", name)]
+
+
+def read_job(folder: Path, sweep: Path) -> Job:
+    r"""The job that ran in a folder of a sweep's; what cannot be read of it is its error."""
+    error, metrics, overrides = "", _metrics(folder), []
+
+    try:
+        overrides = _overrides(folder)
+        error = (folder / ERROR).read_text().partition("\n")[0] if (folder / ERROR).is_file() else ""
+    except (OSError, ValueError, KeyError, TypeError, YAMLError) as damage:
+        error = f"what it left is damaged: {' '.join(str(damage).split())[:120]}"
+
+    if not error and metrics is None and (folder / METRICS).is_file():
+        error = f"what it left is damaged: {METRICS} cannot be read"
+
     pairs = (each.lstrip("+~").partition("=") for each in overrides)
-    error = folder / ERROR
 
     return Job(
-        folder,
-        {key: value for key, _, value in pairs},
-        _metrics(folder),
-        error.read_text().splitlines()[0] if error.is_file() else "",
+        folder, str(folder.relative_to(sweep)), {key: value for key, _, value in pairs}, metrics, error
     )
+
+
+def _overrides(folder: Path) -> list[str]:
+    r"""What a job was started with, as on the command line."""
+    if (folder / PROVENANCE).is_file():
+        return [str(each) for each in json.loads((folder / PROVENANCE).read_text())["overrides"]]
+
+    return [str(each) for each in OmegaConf.load(folder / ".hydra" / "overrides.yaml")]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from equiv.findings.storage import replaced, write_text
 from equiv.report.markup import escape, in_words, table
 from equiv.report.page import page_html, versions
 from equiv.report.sections import Section, section_html
@@ -38,14 +39,16 @@ class SweepReport:
             )
 
         jobs = read_jobs(Path(self.folder))
-        varied = [key for key in jobs[0].overrides if len({job.overrides.get(key) for job in jobs}) > 1]
+        known = dict.fromkeys(key for job in jobs for key in job.overrides)
+        whole = [job.overrides for job in jobs if job.overrides]
+        varied = [key for key in known if len({overrides.get(key) for overrides in whole}) > 1]
         rows = [_row(job, varied) for job in jobs]
         columns = list(dict.fromkeys(name for row in rows for name in row))
 
-        with (output / "table.csv").open("w", newline="") as file:
-            writer = csv.DictWriter(file, columns)
+        with replaced(output / "table.csv") as path, path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, [_cell(name) for name in columns])
             writer.writeheader()
-            writer.writerows(rows)
+            writer.writerows({_cell(name): _cell(value) for name, value in row.items()} for row in rows)
 
         sections = []
         (output / "figures").mkdir(exist_ok=True)
@@ -57,7 +60,7 @@ class SweepReport:
                 told = f"Each number against {key}, a mark for each job that finished"
                 sections.append(Section(f"By {key}", figure=path.read_bytes(), alt=told, text=f"{told}."))
 
-        (output / "report.html").write_text(self._page(jobs, rows, varied, sections), encoding="utf-8")
+        write_text(output / "report.html", self._page(jobs, rows, varied, sections))
         print(f"Written to {output}\n\n{_headline(jobs)}")
 
         return float(sum(job.status != "finished" for job in jobs))
@@ -72,8 +75,8 @@ class SweepReport:
         shown = [name for name in self.y if any(name in row for row in rows)]
         columns = ["job", "status", *varied, "verdict", *shown]
         verdicts = Counter(str(row["verdict"]) for row in rows if "verdict" in row)
-        common = {key: value for key, value in jobs[0].overrides.items() if key not in varied}
-        failed = [[job.folder.name, job.error] for job in jobs if job.error]
+        common = {key: value for job in jobs for key, value in job.overrides.items() if key not in varied}
+        failed = [[job.name, job.error] for job in jobs if job.error]
         parts = [
             (
                 "All jobs",
@@ -177,7 +180,16 @@ def _row(job: Job, varied: Sequence[str]) -> dict[str, Any]:
 
     settings = {key: _value(job.overrides.get(key, "")) for key in varied}
 
-    return {"job": job.folder.name, "status": job.status} | settings | numbers | told
+    return {"job": job.name, "status": job.status} | settings | numbers | told
+
+
+def _cell(value: Any) -> Any:
+    r"""What a spreadsheet shows as it stands: no text that it would take for a formula."""
+    return (
+        f"'{value}"
+        if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
+        else value
+    )
 
 
 def _value(text: str) -> str | float:

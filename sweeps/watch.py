@@ -70,13 +70,16 @@ class Watch(Callback):
         )
 
     def _look(self) -> None:
-        from sweeps.jobs import ERROR, METRICS, read_job
+        from sweeps.jobs import ERROR, METRICS, job_folders, read_job
 
-        for name in (METRICS, ERROR):
-            for path in sorted(self._folder.glob(f"*/{name}")):
-                if path.parent not in self._seen and path.stat().st_mtime >= self._start:
-                    self._seen.add(path.parent)
-                    ended = read_job(path.parent)
+        for folder in sorted(set(job_folders(self._folder)) - self._seen):
+            left = [path for name in (METRICS, ERROR) if (path := folder / name).is_file()]
+
+            if any(path.stat().st_mtime >= self._start for path in left):
+                ended = read_job(folder, self._folder)
+
+                if ended.status != "unfinished":
+                    self._seen.add(folder)
                     self._failed += ended.status == "failed"
                     self._display.note(line(ended, self._names))
 
@@ -96,7 +99,7 @@ def line(job: "Job", names: Container[str]) -> str:
         ]
     )
 
-    return f"{job.folder.name:>4}  {job.status:<8}  {settings}  {found}"
+    return f"{job.name:>4}  {job.status:<8}  {settings}  {found}"
 
 
 def jobs_in(config: DictConfig, swept: list[Override]) -> int:

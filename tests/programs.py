@@ -13,7 +13,7 @@ from omegaconf import DictConfig, open_dict
 
 import run
 from conf.schema import register
-from lightning_modules.pair import load_pair
+from lightning_modules.checkpoints import load_pair
 
 __all__ = ["METRICS", "ROOT", "TINY", "composed", "one_thread", "program", "tiny", "weights"]
 

@@ -196,8 +196,11 @@ def test_comparisons_saved_without_them_load(name: str, tmp_path: Path) -> None:
     for direction in ("a_to_b", "b_to_a"):
         written[direction] = {"error": written[direction]["error"]}
 
+    del written["checksums"]  # which came later
     (tmp_path / "comparison.json").write_text(json.dumps(written))
-    loaded = equiv.load(tmp_path)
+
+    with pytest.warns(UserWarning, match="before results had checksums"):
+        loaded = equiv.load(tmp_path)
 
     assert loaded.a_to_b.share == 1
     assert math.isnan(loaded.a_to_b.ambiguity) if result.symmetries > 1 else loaded.a_to_b.ambiguity == 0

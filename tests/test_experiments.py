@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from programs import composed
 
+import equiv
 import run
 from lightning_modules.evaluations.training import first_equivalent
 
@@ -74,11 +75,17 @@ def test_outputs_that_fold_are_not_enough_and_the_run_adds_neurons(tmp_path: Pat
 
 @pytest.mark.slow
 def test_equivalence_is_followed_from_the_beginning_of_training(tmp_path: Path) -> None:
-    metrics = metrics_of(tmp_path, "training", "matching.epochs=[0,1]")
+    metrics = metrics_of(tmp_path, "training", "matching.epochs=[0,1]", "matching.layers=all")
     verdicts = metrics["verdict_by_epoch"]
     assert list(verdicts) == ["0", "1", "2"]
     assert metrics["first_equivalent_epoch"] == first_equivalent({int(k): v for k, v in verdicts.items()})
-    assert {file.stem for file in (tmp_path / "figures").glob("*.png")} >= {"training"}
+    assert {file.stem for file in (tmp_path / "figures").glob("*.png")} >= {
+        "training",
+        "layers",
+        "layers_forming",
+    }
+    assert "layers/epoch_2/report.html" in (tmp_path / "report.html").read_text()
+    assert [equiv.load(tmp_path / "layers" / f"epoch_{epoch}").samples for epoch in range(3)] == [120] * 3
 
 
 @pytest.mark.parametrize(

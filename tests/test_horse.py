@@ -295,6 +295,24 @@ class TestCache:
         np.testing.assert_array_equal(cache.cached(tmp_path, {}, overtaken), made)
         assert [file.suffix for file in tmp_path.iterdir()] == [".safetensors"]
 
+    def test_a_file_of_other_settings_is_not_taken(self, tmp_path: Path) -> None:
+        made = np.arange(5.0)
+        cache.cached(tmp_path / "one", {"a": 1}, lambda: made)
+        cache.cached(tmp_path / "two", {"a": 2}, lambda: made)
+        (one,), (two,) = (list((tmp_path / name).iterdir()) for name in ("one", "two"))
+        two.write_bytes(one.read_bytes())
+        np.testing.assert_array_equal(cache.cached(tmp_path / "two", {"a": 2}, lambda: made + 1), made + 1)
+
+    def test_what_cannot_be_kept_is_not_lost(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def full(*_: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        made = np.arange(5.0)
+        monkeypatch.setattr("os.fsync", full)
+        with pytest.warns(UserWarning, match=r"could not be kept in .*No space left"):
+            np.testing.assert_array_equal(cache.cached(tmp_path, {}, lambda: made), made)
+        assert list(tmp_path.iterdir()) == []
+
     def test_a_folder_that_is_none_is_one_sentence(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
         with pytest.raises(

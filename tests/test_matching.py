@@ -1,8 +1,10 @@
 r"""The callback that probes and compares: what it finds, what it leaves alone, what it logs."""
 
 import math
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import pytorch_lightning as pl
@@ -14,6 +16,7 @@ from callbacks.matching import Matching
 from callbacks.progress import TrainingProgress
 from lightning_modules.data.batches import PairData, Samples
 from lightning_modules.matcher import rotated
+from lightning_modules.output.layers import leave_layers, through_training
 from lightning_modules.pair import NetworkPair
 from lightning_modules.probed import Probed
 
@@ -45,6 +48,12 @@ class Circles:
     a: Turned
     b: Turned
     anchors: Tensor
+
+    @property
+    def held_out_a(self) -> Tensor:
+        return circle(torch.linspace(0.05, 6.2, 60))
+
+    held_out_b = held_out_a
 
     @property
     def validation(self) -> tuple[Samples, Samples]:
@@ -93,14 +102,19 @@ def matching(**changes: object) -> Matching:
 
 
 def fitted(
-    callbacks: list[pl.Callback], folder: Path, epochs: int = 2, sides: Circles | None = None
+    callbacks: list[pl.Callback],
+    folder: Path,
+    epochs: int = 2,
+    sides: Circles | None = None,
+    logger: pl.loggers.Logger | None = None,
 ) -> NetworkPair:
     trained = pair()
     trainer = pl.Trainer(
         max_epochs=epochs,
         accelerator="cpu",
         devices=1,
-        logger=pl.loggers.CSVLogger(folder, name="csv"),
+        logger=logger or pl.loggers.CSVLogger(folder, name="csv"),
+        default_root_dir=folder,
         log_every_n_steps=1,
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -165,6 +179,28 @@ def test_two_embeddings_of_the_circle_are_equivalent_and_t_is_right(usual: Match
     assert error < 0.02
 
 
+def test_a_checkpoint_keeps_every_comparison_to_the_bit(usual: Matching, tmp_path: Path) -> None:
+    usual.matches[2] = usual.last
+    torch.save(usual.state_dict(), tmp_path / "state")
+    again = matching(every_n_epochs=2, epochs=[0])
+    again.matcher = usual.matcher
+    again.load_state_dict(torch.load(tmp_path / "state", weights_only=True))
+    other = matching(every_n_epochs=3)
+    other.matcher = usual.matcher
+    other.load_state_dict(usual.state_dict())
+    del usual.matches[2]
+
+    assert list(again.matches) == [0, 2]
+    assert list(other.matches) == []  # of an end that was none
+    match, kept = usual.last, again.matches[0]
+    assert kept.result.to_dict() == match.result.to_dict()
+    values = match.observations[0].values
+    assert torch.equal(kept.result.transformation(values), match.result.transformation(values))
+    assert torch.equal(kept.observations[1].frames, match.observations[1].frames)
+    assert (kept.probed_a, kept.probed_b) == (match.probed_a, match.probed_b)
+    assert all(torch.equal(tensor, match.weights[name]) for name, tensor in kept.weights.items())
+
+
 def test_neither_the_order_nor_the_rotations_of_the_frames_matter(usual: Matching) -> None:
     angle = circle(torch.linspace(0, 6, 40))
     reference = usual.last.result.transformation(usual.last.probed_a(pair(), angle).values)
@@ -194,6 +230,39 @@ def test_it_compares_at_the_chosen_epochs_and_at_the_end_and_logs_it(tmp_path: P
         "matching/seconds",
     }
     assert told <= set(logged.splitlines()[0].split(","))
+
+
+class WandbLogger(pl.loggers.CSVLogger):
+    r"""Known by its name; keeps what its run is given."""
+
+    experiment = Mock()
+
+
+def test_all_layers_are_compared_as_they_form_and_left_in_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "wandb", Mock(Table=dict))
+    callback, logger = matching(every_n_epochs=1, layers="all", leave=leave_layers), WandbLogger(tmp_path)
+    trained = fitted([callback], tmp_path, logger=logger)
+    assert list(callback.matrices) == [1, 2]
+    last, seen = callback.matrices[2], circles().held_out_a
+    encoders = trained.network_a[0], trained.network_b[0]
+    assert (
+        last.to_dict()
+        == equiv.compare_layers(*encoders, seen, seed=callback.settings.get("seed", 0)).to_dict()
+    )
+    assert equiv.load(tmp_path / "layers" / "epoch_2").to_dict() == last.to_dict()
+    assert {file.name for file in (tmp_path / "layers" / "epoch_1").iterdir()} == {
+        "layers.json",
+        "layers.png",
+        "report.html",
+    }
+    logged = [call.args[0] for call in logger.experiment.log.call_args_list]
+    tables = [each["matching/layers"] for each in logged if "matching/layers" in each]
+    assert len(tables) == 2 and tables[1]["data"] == [list(row.values()) for row in last.pairs()]
+    assert sum("figures/layers" in each for each in logged) == 2
+    formed = through_training(callback.matrices)
+    assert set(formed.figures) == set(formed.captions) == {"layers", "layers_forming"}
 
 
 def test_it_tells_how_far_it_is(tmp_path: Path) -> None:
@@ -248,7 +317,9 @@ def test_neurons_are_the_first_so_many_or_those_listed() -> None:
     assert torch.equal(both[:, 3:], every[:, :3])
 
 
-@pytest.mark.parametrize("change", [{"anchors": 4}, {"anchors": -1}, {"every_n_epochs": -1}, {"sample": 5}])
+@pytest.mark.parametrize(
+    "change", [{"anchors": 4}, {"anchors": -1}, {"every_n_epochs": -1}, {"sample": 5}, {"layers": "some"}]
+)
 def test_bad_numbers_are_refused(change: dict) -> None:
     with pytest.raises(ValueError, match=f"'{next(iter(change))}'"):
         compared(circles(), **change)

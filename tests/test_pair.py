@@ -8,9 +8,10 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
+from lightning_modules.checkpoints import load_pair, resume_from
 from lightning_modules.data.batches import Batches, InOrder, PairData, Samples
 from lightning_modules.networks import Autoencoder
-from lightning_modules.pair import NetworkPair, build_pair, load_pair, resume_from
+from lightning_modules.pair import NetworkPair, build_pair
 from lightning_modules.schedules import warmup_cosine
 
 CONFIG = {
@@ -427,3 +428,68 @@ def test_pictures_that_cannot_be_halved_are_refused() -> None:
 def test_batches_need_enough_inputs(batch_size: int) -> None:
     with pytest.raises(ValueError, match="'batch_size'"):
         Batches((torch.zeros(20),) * 2, (torch.zeros(30),) * 2, batch_size)
+
+
+def saved(folder: Path, config: dict) -> Path:
+    path = folder / "some.ckpt"
+    torch.save({"config": config, "state_dict": build_pair(CONFIG).state_dict()}, path)
+
+    return path
+
+
+@pytest.mark.parametrize("share", [0.03, 0.3, 0.5, 0.7, 0.9])
+def test_a_checkpoint_with_a_bit_flipped_is_refused(tmp_path: Path, share: float) -> None:
+    path = saved(tmp_path, CONFIG)
+    data = path.read_bytes()
+    weight = max(build_pair(CONFIG).parameters(), key=lambda each: each.numel()).detach().numpy().tobytes()
+    place = data.index(weight) + int(share * len(weight))
+    path.write_bytes(data[:place] + bytes([data[place] ^ 4]) + data[place + 1 :])
+
+    with pytest.raises(ValueError, match=r"'path' should be a checkpoint of this program.*checksum"):
+        load_pair(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"no checkpoint", None])
+def test_what_is_no_checkpoint_is_one_sentence(tmp_path: Path, content: bytes | None) -> None:
+    path = saved(tmp_path, CONFIG)
+    path.write_bytes(path.read_bytes()[:-200] if content is None else content)
+
+    with pytest.raises(ValueError, match="'path' should be a checkpoint of this program"):
+        load_pair(path)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "os.system",
+        "subprocess.run",
+        "builtins.eval",
+        "torch.load",
+        "torch.hub.load",
+        "torch.serialization.os.system",
+        "torch.utils.data.DataLoader",
+        "lightning_modules.pair.constructor",
+        "nowhere.Net",
+        7,
+    ],
+)
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_checkpoint_calls_nothing_but_networks(tmp_path: Path, target: object, nested: bool) -> None:
+    told = {"_target_": target, "command": f"touch {tmp_path / 'run'}"}
+    inside = CONFIG["architecture"]["network_a"] | {"activation": told}
+    changed = CONFIG["architecture"] | {"network_a": inside if nested else told}
+
+    with pytest.raises(ValueError, match="'path' should be a checkpoint whose settings name networks"):
+        load_pair(saved(tmp_path, CONFIG | {"architecture": changed}))
+
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_checkpoint_may_call_what_is_trusted_by_name(tmp_path: Path) -> None:
+    told = {"_target_": "collections.OrderedDict"}
+    path = saved(tmp_path, CONFIG | {"architecture": CONFIG["architecture"] | {"network_a": told}})
+
+    with pytest.raises(ValueError, match=r"collections\.OrderedDict"):
+        load_pair(path)
+    with pytest.raises(ValueError, match="its weights do not fit"):  # called, and no such network
+        load_pair(path, trusted=["collections.OrderedDict"])

@@ -1,12 +1,16 @@
 r"""The program itself, tiny: small pictures, few steps, every file that a run leaves."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
-from programs import METRICS, TINY, composed, program, tiny, weights
+from programs import METRICS, ROOT, TINY, composed, one_thread, program, tiny, weights
 
 import run
 
@@ -113,3 +117,64 @@ def test_pictures_are_reconstructed_from_few_neurons(tmp_path: Path, pictures: P
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert list(metrics["error_by_neuron_count"]) == ["1", "2", "3", "5"]
     assert (tmp_path / "figures" / "inputs.png").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_stopped_says_how_to_go_on(tmp_path: Path, pictures: Path, number: int) -> None:
+    folder = tmp_path / "run"
+    command = [
+        sys.executable,
+        "run.py",
+        "experiment=horse",
+        *TINY,
+        f"dataset.cache={pictures}",
+        "logger=none",
+    ]
+    started = subprocess.Popen(
+        [*command, "trainer.max_epochs=5000", f"hydra.run.dir={folder}"],
+        cwd=ROOT,
+        env=one_thread(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    until = time.monotonic() + 240
+    while not (folder / "checkpoints" / "last.ckpt").exists():
+        assert time.monotonic() < until and started.poll() is None
+        time.sleep(0.02)
+    started.send_signal(number)
+    _, told = started.communicate(timeout=120)
+
+    assert started.returncode == 128 + number
+    assert f"resume={folder}" in told.splitlines()[-1] and "Traceback" not in told
+    assert (folder / "error.txt").read_text().startswith(f"stopped by {signal.Signals(number).name}")
+    assert not (folder / "metrics.json").exists()
+
+
+@pytest.mark.slow
+def test_a_logger_that_fails_at_the_end_loses_nothing(
+    tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    (tmp_path / "failing.py").write_text(
+        "from pytorch_lightning.loggers import CSVLogger\n"
+        "class Failing(CSVLogger):\n"
+        "    def log_metrics(self, metrics, step=None):\n"
+        "        if any(name.startswith('final/') for name in metrics):\n"
+        "            raise OSError(28, 'No space left on device')\n"
+    )
+    done = program(
+        "experiment=horse",
+        *TINY,
+        f"dataset.cache={pictures}",
+        "trainer.max_epochs=1",
+        "logger=none",
+        "+logger.bad._target_=failing.Failing",
+        f"+logger.bad.save_dir={tmp_path}",
+        f"hydra.run.dir={tmp_path / 'run'}",
+    )
+
+    assert "warning: Failing failed" in done.stderr and "No space left" in done.stderr
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["seconds_total"] > 0
+    assert (tmp_path / "run" / "report.html").is_file()

@@ -51,6 +51,7 @@ def sweep(tmp_path: Path) -> Path:
             "error_a_to_b": error,
             "error_b_to_a": 2 * error,
             "cross_view_psnr": None,
+            "seconds_total": 1.0,
         }
         left(tmp_path, number, {"experiment": "horse", "matching.anchors": str(number)}, metrics)
     left(
@@ -99,6 +100,47 @@ def test_the_report_of_a_sweep_tells_of_every_job(sweep: Path, tmp_path: Path) -
     text = " ".join(read(output / "report.html").text)
     for part in ("5 jobs: 3 finished, 1 failed, 1 unfinished", "2 equivalent", "<0 or more>", "experiment"):
         assert part in text
+
+
+def test_jobs_are_found_wherever_they_lie_and_damaged_ones_are_named(sweep: Path, tmp_path: Path) -> None:
+    nested = sweep / "wide" / "deep"
+    left(
+        nested,
+        4,
+        {"experiment": "horse", "matching.anchors": "4"},
+        {"verdict": "equivalent", "seconds_total": 1},
+    )
+    (nested / "4" / "provenance.json").write_text(
+        json.dumps({"overrides": ["experiment=horse", "matching.anchors=5"]})
+    )
+    (sweep / "0" / "metrics.json").write_text('{"verdict": "equi')
+    (sweep / "1" / ".hydra" / "overrides.yaml").write_bytes(b"\xff{")
+    (sweep / "2" / "provenance.json").write_text("[]")
+    jobs = {job.name: job for job in read_jobs(sweep)}
+
+    assert set(jobs) == {"0", "1", "2", "3", "10", "wide/deep/4"}
+    assert [jobs[name].status for name in ("0", "1", "2")] == ["failed"] * 3
+    assert all("damaged" in jobs[name].error for name in ("0", "1", "2"))
+    assert jobs["wide/deep/4"].overrides["matching.anchors"] == "5"
+    (tmp_path / "gathered").mkdir()
+    assert SweepReport(str(sweep), ["error_a_to_b"])(tmp_path / "gathered") == 5
+
+
+def test_no_cell_of_the_table_is_a_formula(tmp_path: Path) -> None:
+    left(
+        tmp_path,
+        0,
+        {"experiment": "horse", "x": "=1+1"},
+        {"verdict": "@SUM(1)", "-a": -1.5, "seconds_total": 1},
+    )
+    left(tmp_path, 1, {"experiment": "horse", "x": "+2"})
+    (tmp_path / "gathered").mkdir()
+    SweepReport(str(tmp_path), ["error_a_to_b"])(tmp_path / "gathered")
+    with (tmp_path / "gathered" / "table.csv").open() as file:
+        head, first, second = csv.reader(file)
+
+    assert not any(cell.startswith(tuple("=+@")) for cell in [*head, *first, *second])
+    assert not any(cell.startswith("-") for cell in head) and "-1.5" in first
 
 
 def test_the_display_goes_to_the_workers_without_its_thread(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["layer_figure"]
+__all__ = ["error_scale", "layer_figure"]
 
 # The darkest blue is an error of the tolerance over this.
 # [dimensionless; chosen: a decade of errors that count as determined]
@@ -47,9 +47,7 @@ def layer_figure(
         layers_b: Names of the columns.
         tolerance: Largest error that still counts as determined.
     """
-    from matplotlib.colors import TwoSlopeNorm
-
-    norm = TwoSlopeNorm(math.log(tolerance), math.log(tolerance / FINEST), max(0.0, math.log(2 * tolerance)))
+    norm, ticks = error_scale(tolerance)
     titles = ("A's layers determine B's", "B's layers determine A's")
 
     with style():
@@ -65,7 +63,6 @@ def layer_figure(
             _written(axes, errors, low, high, tolerance, norm)
 
         bar = figure.colorbar(image, ax=list(panels[:2]), shrink=0.8)
-        ticks = sorted({tolerance / FINEST, tolerance / 3, tolerance, min(4 * tolerance, 1.0), 1.0})
         bar.set_ticks([math.log(tick) for tick in ticks], labels=[f"{100 * tick:.3g} %" for tick in ticks])
         similarity = as_array(cka, "cka", 2)
         _cells(panels[2], similarity, layers_a, layers_b, vmin=0.0, vmax=1.0, cmap="Greys")
@@ -84,6 +81,15 @@ def layer_figure(
         )
 
     return figure
+
+
+def error_scale(tolerance: float) -> tuple[Any, list[float]]:
+    r"""Colours of the logarithms of errors, white at the tolerance, and the errors that a bar of them names."""
+    from matplotlib.colors import TwoSlopeNorm
+
+    norm = TwoSlopeNorm(math.log(tolerance), math.log(tolerance / FINEST), max(0.0, math.log(2 * tolerance)))
+
+    return norm, sorted({tolerance / FINEST, tolerance / 3, tolerance, min(4 * tolerance, 1.0), 1.0})
 
 
 def _cells(axes: Axes, values: Array, rows: Sequence[str], columns: Sequence[str], **options: Any) -> Any:

@@ -1,6 +1,6 @@
 r"""Every layer of one network against every layer of another, both ways.
 
-Doors: `compare.compare_layers`, `matrix.LayerMatrix`.
+Doors: `compare.compare_layers`, `matrix.LayerMatrix`, `matrix.restored_matrix`, `record.recorded`.
 
     computing  Which layers of a network compute something, in the order in which they do
     record     The layers of a side: their activations at the same inputs

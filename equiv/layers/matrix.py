@@ -2,11 +2,10 @@ r"""What was found of all pairs of layers."""
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor
 
 from equiv.comparison import LOADERS
+from equiv.findings.storage import read_result, write_result
 from equiv.layers.matches import answering
 from equiv.transformation import jsonable
 from equiv.verdict import Interval, Verdict, error_in_words
@@ -23,7 +23,7 @@ from equiv.verdict import Interval, Verdict, error_in_words
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["LayerMatrix", "Match"]
+__all__ = ["LayerMatrix", "Match", "restored_matrix"]
 
 DESCRIPTION_FILE = "layers.json"
 
@@ -166,7 +166,7 @@ class LayerMatrix:
         r"""Writes `layers.json` into `folder`, which is made if need be; `equiv.load` reads it."""
         path = Path(folder)
         path.mkdir(parents=True, exist_ok=True)
-        (path / DESCRIPTION_FILE).write_text(json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n")
+        write_result(path / DESCRIPTION_FILE, self.to_dict(), {})
 
     def figure(self) -> Figure:
         r"""Both directed matrices and CKA beside each other, a `matplotlib.figure.Figure`."""
@@ -195,13 +195,20 @@ def named(layer: str) -> str:
 
 def loaded(path: Path) -> LayerMatrix:
     r"""The matrix that was saved in a folder."""
-    saved = json.loads((path / DESCRIPTION_FILE).read_text())
-    del saved["matches"]
-    saved |= {name: _tensor(saved[name]) for name in NUMBERS}
-    saved |= {name: tuple(saved[name]) for name in ("layers_a", "layers_b", "notes")}
-    saved["verdicts"] = [[Verdict(verdict) for verdict in row] for row in saved["verdicts"]]
+    older = {each.name for each in fields(LayerMatrix)} | {"matches"}
+    saved, _ = read_result(path / DESCRIPTION_FILE, frozenset(older))
 
-    return LayerMatrix(**saved)
+    return restored_matrix(saved)
+
+
+def restored_matrix(saved: Mapping[str, Any]) -> LayerMatrix:
+    r"""The matrix of which these are the `to_dict()`."""
+    known = {name: value for name, value in saved.items() if name != "matches"}
+    known |= {name: _tensor(known[name]) for name in NUMBERS}
+    known |= {name: tuple(known[name]) for name in ("layers_a", "layers_b", "notes")}
+    known["verdicts"] = [[Verdict(verdict) for verdict in row] for row in known["verdicts"]]
+
+    return LayerMatrix(**known)
 
 
 def _tensor(entries: Sequence[Any]) -> Tensor:

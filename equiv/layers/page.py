@@ -8,8 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torch import Tensor
-
+from equiv.findings.storage import write_text
 from equiv.report.markup import escape, percent, table
 from equiv.report.page import page_html, versions
 
@@ -21,6 +20,9 @@ __all__ = ["write_page"]
 # Cells are as blue as this where the error is a tenth of the tolerance, and as red where it is 1.
 # [percent of the colour; chosen: letters stay readable on it in light and in dark]
 DEEPEST = 55
+
+# Where the first matrix stands on the page: its second section.
+MATRIX = "s1"
 
 STYLE = """
 .layers td { padding: 0; text-align: center; }
@@ -53,15 +55,15 @@ def write_page(matrix: LayerMatrix, path: str | os.PathLike[str]) -> Path:
         + "</section>"
     )
     grids = (
-        ("From A's layers to B's", matrix.a_to_b, matrix.a_to_b_high, "how well a row determines a column"),
-        ("From B's layers to A's", matrix.b_to_a, matrix.b_to_a_high, "how well a column determines a row"),
+        ("From A's layers to B's", 0, "how well a row determines a column"),
+        ("From B's layers to A's", 1, "how well a column determines a row"),
     )
     parts = [("The layers that answer to each other", _matches(matrix))]
-    parts += [(title, _grid(matrix, errors, high, text)) for title, errors, high, text in grids]
+    parts += [(title, _grid(matrix, title, way, text)) for title, way, text in grids]
     parts += [("The pair that was clicked", _pairs(matrix)), ("Linear CKA, debiased", _similarity(matrix))]
     parts += [("From the inputs themselves", _inputs(matrix)), ("Versions", versions())]
     name = "Layers of two networks"
-    Path(path).write_text(page_html(name, name, head, parts), encoding="utf-8")
+    write_text(path, page_html(name, name, head, parts))
 
     return Path(path)
 
@@ -84,24 +86,31 @@ def _matches(matrix: LayerMatrix) -> str:
     )
 
 
-def _grid(matrix: LayerMatrix, errors: Tensor, high: Tensor, text: str) -> str:
-    r"""Errors as a table whose cells lead to their comparison."""
+def _grid(matrix: LayerMatrix, title: str, way: int, text: str) -> str:
+    r"""Errors from A to B (0) or back (1) as a table whose cells lead to their comparison."""
     header = "".join(f'<th scope="col">{escape(name or "output")}</th>' for name in matrix.layers_b)
     rows = []
 
     for i, name in enumerate(matrix.layers_a):
-        cells = "".join(
-            f'<td class="{"within" if high[i, j] < matrix.tolerance else ""}" '
-            f'style="background: {_colour(errors[i, j].item(), matrix.tolerance)}">'
-            f'<a href="#pair-{i}-{j}">{_one(errors[i, j].item())}</a></td>'
-            for j in range(len(matrix.layers_b))
-        )
-        rows.append(f'<tr><th scope="row">{escape(name or "output")}</th>{cells}</tr>')
+        cells = []
+
+        for j, other in enumerate(matrix.layers_b):
+            error = matrix.errors(i, j)[way]
+            within = ' class="within"' if error.high < matrix.tolerance else ""
+            undecided = "?" if error.low <= matrix.tolerance <= error.high else ""
+            spoken = escape(f"{name or 'output'} of A, {other or 'output'} of B: {_one(error.estimate)}")
+            cells.append(
+                f'<td{within} style="background: {_colour(error.estimate, matrix.tolerance)}">'
+                f'<a href="#pair-{i}-{j}" aria-label="{spoken}">{_one(error.estimate)}{undecided}</a></td>'
+            )
+
+        rows.append(f'<tr><th scope="row">{escape(name or "output")}</th>{"".join(cells)}</tr>')
 
     return (
         f"<p>Error on fresh inputs over the spread of the layer that is mapped to: {text}. Framed: surely within the "
-        f"tolerance of {percent(matrix.tolerance)}. A click shows a pair.</p>"
-        f'<div class="pan" tabindex="0"><table class="layers"><thead><tr><td></td>{header}</tr></thead>'
+        f"tolerance of {percent(matrix.tolerance)}; a question mark is undecided. A click shows a pair.</p>"
+        f'<div class="pan" tabindex="0" role="region" aria-label="{escape(title)}">'
+        f'<table class="layers" aria-label="{escape(title)}"><thead><tr><td></td>{header}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
 
@@ -125,7 +134,8 @@ def _pairs(matrix: LayerMatrix) -> str:
                     caption, ["Direction", "Error", "Lower bound", "Upper bound", "From the inputs"], rows
                 )
                 + f"<p>{escape(matrix.sentences[i][j])}</p>"
-                f'<p class="note">Linear CKA, debiased: {_one(matrix.cka[i, j].item())}.</p></div>'
+                f'<p class="note">Linear CKA, debiased: {_one(matrix.cka[i, j].item())}.</p>'
+                f'<p><a href="#{MATRIX}">Back to the matrix</a></p></div>'
             )
 
     return f'<div class="pairs">{"".join(blocks)}</div>'

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from equiv.figures.drawing import as_array
+from equiv.findings.storage import write_text
 from equiv.report.agreement import error_map_html, registration_html
 from equiv.report.correspondence import linked_pair
 from equiv.report.linked_charts import linked_charts_html
@@ -97,7 +98,7 @@ def write_report(
 
     verdict = str(result.verdict).replace("_", " ")
     html = page_html(name, f"{name}: {verdict}", _verdict(result), parts)
-    Path(path).write_text(html, encoding="utf-8")
+    write_text(path, html)
 
     return Path(path)
 

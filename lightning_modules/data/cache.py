@@ -4,12 +4,15 @@ import hashlib
 import json
 import os
 import tempfile
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from equiv.findings.storage import replaced
 
 __all__ = ["cached", "default_folder"]
 
@@ -27,7 +30,8 @@ def cached(
     One safetensors file a result, named by the SHA-256 of the settings (JSON-ready, format version
     included) and written under another name first, so that a file is whole or absent and runs at the
     same time do not disturb each other. A file that is damaged all the same, found by the checksum of
-    its content, is made again.
+    its content, or that was made with other settings, is made again. An array that was made is returned
+    whether or not it can be kept: a disk that is full costs a warning.
 
     Arguments:
         folder: Where the files lie; None for `default_folder`.
@@ -35,6 +39,7 @@ def cached(
     Raises:
         ValueError: If `folder` cannot be written to (told before anything is made).
     """
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     text = json.dumps(settings, sort_keys=True)
@@ -42,38 +47,42 @@ def cached(
         Path(folder or default_folder()).expanduser()
         / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.safetensors"
     )
-    array = _load(path)
+    array = _load(path, text)
     if array is not None:
         return array
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=path.stem, suffix=".part", dir=path.parent)
-        os.close(handle)
+        tempfile.TemporaryFile(dir=path.parent).close()
     except OSError as error:
         raise ValueError(
             f"'cache' should be a folder that can be written to, got {str(path.parent)!r} ({error.strerror}); "
             "choose another."
         ) from error
+    array = np.ascontiguousarray(make())
     try:
-        array = np.ascontiguousarray(make())
-        save_file({"data": array}, temporary, {"settings": text, "checksum": _checksum(array)})
-        os.replace(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+        with replaced(path) as file:
+            save_file({"data": array}, file, {"settings": text, "checksum": _checksum(array)})
+    except (OSError, SafetensorError) as error:
+        warnings.warn(
+            f"what was made could not be kept in {str(path.parent)!r} ({' '.join(str(error).split())[:120]}) and will "
+            "be made anew by the next run; make room there, or choose another folder by 'cache'.",
+            stacklevel=2,
+        )
     return array
 
 
-def _load(path: Path) -> NDArray[Any] | None:
-    """The array in `path`, or None where there is no such file or it is damaged."""
+def _load(path: Path, settings: str) -> NDArray[Any] | None:
+    """The array in `path`, or None where there is no such file, it is damaged or of other settings."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="numpy") as file:
             array = file.get_tensor("data")
-            checksum = (file.metadata() or {}).get("checksum")
+            known = file.metadata() or {}
     except (OSError, SafetensorError):
         return None
-    return array if checksum == _checksum(array) else None
+    whole = known.get("checksum") == _checksum(array) and known.get("settings") == settings
+    return array if whole else None
 
 
 def _checksum(array: NDArray[Any]) -> str:

@@ -25,7 +25,7 @@ from lightning_modules.evaluations.finding import (
     true_errors,
 )
 from lightning_modules.figures import cameras, film
-from lightning_modules.matcher import Match
+from lightning_modules.match import Match
 from lightning_modules.pair import NetworkPair
 
 __all__ = ["CrossView"]

@@ -2,7 +2,7 @@ r"""What an evaluation is given and what it returns, and the errors that every o
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import torch
@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from equiv.figures.charts import charts_figure
 from equiv.report.sections import PictureStrip
 from lightning_modules.data.views import Views
-from lightning_modules.matcher import Match, Matcher
+from lightning_modules.match import Match
+from lightning_modules.matcher import Matcher
 
 __all__ = [
     "Finding",
@@ -58,6 +59,12 @@ class Finding:
     captions: Mapping[str, str] = field(default_factory=dict)
     strips: list[PictureStrip] = field(default_factory=list)
     films: dict[str, bytes] = field(default_factory=dict)
+
+    def beside(self, other: "Finding") -> "Finding":
+        r"""The same with the numbers and figures of another."""
+        figures, captions = self.figures | other.figures, {**self.captions, **other.captions}
+
+        return replace(self, metrics=self.metrics | other.metrics, figures=figures, captions=captions)
 
 
 def charts(match: Match, views: Views, **drawn: Any) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from lightning_modules.evaluations.finding import (
     true_errors,
 )
 from lightning_modules.figures import cameras, film
-from lightning_modules.matcher import Match
+from lightning_modules.match import Match
 from lightning_modules.pair import NetworkPair
 from lightning_modules.torus import TorusMap, euclidean_torus_errors
 

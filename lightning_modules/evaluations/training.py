@@ -11,7 +11,7 @@ import equiv
 from lightning_modules.data.views import Side, Views
 from lightning_modules.evaluations.finding import Finding, Matched, charts, fresh, true_errors
 from lightning_modules.figures import training as training_figures
-from lightning_modules.matcher import Match
+from lightning_modules.match import Match
 from lightning_modules.pair import NetworkPair, loss
 
 __all__ = ["ThroughTraining", "first_equivalent"]

@@ -13,7 +13,7 @@ import equiv
 from lightning_modules.data.views import Views
 from lightning_modules.evaluations.finding import Finding, Matched, charts, fresh, mapped, true_errors
 from lightning_modules.figures import transfer as transfer_figures
-from lightning_modules.matcher import Match
+from lightning_modules.match import Match
 from lightning_modules.pair import NetworkPair
 
 __all__ = ["ReadOutTransfer"]

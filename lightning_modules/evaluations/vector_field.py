@@ -18,7 +18,7 @@ from lightning_modules.evaluations.finding import (
 )
 from lightning_modules.evaluations.outputs_only import OutputsOnly
 from lightning_modules.figures import maps as maps_figures
-from lightning_modules.matcher import Match
+from lightning_modules.match import Match
 from lightning_modules.pair import NetworkPair
 
 __all__ = ["PlaneFunctions", "grid_of", "map_picture"]

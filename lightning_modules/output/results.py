@@ -12,14 +12,16 @@ from typing import Any
 from omegaconf import OmegaConf
 
 import equiv
+from equiv.findings.storage import replaced, write_text
 from equiv.report.markup import flattened, in_words
 from equiv.report.report import write_report
 from equiv.report.sections import Section
 from equiv.transformation import jsonable
 from lightning_modules.evaluations.finding import Finding
+from lightning_modules.output.optional import optional
 from lightning_modules.output.tracking import log_results
 
-__all__ = ["Results", "Stopwatch", "finish", "plain", "save_figures"]
+__all__ = ["Results", "Stopwatch", "finish", "plain", "save_figures", "write_metrics"]
 
 #: Figures that the report draws itself, for the mouse and the keyboard.
 DRAWN = ("charts", "registration", "spectrum")
@@ -102,20 +104,24 @@ class Results:
         return f"{textwrap.fill(', '.join(own), 100)}\n\n{self.result.summary()}"
 
     def write(self, folder: Path, clock: Stopwatch, loggers: Sequence[Any], config: dict[str, Any]) -> None:
-        r"""Writes comparison, figures, report and, last, `metrics.json`; logs figures, report, numbers."""
+        r"""Writes comparison and `metrics.json`, and then what can fail without a loss: figures, report, logs."""
         self.result.save(folder / "comparison")
+        write_metrics(self.metrics, folder)
         pictures = save_figures(self.finding.figures, folder)
 
         for name, film in self.finding.films.items():
-            (folder / "figures" / f"{name}.gif").write_bytes(film)
+            with optional(f"figures/{name}.gif"), replaced(folder / "figures" / f"{name}.gif") as file:
+                file.write_bytes(film)
 
-        write_report(
-            self.result,
-            folder / "report.html",
-            title=config["description"],
-            sections=[*self.finding.strips, *self._films(), *self._numbers(), *self._figures(pictures)],
-            settings=config,
-        )
+        with optional("report.html"):
+            write_report(
+                self.result,
+                folder / "report.html",
+                title=config["description"],
+                sections=[*self.finding.strips, *self._films(), *self._numbers(), *self._figures(pictures)],
+                settings=config,
+            )
+
         finish(self.metrics, folder, clock, loggers, pictures)
 
     def _numbers(self) -> list[Section]:
@@ -146,14 +152,24 @@ class Results:
 
 
 def save_figures(figures: Mapping[str, Any], folder: Path) -> dict[str, Path]:
-    r"""Writes figures of matplotlib into a run's folder, and returns their files by name."""
-    (folder / "figures").mkdir(exist_ok=True)
-    pictures = {name: folder / "figures" / f"{name}.png" for name in figures}
+    r"""Writes figures of matplotlib into a run's folder, and returns the files of those that could be, by name."""
+    pictures: dict[str, Path] = {}
 
     for name, figure in figures.items():
-        figure.savefig(pictures[name], dpi=150)
+        with optional(f"figures/{name}.png"):
+            (folder / "figures").mkdir(exist_ok=True)
+
+            with replaced(folder / "figures" / f"{name}.png") as file:
+                figure.savefig(file, dpi=150)
+
+            pictures[name] = folder / "figures" / f"{name}.png"
 
     return pictures
+
+
+def write_metrics(metrics: Mapping[str, Any], folder: Path) -> None:
+    r"""Writes `metrics.json`, whole or not at all; a run has ended where it holds `seconds_total`."""
+    write_text(folder / "metrics.json", json.dumps(jsonable(dict(metrics)), indent=2, allow_nan=False) + "\n")
 
 
 def finish(
@@ -164,12 +180,13 @@ def finish(
     pictures: Mapping[str, Path],
     tables: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
 ) -> None:
-    r"""Logs what a run leaves, and writes `metrics.json`, the last of its files, with the seconds it took."""
+    r"""Logs what a run leaves, and writes `metrics.json` again, with the seconds it took."""
     metrics |= {f"seconds_{part}": value for part, value in clock.seconds.items()}
     log_results(loggers, metrics, pictures, folder, tables)
     metrics["seconds_total"] = clock.total
-    text = json.dumps(jsonable(metrics), indent=2, allow_nan=False)
-    (folder / "metrics.json").write_text(text + "\n")
+
+    with optional("the seconds in metrics.json"):
+        write_metrics(metrics, folder)
 
 
 def plain(settings: Any) -> dict[str, Any]:

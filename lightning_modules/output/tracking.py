@@ -11,21 +11,31 @@ from omegaconf import DictConfig
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
+from lightning_modules.output.optional import optional
 from lightning_modules.output.trackio_logger import close_runs
 
-__all__ = ["close", "log_results", "loggers", "run_id", "wandb_run"]
+__all__ = ["Shown", "close", "log_results", "loggers", "run_id", "show", "wandb_run"]
 
 
 Table = Sequence[Mapping[str, Any]]
 
 
-class Left(NamedTuple):
-    r"""What a run leaves for loggers that can show more than numbers: tables and files of figures, by name."""
+class Shown(NamedTuple):
+    r"""What loggers get that can show more than numbers: tables and files of figures, by name.
+
+    Attributes:
+        tables: Rows of equal names.
+        pictures: Files of figures.
+        step: After how many epochs; None at the end.
+        folder: At the end that of the run, with `report.html` and `comparison/`.
+        verdict: At the end that of the comparison, if there is one.
+    """
 
     tables: Mapping[str, Table]
     pictures: Mapping[str, Path]
-    folder: Path
-    verdict: str
+    step: int | None = None
+    folder: Path | None = None
+    verdict: str = ""
 
 
 def loggers(settings: DictConfig) -> list[Logger]:
@@ -76,24 +86,34 @@ def log_results(
         tables: Rows of equal names, by name, beside that of the metrics.
     """
     results = [{"name": name, "value": str(value)} for name, value in metrics.items()]
-    left = Left({"results": results} | dict(tables or {}), pictures, folder, str(metrics.get("verdict", "")))
+    verdict = str(metrics.get("verdict", ""))
+    left = Shown({"results": results} | dict(tables or {}), pictures, None, folder, verdict)
     numbers = {f"final/{name}": float(x) for name, x in metrics.items() if isinstance(x, int | float)}
 
     for logger in loggers:
-        logger.log_metrics(numbers)
-        logger.save()  # no trainer will, after the last of them
+        with optional(type(logger).__name__):
+            logger.log_metrics(numbers)
+            logger.save()  # no trainer will, after the last of them
+            show(logger, left)
 
-        if (show := SHOWN_BY.get(type(logger).__name__)) is not None:
-            show(logger.experiment, left)
+
+def show(logger: Any, left: Shown) -> None:
+    r"""Hands tables and pictures to a logger, if it is one that can show them."""
+    if (shown := SHOWN_BY.get(type(logger).__name__)) is not None:
+        shown(logger.experiment, left)
 
 
-def _to_wandb(run: Any, left: Left) -> None:
+def _to_wandb(run: Any, left: Shown) -> None:
     import wandb
 
     run.log({f"figures/{name}": wandb.Image(str(path)) for name, path in left.pictures.items()})
     run.log(
         {name: wandb.Table(columns=list(rows[0]), data=_data(rows)) for name, rows in left.tables.items()}
     )
+
+    if left.folder is None:
+        return
+
     run.log({"report": wandb.Html(str(left.folder / "report.html"), inject=False)})
 
     if left.verdict:
@@ -107,7 +127,7 @@ def _to_wandb(run: Any, left: Left) -> None:
     run.log_artifact(comparison)
 
 
-def _to_trackio(run: Any, left: Left) -> None:
+def _to_trackio(run: Any, left: Shown) -> None:
     import trackio
 
     said = f"**{left.verdict}**, report" if left.verdict else "Report"
@@ -115,18 +135,22 @@ def _to_trackio(run: Any, left: Left) -> None:
     run.log(
         {name: trackio.Table(columns=list(rows[0]), data=_data(rows)) for name, rows in left.tables.items()}
     )
-    run.log({"summary": trackio.Markdown(f"{said}: `{left.folder / 'report.html'}`")})
+
+    if left.folder is not None:
+        run.log({"summary": trackio.Markdown(f"{said}: `{left.folder / 'report.html'}`")})
 
 
-def _to_tensorboard(writer: Any, left: Left) -> None:
+def _to_tensorboard(writer: Any, left: Shown) -> None:
     from matplotlib.image import imread
 
     for name, path in left.pictures.items():
-        writer.add_image(f"figures/{name}", imread(path)[..., :3], dataformats="HWC")
+        writer.add_image(f"figures/{name}", imread(path)[..., :3], global_step=left.step, dataformats="HWC")
 
     for name, table in left.tables.items():
         lines = [list(table[0]), ["---"] * len(table[0]), *_data(table)]
-        writer.add_text(name, "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines))
+        writer.add_text(
+            name, "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines), global_step=left.step
+        )
 
     writer.flush()
 
@@ -145,7 +169,9 @@ SHOWN_BY = {
 
 def close() -> None:
     r"""Ends the runs of Weights & Biases and of trackio, if any: the next job of a sweep would go on in them."""
-    close_runs()
+    with optional("trackio"):
+        close_runs()
 
-    if "wandb" in sys.modules:
-        sys.modules["wandb"].finish()
+    with optional("wandb"):
+        if "wandb" in sys.modules:
+            sys.modules["wandb"].finish()

@@ -11,7 +11,8 @@ from torch import nn
 import equiv
 from equiv.observe.recorded import read_layers
 from equiv.report.markup import flattened
-from lightning_modules.output.results import Stopwatch, finish, save_figures
+from lightning_modules.output.optional import optional
+from lightning_modules.output.results import Stopwatch, finish, save_figures, write_metrics
 from lightning_modules.own.sides import layer_names, loaded_side, own_inputs, save_networks
 
 __all__ = ["ALL", "LayerResults", "compare_own_layers"]
@@ -38,10 +39,14 @@ class LayerResults:
         )
 
     def write(self, folder: Path, clock: Stopwatch, loggers: Sequence[Any]) -> None:
-        r"""Writes matrix, figure, report and, last, `metrics.json`; logs figure, report, numbers and the pairs."""
+        r"""Writes matrix and `metrics.json`, then figure and report; logs figure, report, numbers and the pairs."""
         self.result.save(folder / "comparison")
+        write_metrics(self.metrics, folder)
         pictures = save_figures({"layers": self.result.figure()}, folder)
-        self.result.report(folder / "report.html")
+
+        with optional("report.html"):
+            self.result.report(folder / "report.html")
+
         finish(self.metrics, folder, clock, loggers, pictures, {"layers": self.result.pairs()})
 
 
