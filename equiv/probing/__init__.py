@@ -6,7 +6,7 @@ Doors: `inputs.batch_of`, `inputs.gathered_inputs`, `networks.as_network`, `netw
 `pushforward.derivatives_along`, `probe.probe`, `sides.Probing`, `sides.observe_alone`, `sides.observe_pairs`,
 `compared.check_method`, `compared.check_paired`, `compared.check_sides`, `compared.check_ungrouped`,
 `compared.checked_anchors`, `compared.checked_pairing`, `compared.position_groups`, `compared.shared_groups`,
-`compared.check_readout`, `compared.check_unread`, `inputs.checked_inputs`.
+`compared.check_readout`, `inputs.checked_inputs`.
 
     inputs             Inputs of a network: tensors, tuples and dictionaries of them, and whatever else holds
                        such

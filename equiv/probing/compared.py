@@ -20,7 +20,6 @@ __all__ = [
     "check_readout",
     "check_sides",
     "check_ungrouped",
-    "check_unread",
     "checked_anchors",
     "checked_pairing",
     "position_groups",
@@ -193,20 +192,6 @@ def position_groups(groups: object, sides: Sequence[Observations]) -> object:
         return groups
 
     return checked_groups(groups, int(of_input.max()) + 1).cpu()[of_input]
-
-
-def check_unread(readout_a: object, readout_b: object) -> None:
-    r"""Nothing is read off where no samples are paired.
-
-    Raises:
-        ValueError: If a read-out is given.
-    """
-    for name, readout in (("a", readout_a), ("b", readout_b)):
-        if readout is not None:
-            raise ValueError(
-                f"'readout_{name}' should be None without pairs, got one; leave it out, or say paired=True where "
-                "sample i of both shows the same input."
-            )
 
 
 def shared_groups(groups: object, sides: Sequence[Observations]) -> Tensor | None:
