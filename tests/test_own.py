@@ -229,6 +229,10 @@ def test_all_layers_leave_their_matrix(folder: Path, capsys: pytest.CaptureFixtu
     for left in ("report.html", "checkpoints/last.ckpt", "figures/layers.png"):
         assert (folder / "out" / left).is_file(), left
     assert "2 layers of A against 2 of B" in capsys.readouterr().out
+    np.savez("a.npz", **arrays, groups=np.arange(60) // 3)
+    files = ("observations_a=a.npz", "observations_b=b.npz", "layers=all")
+    with pytest.raises(SystemExit, match="'groups' of all observations should join the same samples"):
+        ran(folder / "other", *files)
 
 
 def test_the_names_of_layers_are_listed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

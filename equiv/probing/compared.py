@@ -15,6 +15,7 @@ from equiv.probing.networks import as_network
 from equiv.probing.sides import Probing
 
 __all__ = [
+    "agreed_groups",
     "check_method",
     "check_paired",
     "check_readout",
@@ -208,7 +209,16 @@ def shared_groups(groups: object, sides: Sequence[Observations]) -> Tensor | Non
     if groups is not None:
         return checked_groups(groups, len(sides[0]))
 
-    known = [side.groups.cpu() for side in sides if side.groups is not None]
+    return agreed_groups([side.groups for side in sides])
+
+
+def agreed_groups(labels: Sequence[Tensor | None]) -> Tensor | None:
+    r"""Labels `(n,)` of samples that are one draw, as all who label them say; None where nobody does.
+
+    Raises:
+        ValueError: If some join other samples than others do.
+    """
+    known = [each.cpu() for each in labels if each is not None]
 
     if any(not torch.equal(_first_of_group(known[0]), _first_of_group(labels)) for labels in known[1:]):
         raise ValueError(

@@ -10,6 +10,7 @@ from torch import nn
 
 import equiv
 from equiv.observe.recorded import read_layers
+from equiv.probing.compared import agreed_groups
 from equiv.report.markup import flattened
 from lightning_modules.output.results import Stopwatch, finish, save_figures
 from lightning_modules.own.sides import layer_names, loaded_side, own_inputs, save_networks
@@ -89,7 +90,7 @@ def compare_own_layers(
         networks = {side: each for side, each in loaded.items() if isinstance(each, nn.Module)}
         recorded = {side: each for side, each in loaded.items() if not isinstance(each, nn.Module)}
         sides = [networks[side] if side in networks else recorded[side][0] for side in "ab"]
-        groups = next((labels for _, labels in recorded.values() if labels is not None), None)
+        groups = agreed_groups([labels for _, labels in recorded.values()])
 
     with clock("matching"):
         result = equiv.compare_layers(
