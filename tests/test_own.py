@@ -21,6 +21,7 @@ import equiv
 import run
 from lightning_modules.own.inputs import load_inputs
 from lightning_modules.own.weights import load_network, load_weights
+from sweeps.jobs import objective
 
 BODY = """
 from torch import nn
@@ -224,6 +225,8 @@ def test_all_layers_leave_their_matrix(folder: Path, capsys: pytest.CaptureFixtu
     assert (again.layers_a, again.layers_b) == (("body.0", "body"), ("first", "half"))
     assert metrics["answered"] == sum(match is not None for match in again.matches)
     assert metrics["a_to_b"] == again.a_to_b.tolist() and metrics["samples"] == 60
+    matched = [match.a_to_b for match in again.matches if match is not None]
+    assert objective(metrics, "error_a_to_b") == pytest.approx(sum(matched) / len(matched))
     assert not {"verdicts", "sentences"} & set(metrics) and metrics["seconds_matching"] > 0
     assert "groups" in metrics["notes"][0]
     for left in ("report.html", "checkpoints/last.ckpt", "figures/layers.png"):

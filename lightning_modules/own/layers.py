@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from torch import nn
@@ -33,10 +34,14 @@ class LayerResults:
     def __init__(self, result: equiv.LayerMatrix) -> None:
         self.result = result
         known = {name: value for name, value in result.to_dict().items() if name not in WORDS}
-        answered = sum(match is not None for match in result.matches)
-        self.metrics: dict[str, Any] = {"answered": answered, "seconds_training": 0.0} | dict(
-            flattened(known)
-        )
+        answers = [match for match in result.matches if match is not None]
+        # What a sweep makes small: layers that answer to each other, better.
+        errors = {
+            f"error_{way}": fmean(getattr(answer, way) for answer in answers) if answers else None
+            for way in ("a_to_b", "b_to_a")
+        }
+        self.metrics: dict[str, Any] = {"answered": len(answers), "seconds_training": 0.0}
+        self.metrics |= errors | dict(flattened(known))
 
     def write(self, folder: Path, clock: Stopwatch, loggers: Sequence[Any]) -> None:
         r"""Writes matrix, figure, report and, last, `metrics.json`; logs figure, report, numbers and the pairs."""
