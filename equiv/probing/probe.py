@@ -40,10 +40,6 @@ FRAME_BYTES = 8
 # [samples; chosen: a majority of them decides, since at some there may be a kink]
 DIFFERENCE_SAMPLES = 16
 
-# Of what a network says of inputs that it cannot take, so much is passed on.
-# [characters; chosen: some lines, guards of exported programs say pages]
-MOST_SAID = 300
-
 # Samples with which it is tried whether those of a batch influence each other.
 # [samples; chosen: statistics over so few still differ much from those over two]
 INDEPENDENCE_SAMPLES = 64
@@ -231,19 +227,7 @@ def _affordable(read: Reader, given: Inputs) -> int:
 
     try:
         with torch.no_grad():
-            read.run(few)
-    except torch.OutOfMemoryError:
-        raise
-    except Exception as error:  # whatever networks say of inputs that they cannot take
-        kinds = ", ".join(
-            f"{str(t.dtype).removeprefix('torch.')} of shape ({', '.join(map(str, ('n', *t.shape[1:])))})"
-            for t in input_tensors(few)
-        )
-        said = " ".join(f"{type(error).__name__}: {error}".split())[:MOST_SAID]
-        raise ValueError(
-            f"'inputs' should be a batch that the network takes, got {kinds}, on which it fails ({said}); "
-            "give them the names, shapes and dtypes that it was trained on."
-        ) from error
+            read.attempt(few)
     finally:
         for handle in handles:
             handle.remove()
