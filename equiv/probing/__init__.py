@@ -24,6 +24,9 @@ Doors: `inputs.batch_of`, `inputs.gathered_inputs`, `networks.as_network`, `netw
     tangents           Frames from the given inputs alone: local principal directions and a regression on
                        them
     arguments          What `probe` accepts as frames: bursts and tangents of the structure of the inputs
+    values             Probing values: activations of all samples, batch by batch, each sample by itself
+    derivatives        Probing derivatives: the push-forward of a frame of the inputs, where there is one, and
+                       how much it takes
     probe              Probing: running a network on inputs, reading activations, and pushing a frame of the
                        inputs forward
     sides              The sides of a comparison, observed: frames of all samples, or of few where there
