@@ -253,7 +253,10 @@ def _error(refined: Refined, fit: Fit, m: int) -> Interval:
     per_strain = ERROR_PER_STRAIN_OF_CURVES if m == 1 else ERROR_PER_STRAIN
     estimate = math.hypot(per_strain * refined.strain, fit.squared.mean().sqrt().item())
 
-    return Interval(estimate, FACTOR_BELOW * estimate, FACTOR_ABOVE * math.hypot(estimate, FIT_ERROR))
+    # What fits miss may be all that there is.
+    shown = math.sqrt(max(estimate**2 - FIT_ERROR**2, 0.0))
+
+    return Interval(estimate, FACTOR_BELOW * shown, FACTOR_ABOVE * math.hypot(estimate, FIT_ERROR))
 
 
 def _inside(points: Tensor, cloud: Tensor) -> float:
