@@ -24,18 +24,17 @@ import equiv
 RESULTS = Path(__file__).parent / "results"
 # Cases by their names, with the coordinates that are asked for.
 NAMES = (
-    ("square-500-4-tanh", "auto"),
     ("interval-500-4-tanh", "auto"),
     ("circle-500-4-tanh", "auto"),
     ("circle-500-4-tanh", "galerkin"),
+    ("square-500-4-tanh", "auto"),
+    ("interval-2000-0-tanh", "auto"),
+    ("circle-2000-0-tanh", "auto"),
+    ("square-2000-0-tanh", "auto"),
     ("l_shape-2000-0-tanh", "auto"),
     ("square-2000-4-hidden", "auto"),
-    ("square-2000-4-relu", "auto"),
-    ("interval-2000-0-tanh", "auto"),
-    ("square-2000-0-tanh", "auto"),
-    ("circle-2000-0-tanh", "auto"),
 )
-PAIRS = 24
+PAIRS = 8
 
 
 def readouts(values: Tensor, seed: int) -> dict[str, nn.Module]:
@@ -174,15 +173,11 @@ def main() -> None:
         lines.append(row(name if method == "auto" else f"{name}, {method}", told))
         print(lines[-1], round(time.process_time() - start), "s", flush=True)
 
-        for each in told:
-            if not covers(each.found.readout_error, each.read):
-                print(
-                    "  ", each.kind, each.found.readout_error, each.read, "map", each.found.error, each.error
-                )
-
-    lines.append(row("all", every))
-    text = HEADER + "\n".join(lines) + f"\n\n{time.process_time() - start:.0f} seconds of one core.\n"
-    (RESULTS / "readouts.md").write_text(text)
+        # After each case, so that a run that is stopped leaves what it has.
+        text = HEADER + "\n".join([*lines, row("all", every)])
+        (RESULTS / "readouts.md").write_text(
+            f"{text}\n\n{time.process_time() - start:.0f} seconds of one core.\n"
+        )
 
 
 if __name__ == "__main__":
