@@ -23,7 +23,8 @@ from equiv.observe.draws import Draws
 from equiv.regression.hermite_kernel import profile
 from equiv.regression.kernel_search import AFFINE_VARIANCE, scaled
 from equiv.regression.pair_data import standardise
-from equiv.shared_part.components import chosen, folds_of, learned_components, principal
+from equiv.shared_part.choice import chosen, folds_of, principal
+from equiv.shared_part.components import learned_components
 from equiv.shared_part.held_out import HeldOut
 from equiv.shared_part.ridges import kernel_matrix, regressed
 

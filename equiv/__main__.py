@@ -7,11 +7,14 @@ import json
 import sys
 from collections.abc import Sequence
 
+from torch import Tensor
+
 from equiv.compare import compare
 from equiv.observe.observations import Observations
 from equiv.observe.recorded import read_integers, read_layers, read_observations
 from equiv.probing.compared import position_groups
-from equiv.probing.positions import POSITIONS, positioned
+from equiv.probing.inputs import ATTENTION_MASK
+from equiv.probing.positions import POSITIONS, agreed_mask, positioned
 from equiv.verdict import Verdict
 
 __all__ = ["EXIT_CODES", "main"]
@@ -43,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
 
     try:
-        sides = [_read(path, given.positions) for path in (given.a, given.b)]
+        sides = _read((given.a, given.b), given.positions)
         groups = None if given.groups is None else read_integers(given.groups)
         found = compare(
             *sides,
@@ -65,20 +68,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return EXIT_CODES[found.verdict]
 
 
-def _read(path: str, positions: str | None) -> Observations:
-    r"""What a file holds, with its positions as samples or summed up, if that is asked for."""
+def _read(paths: Sequence[str], positions: str | None) -> list[Observations]:
+    r"""What the files hold, with its positions as samples or summed up, if that is asked for."""
     if positions is None:
-        return read_observations(path)
+        return [read_observations(path) for path in paths]
 
-    arrays, groups = read_layers(path)
+    held = {path: read_layers(path) for path in paths}
+    mask = agreed_mask({path: arrays for path, (arrays, _) in held.items()})
 
-    if len(arrays) != 1:
+    return [_positioned(path, *held[path], positions, mask) for path in paths]
+
+
+def _positioned(
+    path: str, arrays: dict[str, Tensor], groups: Tensor | None, positions: str, mask: Tensor | None
+) -> Observations:
+    layers = {name: array for name, array in arrays.items() if name != ATTENTION_MASK}
+
+    if len(layers) != 1:
         raise ValueError(
-            f"{path!r} should hold one array of values, and perhaps 'groups', with --positions, got "
-            f"{', '.join(map(repr, arrays)) or 'none'}; frames have no positions, so leave them out."
+            f"{path!r} should hold one array of values, and perhaps 'groups' and {ATTENTION_MASK!r}, with --positions, "
+            f"got {', '.join(map(repr, layers)) or 'none'}; frames have no positions, so leave them out."
         )
 
-    values, inputs = positioned(next(iter(arrays.values())), positions, path)
+    values, inputs = positioned(next(iter(layers.values())), positions, path, mask)
 
     return Observations(values, groups=inputs if groups is None or inputs is None else groups[inputs])
 

@@ -20,7 +20,6 @@ from equiv.probing.compared import (
     check_readout,
     check_sides,
     check_ungrouped,
-    check_unread,
     checked_anchors,
     checked_pairing,
     position_groups,
@@ -87,7 +86,7 @@ def compare(
             is that on new groups. They override those of observations; None: these, or such as are found. With
             `positions="each"` the label of an input is that of its positions.
         positions: What becomes of outputs with positions, as in `equiv.probe`.
-        readout_a: Paired only: what the rest of A makes of the activations observed of it (logits, an energy), from
+        readout_a: What the rest of A makes of the activations observed of it (logits, an energy), from
             `(b, d_a)` to `(b, ...)`. The direction to A then says what is lost for A's task. A module is called
             in eval mode, in its own dtype and on its device. Likewise `readout_b`.
         readout_b: The same of B.
@@ -161,7 +160,6 @@ def compare(
         return _with_reasons(found, {observed_a.unframed, observed_b.unframed} - {None})
 
     check_ungrouped(groups)
-    check_unread(readout_a, readout_b)
     show(0, 3, "observing A")
     observed_a = observe_alone(side_a, "a")
     show(1, 3, "observing B")
@@ -169,7 +167,14 @@ def compare(
     known = checked_anchors(anchors, len(observed_a), len(observed_b))
     show(2, 3, "charting and registering both")
     found = compare_unpaired(
-        observed_a, observed_b, known, method=method, tolerance=tolerance, confidence=confidence, seed=seed
+        observed_a,
+        observed_b,
+        known,
+        method=method,
+        tolerance=tolerance,
+        confidence=confidence,
+        seed=seed,
+        readouts=(readout_a, readout_b),
     )
     show(3, 3, str(found.verdict))
 

@@ -84,6 +84,11 @@ def test_positions_of_recorded_tokens(tmp_path: Path, capsys: pytest.CaptureFixt
     assert json.loads(capsys.readouterr().out)["diagnostics"]["groups"].startswith("10 groups")
     main([a, b, "--paired", "--positions", "mean", "--json"])
     assert json.loads(capsys.readouterr().out)["diagnostics"]["samples"] == 30
+    mask = torch.ones(30, 4).long()
+    mask[0, 3] = 0
+    padded = written(tmp_path, "padded.npz", A.reshape(30, 4, 3), attention_mask=mask)
+    main([padded, b, "--paired", "--positions", "each", "--json"])
+    assert json.loads(capsys.readouterr().out)["diagnostics"]["samples"] == 119
     framed = written(tmp_path, "framed.npz", A, frames=random(120, 3, 2))
     assert main([framed, a, "--paired", "--positions", "each"]) == 2
     assert "frames have no positions" in capsys.readouterr().err

@@ -14,6 +14,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import equiv
 from equiv import Observations, compare, probe
+from equiv.layers.record import recorded
+from equiv.probing.inputs import gathered_inputs
 
 
 def made(make: Callable[[], nn.Module], seed: int = 0) -> nn.Module:
@@ -319,6 +321,65 @@ def test_a_callable_gets_what_was_given_and_has_bursts_alone() -> None:
     assert probe(lambda x: NET(x).detach(), X, **burst).frames is not None
 
 
+# Layers
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [(X,), Encoding(x=X), X.to_sparse(), DataLoader(TensorDataset(X, LABELS), batch_size=7)],
+    ids=["tuple", "keys", "sparse", "loader"],
+)
+def test_layers_see_inputs_of_every_kind(inputs: Any) -> None:
+    found = recorded(Named(), gathered_inputs(inputs), None, None, "a").values
+    assert list(found) == ["net.0", "net.1", "net.2"]
+    torch.testing.assert_close(found["net.2"], NET(X).detach())
+
+
+class Sealed(nn.Module):
+    r"""All that it holds runs in inference mode, and comes out in a dataclass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = NET
+
+    def forward(self, x: Tensor) -> Output:
+        with torch.inference_mode():
+            return Output(torch.zeros(()), 2 * self.net(x))
+
+
+@pytest.mark.parametrize(
+    ("make", "names"),
+    [
+        (InBuffers, [""]),
+        (scripted, [""]),
+        (traced, [""]),
+        (lambda: lambda x: NET(x).detach(), [""]),
+        (compiled, ["0", "1", "2"]),
+        (compiled_in_place, ["0", "1", "2"]),
+        (around_compiled, ["0.0", "0.1", "0.2"]),
+        (Sealed, ["net.0", "net.1", "net.2", ""]),
+    ],
+    ids=["buffers", "scripted", "traced", "callable", "compiled", "in place", "inside", "sealed"],
+)
+def test_layers_of_networks_of_every_kind(make: Callable[[], Any], names: list[str]) -> None:
+    network = make()
+    found = recorded(network, X, None, None, "a").values
+    assert list(found) == names
+    last = found[names[-1]] / (2 if make is Sealed else 1)
+    torch.testing.assert_close(last, NET(X).detach())
+    again = recorded(network, X, [names[-1]], None, "a").values
+    assert torch.equal(again[names[-1]], found[names[-1]])
+
+
+def test_layers_of_compiled_networks_are_named_either_way() -> None:
+    assert list(recorded(compiled(), X, ["_orig_mod.0", "1"], None, "a").values) == ["0", "1"]
+
+
+def test_lazy_layers_are_refused_by_the_name_of_their_side() -> None:
+    with pytest.raises(ValueError, match="'network_b' should have all its parameters, got a lazy module"):
+        equiv.compare_layers(NET, nn.Sequential(nn.LazyLinear(3)), X)
+
+
 # Positions
 
 
@@ -362,6 +423,17 @@ def test_positions_are_summed_up_over_tokens_alone(masked: bool) -> None:
     torch.testing.assert_close(last.values, torch.stack([y[-1] for y in kept]))
     whole = probe(Tokens(), SEQUENCES).frames.reshape(12, 6, 5, 18)
     torch.testing.assert_close(last.frames, torch.stack([whole[k, lengths[k] - 1] for k in range(12)]))
+
+
+def test_layers_leave_out_padding_whatever_stands_there() -> None:
+    for inputs in (
+        Encoding(x=SEQUENCES, attention_mask=MASK),
+        DataLoader([{"x": row, "attention_mask": mask} for row, mask in zip(SEQUENCES, MASK, strict=True)]),
+    ):
+        found = recorded(Tokens(), gathered_inputs(inputs), None, "each", "a")
+        assert list(found.values) == ["inner.0", "inner.1", "inner.2", ""]
+        torch.testing.assert_close(found.values[""], NET(SEQUENCES[MASK.bool()]).detach())
+        assert torch.equal(found.groups, MASK.nonzero()[:, 0])
 
 
 def test_padding_on_the_left_is_left_out_too() -> None:

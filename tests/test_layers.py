@@ -133,6 +133,28 @@ def test_each_position_of_tokens_is_a_sample_and_its_text_a_group() -> None:
         equiv.compare_layers(a, b, ids, layers_a=["head"], positions="each")
 
 
+def test_padding_of_recorded_tokens_is_left_out() -> None:
+    ids = torch.randint(9, (24, 4), generator=torch.Generator().manual_seed(0))
+    mask = torch.ones(24, 4).long()
+    mask[::2, 3] = 0
+    a, b = (Tokens(seed).embed(ids).detach() for seed in (0, 1))
+    clean = equiv.compare_layers({"x": a[mask.bool()]}, {"x": b[mask.bool()]}, groups=mask.nonzero()[:, 0])
+    for side in (a, b):
+        side[mask == 0] = torch.nan
+    held, bare = {"x": a, "attention_mask": mask}, {"x": b}
+    found = equiv.compare_layers(held, bare, positions="each")
+    named = equiv.compare_layers({"x": a}, bare, {"ids": ids, "attention_mask": mask}, positions="each")
+
+    assert found.samples == named.samples == 84 and found.layers_a == ("x",)
+    assert found.a_to_b.equal(clean.a_to_b) and named.a_to_b.equal(clean.a_to_b)
+    last = equiv.compare_layers(held, bare, positions="last")
+    assert last.samples == 24 and last.a_to_b.isfinite().all()
+    with pytest.raises(ValueError, match=r"network_b\['attention_mask'\]' should leave out the same tokens"):
+        equiv.compare_layers(held, bare | {"attention_mask": mask.flip(1)}, positions="each")
+    with pytest.raises(ValueError, match="1 at tokens and 0 at padding"):
+        equiv.compare_layers(held | {"attention_mask": 2 * mask}, bare, positions="each")
+
+
 def test_many_layers_are_chosen_evenly_and_the_summary_says_so() -> None:
     torch.manual_seed(0)
     network = nn.Sequential(*itertools.chain(*([nn.Linear(2, 2), nn.Tanh()] for _ in range(15))))

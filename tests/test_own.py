@@ -21,6 +21,7 @@ import equiv
 import run
 from lightning_modules.own.inputs import load_inputs
 from lightning_modules.own.weights import load_network, load_weights
+from sweeps.jobs import objective
 
 BODY = """
 from torch import nn
@@ -224,11 +225,17 @@ def test_all_layers_leave_their_matrix(folder: Path, capsys: pytest.CaptureFixtu
     assert (again.layers_a, again.layers_b) == (("body.0", "body"), ("first", "half"))
     assert metrics["answered"] == sum(match is not None for match in again.matches)
     assert metrics["a_to_b"] == again.a_to_b.tolist() and metrics["samples"] == 60
+    matched = [match.a_to_b for match in again.matches if match is not None]
+    assert objective(metrics, "error_a_to_b") == pytest.approx(sum(matched) / len(matched))
     assert not {"verdicts", "sentences"} & set(metrics) and metrics["seconds_matching"] > 0
     assert "groups" in metrics["notes"][0]
     for left in ("report.html", "checkpoints/last.ckpt", "figures/layers.png"):
         assert (folder / "out" / left).is_file(), left
     assert "2 layers of A against 2 of B" in capsys.readouterr().out
+    np.savez("a.npz", **arrays, groups=np.arange(60) // 3)
+    files = ("observations_a=a.npz", "observations_b=b.npz", "layers=all")
+    with pytest.raises(SystemExit, match="'groups' of all observations should join the same samples"):
+        ran(folder / "other", *files)
 
 
 def test_the_names_of_layers_are_listed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -255,6 +255,33 @@ def test_atoms_count_as_often_as_they_are_drawn() -> None:
     assert found.a_to_b.error.low <= true <= found.a_to_b.error.high
 
 
+@pytest.mark.slow
+def test_a_table_of_cells_is_found() -> None:
+    generator = torch.Generator().manual_seed(1)
+    entries = torch.randn(16, 3, generator=generator, dtype=torch.float64)
+    cell = torch.randint(16, (400,), generator=generator)
+    corner = torch.stack([cell // 4, cell % 4], dim=1).double()
+    found = compare_paired(Observations(corner), Observations(entries[cell]))
+    every = torch.cartesian_prod(torch.arange(4.0), torch.arange(4.0)).double()
+
+    assert found.verdict == "equivalent"
+    torch.testing.assert_close(found.transformation(every), entries, atol=0.01, rtol=0.0)
+
+
+def test_sparse_latents_that_coincide_by_chance_prove_nothing() -> None:
+    generator = torch.Generator().manual_seed(0)
+    left, right = torch.randn(2, 80, 64, generator=generator, dtype=torch.float64)
+
+    def latents(x: Tensor, count: int, threshold: float) -> Observations:
+        axes = torch.nn.functional.normalize(torch.randn(count, 64, generator=generator, dtype=torch.float64))
+        return Observations((x @ axes.T - threshold).clamp_min(0))
+
+    # Each of many is active at one of the 80 inputs, each of few at fewer still.
+    found = compare_paired(latents(left, 700, 2.24), latents(right, 40, 3.0))
+
+    assert not found.a_to_b.error.high < 0.05
+
+
 def test_samples_say_on_what_share_of_the_inputs_they_speak() -> None:
     x = uniform(299, 1)
     found = compare_paired(Observations(x), Observations(curve(x)))

@@ -231,7 +231,7 @@ def test_batches_fit_the_memory_budget(monkeypatch: pytest.MonkeyPatch) -> None:
             seen.append(len(x))
             return super().forward(x)
 
-    monkeypatch.setattr(sys.modules["equiv.probing.probe"], "BATCH_MEMORY", 2**20)
+    monkeypatch.setattr(sys.modules["equiv.probing.values"], "BATCH_MEMORY", 2**20)
     probe(Wide(2, 1000), random(500, 2), frames=None)
     # 1 MiB, counted four times, holds about 65 outputs of 1,000 float32.
     assert 32 < max(seen) < 70

@@ -48,12 +48,13 @@ class Direction:
             that show nothing of a rare kind exclude it from all but about 3 / n of the inputs.
         ambiguity: RMS distance from the returned transformation to the farthest equally good one, over the target's
             RMS spread; 0 where it is the only one, and where none is returned.
-        by_neuron: Paired only, as is all that follows: RMS error of each target neuron over its own spread,
-            `(d_target,)`, float64; NaN for one that never changes.
+        by_neuron: Paired only, as is all that follows but what is read off: RMS error of each target neuron over its
+            own spread, `(d_target,)`, float64; NaN for one that never changes.
         identification: Share of held-out samples whose image is nearer to its own partner than to those of 99 others,
             drawn again and again (chance is 0.01); NaN of fewer than 100 independent samples.
         readout_error: RMS error of the target's read-out of the image, over the spread of what it makes of the target
-            itself; None without a read-out.
+            itself; None without a read-out, and where no transformation is returned. Without pairs it is that of maps
+            as far off as `error` says and, where several are equally good, of any of these.
         readout_agreement: Share of the samples at which both have the same largest entry; None where there is one.
         needed: About how many independent samples would decide this direction, by how its error falls with them; None
             where it is decided, and where eight times as many would not do.
@@ -99,10 +100,10 @@ class Direction:
         r"""The numbers by name: what pairs show where there are any, and all but the directions of components."""
         known = {"error": self.error._asdict(), "share": self.share, "ambiguity": self.ambiguity}
 
-        if self.by_neuron is None or self.explained is None:
-            return known
-
         intervals = {name: getattr(self, name) for name in INTERVALS}
+
+        if self.by_neuron is None or self.explained is None:
+            return known | {name: value._asdict() for name, value in intervals.items() if value is not None}
 
         return {
             **known,
@@ -124,11 +125,14 @@ class Direction:
         share = saved.get("share", 1.0)
         ambiguity = math.nan if ambiguity is None else ambiguity
 
-        if "by_neuron" not in saved:
-            return cls(error, share, ambiguity)
+        intervals: dict[str, Any] = {
+            name: interval(saved[name]) for name in INTERVALS if saved.get(name) is not None
+        }
+        from_inputs = intervals.pop("from_inputs", None)
 
-        intervals = {name: None if saved[name] is None else interval(saved[name]) for name in INTERVALS}
-        from_inputs = intervals.pop("from_inputs")
+        if "by_neuron" not in saved:
+            return cls(error, share, ambiguity, **intervals)
+
         components = None if directions is None else Components.from_dict(saved["components"], directions)
 
         return cls(
@@ -143,7 +147,7 @@ class Direction:
 
 
 def in_rows(direction: Direction, name: str, target: str, tolerance: float) -> list[tuple[str, str]]:
-    r"""What of the target is shared, for the summary: names and values of rows; none without pairs.
+    r"""What of the target is shared, for the summary: names and values of rows; without pairs what is read off alone.
 
     Arguments:
         direction: The direction.
@@ -153,10 +157,9 @@ def in_rows(direction: Direction, name: str, target: str, tolerance: float) -> l
     """
     found, explained = direction.components, direction.explained
 
-    if explained is None:
-        return []
-
-    rows = [(f"explained {name}", f"{_shares(explained)} of {target}'s variance")]
+    rows = (
+        [] if explained is None else [(f"explained {name}", f"{_shares(explained)} of {target}'s variance")]
+    )
 
     if found is not None:
         within = (

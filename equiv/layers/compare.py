@@ -2,7 +2,7 @@ r"""Every layer of one network against every layer of another, both ways: `compa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -19,7 +19,7 @@ from equiv.observe.observations import Observations, place
 from equiv.observe.progress import Progress, checked_progress
 from equiv.probing.compared import position_groups, shared_groups
 from equiv.probing.inputs import gathered_inputs
-from equiv.probing.positions import check_positions
+from equiv.probing.positions import agreed_mask, check_positions
 from equiv.probing.sides import Probing
 from equiv.regression.bounds import MIN_SAMPLES
 from equiv.regression.paired_draws import MIN_DRAWS, paired_draws
@@ -29,8 +29,8 @@ __all__ = ["compare_layers"]
 
 
 def compare_layers(
-    network_a: nn.Module | Mapping[str, Any],
-    network_b: nn.Module | Mapping[str, Any],
+    network_a: nn.Module | Callable[..., Any] | Mapping[str, Any],
+    network_b: nn.Module | Callable[..., Any] | Mapping[str, Any],
     inputs: Any = None,
     *,
     layers_a: Sequence[str] | None = None,
@@ -49,7 +49,9 @@ def compare_layers(
     values alone: a pair that matters can be given to `equiv.compare`.
 
     Arguments:
-        network_a: A network, or a dict of recorded arrays `(n, ...)` by layer name.
+        network_a: A network, or a dict of recorded arrays `(n, ...)` by layer name. Of callables and TorchScript the
+            output is the only layer, `""`. Of an `attention_mask` `(n, T)` among the arrays, or among the inputs, all
+            `positions` but None leave out what is not 1.
         network_b: Likewise, at the same inputs.
         inputs: Inputs of the networks, and what their layers are held against; may be None with arrays alone.
         layers_a: Names of A's layers; None: all that compute something, at most 24, evenly chosen, which the summary
@@ -84,8 +86,9 @@ def compare_layers(
     told = checked_progress(progress)
     check_positions(positions)
     inputs = gathered_inputs(inputs)
-    a = recorded(network_a, inputs, layers_a, positions, "a")
-    b = recorded(network_b, inputs, layers_b, positions, "b")
+    mask = agreed_mask({"inputs": inputs, "network_a": network_a, "network_b": network_b})
+    a = recorded(network_a, inputs, layers_a, positions, "a", mask)
+    b = recorded(network_b, inputs, layers_b, positions, "b", mask)
 
     if len(a) != len(b):
         raise ValueError(

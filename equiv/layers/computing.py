@@ -2,13 +2,15 @@ r"""Which layers of a network compute something, in the order in which they do."
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from equiv.probing.inputs import batch_of, checked_inputs
-from equiv.probing.probe import probe
+from equiv.probing.hooks import Reader, held_tensors
+from equiv.probing.inputs import batch_of, input_tensors
+from equiv.probing.networks import as_network, network_inputs, plain_name, quiet
 
 __all__ = ["computing_layers"]
 
@@ -34,29 +36,30 @@ def computing_layers(network: nn.Module, inputs: Any) -> dict[str, torch.Size]:
         {'0': torch.Size([5, 3]), '2': torch.Size([5, 3])}
     """
     outputs: dict[str, Tensor] = {}
-    few = batch_of(checked_inputs(inputs), slice(0, SHOWN_SAMPLES))
+    network = as_network(network, inputs)
+    few = batch_of(network_inputs(network, inputs), slice(0, SHOWN_SAMPLES))
 
-    def forget(_module: nn.Module, _inputs: Any) -> None:
-        outputs.clear()
+    def keep(name: str, _module: nn.Module, _inputs: Any, output: Any) -> None:
+        first = next((tensor for tensor in held_tensors(output) if tensor.ndim > 0), None)
 
-    def keep(name: str) -> Any:
-        def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
-            first = output[0] if isinstance(output, tuple | list) and output else output
+        if first is not None and first.is_floating_point():
+            outputs[name] = first.detach().clone()
 
-            if isinstance(first, Tensor) and first.is_floating_point() and first.ndim > 0:
-                outputs[name] = first.detach().clone()
-
-        return hook
-
-    handles: list[Any] = [network.register_forward_pre_hook(forget)]
-    handles += [module.register_forward_hook(keep(name)) for name, module in network.named_modules()]
+    handles = [
+        module.register_forward_hook(partial(keep, plain_name(name)))
+        for name, module in network.named_modules()
+        # The output needs no hook, and the inner layers of TorchScript can have none.
+        if name and not isinstance(module, torch.jit.ScriptModule)
+    ]
 
     try:
-        shown = len(probe(network, few, frames=None, batch_size=SHOWN_SAMPLES))
+        with quiet(network), torch.no_grad():
+            keep("", network, few, Reader(network).attempt(few))
     finally:
         for handle in handles:
             handle.remove()
 
+    shown = len(input_tensors(few)[0])
     found: dict[str, Tensor] = {}
 
     for name, output in outputs.items():

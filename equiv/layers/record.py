@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from equiv.checks import as_floating, check_finite, nearest_name
 from equiv.layers.computing import computing_layers
 from equiv.observe.observations import Observations
-from equiv.probing.inputs import batch_of, checked_inputs
+from equiv.probing.inputs import ATTENTION_MASK, batch_of, checked_inputs
+from equiv.probing.networks import as_network, plain_name
 from equiv.probing.positions import positioned
 from equiv.probing.probe import probe
 
@@ -50,33 +51,40 @@ class Recorded:
 
 
 def recorded(
-    network: Any, inputs: Any, layers: Sequence[str] | None, positions: str | None, side: str
+    network: Any,
+    inputs: Any,
+    layers: Sequence[str] | None,
+    positions: str | None,
+    side: str,
+    mask: Tensor | None = None,
 ) -> Recorded:
     r"""The layers of a network, or of a dictionary of what was recorded of it.
 
     Arguments:
-        network: A module, or arrays `(n, ...)` by layer name.
+        network: A module, any callable, of which there is the output alone, or arrays `(n, ...)` by layer name, an
+            `attention_mask` perhaps among them.
         inputs: Inputs of the module; idle with arrays.
         layers: Names; None: all that compute something, at most 24, evenly chosen.
         positions: As in `equiv.probe`, also of arrays; where each is a sample, layers that are not named and have not
             as many as most are left out.
         side: "a" or "b", for errors.
+        mask: Which tokens of arrays count, `(n, T)`; that of a module is among its inputs. None: all.
 
     Raises:
         TypeError: If it is neither, or an array is none.
         ValueError: If there are no layers, no inputs, a name is unknown, or numbers of samples differ.
     """
-    if isinstance(network, nn.Module):
-        return _probed(network, inputs, layers, positions, side)
-
     if not isinstance(network, Mapping):
-        raise TypeError(
-            f"'network_{side}' should be a torch.nn.Module or a dict of arrays by layer name, got "
-            f"{type(network).__name__}; record its layers into a dict."
-        )
+        if not callable(network):
+            raise TypeError(
+                f"'network_{side}' should be a network or a dict of arrays by layer name, got "
+                f"{type(network).__name__}; record its layers into a dict."
+            )
 
-    names = _checked_names(layers, [str(name) for name in network], side)
-    seen = {name: _rows(network[name], f"network_{side}[{name!r}]", positions) for name in names}
+        return _probed(as_network(network, inputs, f"network_{side}"), inputs, layers, positions, side)
+
+    names = _checked_names(layers, [str(name) for name in network if name != ATTENTION_MASK], side)
+    seen = {name: _rows(network[name], f"network_{side}[{name!r}]", positions, mask) for name in names}
     values = _equally_many({name: rows for name, (rows, _) in seen.items()}, side)
 
     return Recorded(values, next(iter(seen.values()))[1])
@@ -98,8 +106,9 @@ def _probed(
         count, elsewhere = min(len(found), MAX_LAYERS), len(shapes) - len(found)
         names = [found[k * len(found) // count] for k in range(count)]
     else:
-        modules = [name for name, _ in network.named_modules()]
-        found = names = _checked_names(layers, modules, side)
+        modules = list(dict.fromkeys(plain_name(name) for name, _ in network.named_modules()))
+        named = layers if isinstance(layers, str) else [plain_name(str(name)) for name in layers]
+        found = names = _checked_names(named, modules, side)
 
     if positions is not None:  # then widths, and groups, are for each layer to say
         options: dict[str, Any] = {"positions": positions, "frames": None}
@@ -158,10 +167,10 @@ def _equally_many(values: dict[str, Tensor], side: str) -> dict[str, Tensor]:
     return values
 
 
-def _rows(array: Any, name: str, positions: str | None) -> tuple[Tensor, Tensor | None]:
+def _rows(array: Any, name: str, positions: str | None, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
     r"""Recorded activations as `(n, d)`, and the input of each row where each position is one."""
     tensor = torch.as_tensor(array).detach()
-    rows, groups = positioned(tensor, positions, name) if tensor.ndim else (tensor, None)
+    rows, groups = positioned(tensor, positions, name, mask) if tensor.ndim else (tensor, None)
     rows = as_floating(rows, name, "(n, ...)", 2)
     check_finite(rows, name)
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from equiv.metric.neuron_scale import centred
-from equiv.shared_part.components import principal
+from equiv.shared_part.choice import principal
 
 __all__ = ["Target", "as_target"]
 

@@ -2,11 +2,12 @@ r"""From a network and its inputs to observations.
 
 Doors: `inputs.batch_of`, `inputs.gathered_inputs`, `networks.as_network`, `networks.network_inputs`,
 `networks.plain_name`, `networks.quiet`, `positions.POSITIONS`, `positions.check_positions`,
-`positions.positioned`, `hooks.Reader`,
+`positions.positioned`, `positions.agreed_mask`, `hooks.Reader`, `hooks.held_tensors`,
 `pushforward.derivatives_along`, `probe.probe`, `sides.Probing`, `sides.observe_alone`, `sides.observe_pairs`,
 `compared.check_method`, `compared.check_paired`, `compared.check_sides`, `compared.check_ungrouped`,
 `compared.checked_anchors`, `compared.checked_pairing`, `compared.position_groups`, `compared.shared_groups`,
-`compared.check_readout`, `compared.check_unread`, `inputs.checked_inputs`.
+`compared.check_readout`, `compared.agreed_groups`, `inputs.checked_inputs`, `inputs.input_tensors`,
+`inputs.ATTENTION_MASK`.
 
     inputs             Inputs of a network: tensors, tuples and dictionaries of them, and whatever else holds
                        such
@@ -23,6 +24,9 @@ Doors: `inputs.batch_of`, `inputs.gathered_inputs`, `networks.as_network`, `netw
     tangents           Frames from the given inputs alone: local principal directions and a regression on
                        them
     arguments          What `probe` accepts as frames: bursts and tangents of the structure of the inputs
+    values             Probing values: activations of all samples, batch by batch, each sample by itself
+    derivatives        Probing derivatives: the push-forward of a frame of the inputs, where there is one, and
+                       how much it takes
     probe              Probing: running a network on inputs, reading activations, and pushing a frame of the
                        inputs forward
     sides              The sides of a comparison, observed: frames of all samples, or of few where there

@@ -15,12 +15,12 @@ from equiv.probing.networks import as_network
 from equiv.probing.sides import Probing
 
 __all__ = [
+    "agreed_groups",
     "check_method",
     "check_paired",
     "check_readout",
     "check_sides",
     "check_ungrouped",
-    "check_unread",
     "checked_anchors",
     "checked_pairing",
     "position_groups",
@@ -195,20 +195,6 @@ def position_groups(groups: object, sides: Sequence[Observations]) -> object:
     return checked_groups(groups, int(of_input.max()) + 1).cpu()[of_input]
 
 
-def check_unread(readout_a: object, readout_b: object) -> None:
-    r"""Nothing is read off where no samples are paired.
-
-    Raises:
-        ValueError: If a read-out is given.
-    """
-    for name, readout in (("a", readout_a), ("b", readout_b)):
-        if readout is not None:
-            raise ValueError(
-                f"'readout_{name}' should be None without pairs, got one; leave it out, or say paired=True where "
-                "sample i of both shows the same input."
-            )
-
-
 def shared_groups(groups: object, sides: Sequence[Observations]) -> Tensor | None:
     r"""Which samples are one independent draw, labels `(n,)`: as given, else as the observations say; None: unknown.
 
@@ -223,7 +209,16 @@ def shared_groups(groups: object, sides: Sequence[Observations]) -> Tensor | Non
     if groups is not None:
         return checked_groups(groups, len(sides[0]))
 
-    known = [side.groups.cpu() for side in sides if side.groups is not None]
+    return agreed_groups([side.groups for side in sides])
+
+
+def agreed_groups(labels: Sequence[Tensor | None]) -> Tensor | None:
+    r"""Labels `(n,)` of samples that are one draw, as all who label them say; None where nobody does.
+
+    Raises:
+        ValueError: If some join other samples than others do.
+    """
+    known = [each.cpu() for each in labels if each is not None]
 
     if any(not torch.equal(_first_of_group(known[0]), _first_of_group(labels)) for labels in known[1:]):
         raise ValueError(

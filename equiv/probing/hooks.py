@@ -16,6 +16,11 @@ from equiv.probing.positions import arranged, token_mask
 __all__ = ["Reader", "held_tensors"]
 
 
+# Of what a network says of inputs that it cannot take, so much is passed on.
+# [characters; chosen: some lines, guards of exported programs say pages]
+MOST_SAID = 300
+
+
 class Reader:
     r"""The function from a batch of inputs to the chosen activations, shape `(b, d)`.
 
@@ -157,6 +162,27 @@ class Reader:
             return self.network(**inputs)
 
         return self.network(inputs) if isinstance(inputs, Tensor) else self.network(*inputs)
+
+    def attempt(self, inputs: Inputs) -> Any:
+        r"""The same for a first batch: whatever the network says of inputs that it cannot take, as a sentence.
+
+        Raises:
+            ValueError: If it fails on them.
+        """
+        try:
+            return self.run(inputs)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:
+            kinds = ", ".join(
+                f"{str(t.dtype).removeprefix('torch.')} of shape ({', '.join(map(str, ('n', *t.shape[1:])))})"
+                for t in input_tensors(inputs)
+            )
+            said = " ".join(f"{type(error).__name__}: {error}".split())[:MOST_SAID]
+            raise ValueError(
+                f"'inputs' should be a batch that the network takes, got {kinds}, on which it fails ({said}); "
+                "give them the names, shapes and dtypes that it was trained on."
+            ) from error
 
     def _part(
         self, name: str, outputs: list[Tensor], index: Tensor | None, n: int, mask: Tensor | None

@@ -18,6 +18,7 @@ __all__ = [
     "Loaded",
     "batch_of",
     "checked_inputs",
+    "checked_mask",
     "checked_tensor",
     "gathered_inputs",
     "holds_arrays",
@@ -141,7 +142,7 @@ def checked_inputs(inputs: Any) -> Inputs:
         )
 
     if isinstance(given, dict) and ATTENTION_MASK in given:
-        given[ATTENTION_MASK] = _checked_mask(given[ATTENTION_MASK])
+        given[ATTENTION_MASK] = checked_mask(given[ATTENTION_MASK], f"inputs[{ATTENTION_MASK!r}]")
 
     return given
 
@@ -180,13 +181,17 @@ def checked_tensor(value: Any, name: str) -> Tensor:
     return value
 
 
-def _checked_mask(mask: Tensor) -> Tensor:
-    r"""A mask `(n, T)` of zeros and ones, of integers or booleans: nothing to differentiate by."""
+def checked_mask(mask: Tensor, name: str) -> Tensor:
+    r"""A mask `(n, T)` of zeros and ones, of integers or booleans: nothing to differentiate by.
+
+    Raises:
+        ValueError: If it is of another shape, holds something else, or leaves out all of a sample.
+    """
     whole = mask.to(torch.int64)
 
     if mask.ndim != 2 or not ((whole == mask) & (whole >= 0) & (whole <= 1)).all() or not whole.any(1).all():
         raise ValueError(
-            f"'inputs[{ATTENTION_MASK!r}]' should be (n, T), 1 at tokens and 0 at padding, with a token in each "
+            f"'{name}' should be (n, T), 1 at tokens and 0 at padding, with a token in each "
             f"sample, got shape {tuple(mask.shape)} with values {mask.min().item():g} to {mask.max().item():g}; "
             "pass the tokenizer's own."
         )

@@ -2,13 +2,16 @@ r"""Positions: what becomes of outputs that have several, tokens `(n, T, d)` and
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from equiv.checks import nearest_name
-from equiv.probing.inputs import ATTENTION_MASK, Inputs
+from equiv.probing.inputs import ATTENTION_MASK, Inputs, checked_mask, checked_tensor
 
-__all__ = ["POSITIONS", "arranged", "check_positions", "counted", "positioned", "token_mask"]
+__all__ = ["POSITIONS", "agreed_mask", "arranged", "check_positions", "counted", "positioned", "token_mask"]
 
 POSITIONS = ("each", "mean", "last")
 
@@ -29,6 +32,38 @@ def check_positions(positions: object) -> None:
 def token_mask(inputs: Inputs) -> Tensor | None:
     r"""Which positions of a batch hold tokens rather than padding, `(n, T)`, bool; None where nothing is said."""
     return inputs[ATTENTION_MASK].bool() if isinstance(inputs, dict) and ATTENTION_MASK in inputs else None
+
+
+def agreed_mask(sources: Mapping[str, Any]) -> Tensor | None:
+    r"""Which tokens count, `(n, T)`, bool, as the `attention_mask` says that some mappings hold; None where none does.
+
+    Arguments:
+        sources: Inputs, recorded layers and whatever else may be a mapping, by what each is called.
+
+    Raises:
+        TypeError: If a mask is no array.
+        ValueError: If it is none of zeros and ones, or masks differ.
+    """
+    known = {}
+
+    for name, source in sources.items():
+        if hasattr(source, "keys") and ATTENTION_MASK in source.keys():  # noqa: SIM118
+            said = f"{name}[{ATTENTION_MASK!r}]"
+            known[said] = checked_mask(checked_tensor(source[ATTENTION_MASK], said), said).bool().cpu()
+
+    if not known:
+        return None
+
+    (first, mask), *others = known.items()
+
+    for name, other in others:
+        if not torch.equal(other, mask):
+            raise ValueError(
+                f"'{name}' should leave out the same tokens as '{first}', got another mask; record both networks at "
+                "the same texts, split into the same tokens."
+            )
+
+    return mask
 
 
 def arranged(output: Tensor, positions: str | None, mask: Tensor | None, layer: str) -> Tensor:
@@ -68,7 +103,7 @@ def arranged(output: Tensor, positions: str | None, mask: Tensor | None, layer: 
 
     if mask is not None and mask.shape[1] != output.shape[1]:
         raise ValueError(
-            f"'inputs[{ATTENTION_MASK!r}]' should have the {output.shape[1]} positions of {layer}, got "
+            f"{ATTENTION_MASK!r} should have the {output.shape[1]} positions of {layer}, got "
             f"{mask.shape[1]}; observe a layer that keeps the tokens, or positions=None."
         )
 
@@ -95,19 +130,26 @@ def counted(mask: Tensor | None, n: int, positions: int) -> tuple[Tensor, Tensor
     return rows, rows // positions
 
 
-def positioned(output: Tensor, positions: str | None, layer: str) -> tuple[Tensor, Tensor | None]:
+def positioned(
+    output: Tensor, positions: str | None, layer: str, mask: Tensor | None = None
+) -> tuple[Tensor, Tensor | None]:
     r"""A recorded output `(n, ...)` as samples `(N, d)`, and the input of each where each position is one.
 
     Arguments:
-        output: The output, samples first, without padding.
+        output: The output, samples first.
         positions: As in `equiv.probe`.
         layer: In words, for the error.
+        mask: Which tokens count, `(n, T)`, bool; None: all.
 
     Raises:
         ValueError: If positions are treated in a way that there is not, or that the output does not allow.
     """
     check_positions(positions)
-    rows = arranged(output, positions, None, layer)
-    groups = counted(None, *rows.shape[:2])[1] if positions == "each" else None
+    rows = arranged(output, positions, mask, layer)
 
-    return rows.flatten(0, 1), groups
+    if positions != "each":
+        return rows.flatten(0, 1), None
+
+    kept, groups = counted(mask, *rows.shape[:2])
+
+    return rows.flatten(0, 1)[kept.to(rows.device)], groups

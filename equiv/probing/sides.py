@@ -17,10 +17,11 @@ import torch
 from torch import Tensor, nn
 
 from equiv.observe.observations import Observations
+from equiv.probing.derivatives import taken_directions, without_derivative
 from equiv.probing.hooks import Reader
 from equiv.probing.inputs import batch_of, input_tensors, moving_tensors
 from equiv.probing.networks import as_network, network_inputs
-from equiv.probing.probe import probe, taken_directions, without_derivative
+from equiv.probing.probe import probe
 
 __all__ = ["Probing", "observe_alone", "observe_pairs"]
 

@@ -64,7 +64,7 @@ def described(
     kept = held_out.draws.order(torch.Generator().manual_seed(asked.seed))[:MAX_KEPT].sort().values
     rows = kept if fit.judged is None else fit.judged[kept]
     further = Learned(
-        source if len(kept) == len(source) else source[rows],
+        source[rows],
         held_out.subset(kept),
         None if asked.inputs is None else asked.inputs[rows.to(asked.inputs.device)].to(source),
         asked.tolerance,

@@ -56,7 +56,8 @@ class HeldOut:
     def of(cls, fit: Fit, target: Tensor) -> HeldOut:
         r"""The judged samples of a fit; `target` holds all that were given, `(n, d)`."""
         assert fit.missed is not None
-        values = target.double() if fit.judged is None else target[fit.judged].double()
+        # A copy: what is learned later is not to follow changes of the samples.
+        values = (target if fit.judged is None else target[fit.judged]).to(torch.float64, copy=True)
         draws = fit.draws or Draws.single(len(values), values.device)
         unknown = fit.squared.isnan()
 

@@ -11,12 +11,13 @@ from torch import Tensor, nn
 
 from equiv.metric.binary_scale import BinaryScale
 from equiv.metric.neuron_scale import centred
+from equiv.observe.draws import Draws
 from equiv.probing.networks import quiet
 from equiv.regression.bounds import relative_rms
 from equiv.shared_part.held_out import HeldOut, share_of_draws
 from equiv.verdict import Interval
 
-__all__ = ["Readout", "judged_readout", "of_given_units"]
+__all__ = ["Readout", "judged_answers", "judged_readout", "of_given_units", "read_off", "relative_squares"]
 
 Readout = Callable[[Tensor], Any]
 
@@ -67,19 +68,32 @@ def judged_readout(
         TypeError: If it returns no tensor.
         ValueError: If it does not return one entry, or more, for each sample.
     """
-    said, own = (_read(readout, values, dtype) for values in (held_out.image, held_out.target))
-    spread = centred(own).square().sum(dim=1).mean()
-    # Of a read-out that says the same of all samples there is nothing to measure.
-    squared = (said - own).square().sum(dim=1) / torch.where(spread > 0, spread, torch.nan)
-    error = relative_rms(held_out.draws.totals(squared), confidence, seed, resolved=resolved)
+    said, own = (read_off(readout, values, dtype) for values in (held_out.image, held_out.target))
+
+    return judged_answers(said, own, held_out.draws, confidence, seed, resolved)
+
+
+def judged_answers(
+    said: Tensor, own: Tensor, draws: Draws, confidence: float, seed: int, resolved: float = 0.0
+) -> tuple[Interval, Interval | None]:
+    r"""The same of what was read off, `(n, k)` each: of images, and of the target itself."""
+    error = relative_rms(draws.totals(relative_squares(said, own)), confidence, seed, resolved=resolved)
 
     if own.shape[1] == 1 or not said.isfinite().all():
         return error, None
 
-    return error, share_of_draws(said.argmax(dim=1) == own.argmax(dim=1), held_out.draws, confidence)
+    return error, share_of_draws(said.argmax(dim=1) == own.argmax(dim=1), draws, confidence)
 
 
-def _read(readout: Readout, values: Tensor, dtype: torch.dtype) -> Tensor:
+def relative_squares(said: Tensor, own: Tensor) -> Tensor:
+    r"""Squared differences over the mean square of what is read off the target from its mean, `(n,)`."""
+    spread = centred(own).square().sum(dim=1).mean()
+
+    # Of a read-out that says the same of all samples there is nothing to measure.
+    return (said - own).square().sum(dim=1) / torch.where(spread > 0, spread, torch.nan)
+
+
+def read_off(readout: Readout, values: Tensor, dtype: torch.dtype) -> Tensor:
     r"""What a read-out makes of activations, `(n, k)`, float64, on their device."""
     module = readout if isinstance(readout, nn.Module) else None
     weight = next((p for p in module.parameters() if p.is_floating_point()), None) if module else None

@@ -8,6 +8,8 @@ Doors: `compare.compare_unpaired`.
     evidence             What speaks for and against a registration of two charts: errors, reasons for doubt,
                          and the facts behind them
     ambiguity            How far apart maps are that fit equally well, in activations
+    readouts             What is read off images whose partners nobody knows, in worlds that the error of the
+                         map admits
     by_charts            Unpaired comparison by registered charts: flat input spaces
     eigenfunctions       Eigenfunctions of both sides that embed their input spaces, where these admit no
                          flat chart or none is asked for

@@ -7,7 +7,9 @@ and lifts.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 
 from torch import Tensor
 
@@ -15,6 +17,7 @@ from equiv.charts.chart_map import ChartMap
 from equiv.charts.side import ChartedSide
 from equiv.coordinates.lattice import minimum_image
 from equiv.coordinates.motion import Motion
+from equiv.observe.draws import Draws
 from equiv.registration.anchors import exchanged
 from equiv.registration.project import register_projection
 from equiv.registration.register import register
@@ -23,6 +26,7 @@ from equiv.transformation import NoMap, Transformation
 from equiv.unpaired.ambiguity import charted_ambiguity
 from equiv.unpaired.evidence import blocking_reasons, direction_errors, facts
 from equiv.unpaired.limits import EXCLUDING_ROUGHNESS
+from equiv.unpaired.readouts import Place, read_rows
 from equiv.unpaired.result import NO_MAP, UNKNOWN, Finding
 from equiv.verdict import NAME_A, NAME_B, Interval, Sentence
 
@@ -78,6 +82,7 @@ def compare_by_charts(
         coordinates_b=coordinates[1],
         chart_a=a.chart,
         chart_b=b.chart,
+        places=partial(_places, a, b, found),
     )
 
 
@@ -140,6 +145,51 @@ def _chart_map(source: ChartedSide, target: ChartedSide, motion: Motion) -> Char
     device = target.observations.device
 
     return ChartMap(source.chart, target.chart, motion.matrix.to(device), motion.offset.to(device))
+
+
+def _places(a: ChartedSide, b: ChartedSide, found: Registration) -> tuple[list[Place], list[Place]]:
+    r"""Images of samples, from A to B and back, by the map and by those that fit as well; none without a map."""
+    if found.motion is None:
+        return [], []
+
+    if found.relation is Relation.B_ONTO_A:
+        return [], _charted_places(b, a, found.motion, found.alternatives)
+
+    there = _charted_places(a, b, found.motion, found.alternatives)
+
+    if found.relation is not Relation.ISOMETRIC:
+        return there, []
+
+    others = (other.inverse for other in found.alternatives)
+
+    return there, _charted_places(b, a, found.motion.inverse, others)
+
+
+def _charted_places(
+    source: ChartedSide, target: ChartedSide, motion: Motion, others: Iterable[Motion]
+) -> list[Place]:
+    r"""The target's samples where the map is right, and the source's images by it where another motion is."""
+    assert source.domain is not None and target.domain is not None and target.chart is not None
+    chart, device, periods = target.chart, target.observations.device, target.domain.periods
+
+    def lifted(coordinates: Tensor) -> Tensor:
+        return chart.lift(minimum_image(coordinates, periods).to(device))
+
+    def place(values: Tensor, coordinates: Tensor, draws: Draws) -> Place:
+        return Place(
+            values,
+            coordinates,
+            coordinates.shape[1],
+            draws,
+            lambda displaced: lifted(coordinates + displaced),
+        )
+
+    rows, draws = read_rows(target.observations)
+    own = place(target.observations.values[rows.to(device)].double(), target.domain.coordinates[rows], draws)
+    rows, draws = read_rows(source.observations)
+    some = source.domain.coordinates[rows]
+
+    return [own, *(place(lifted(other(some)), motion(some), draws) for other in others)]
 
 
 def _aligned(a: ChartedSide, b: ChartedSide, found: Registration) -> tuple[Tensor | None, Tensor | None]:

@@ -22,6 +22,7 @@ from equiv.unpaired.eigenfunctions import EigenSide, eigen_sides, leading_frames
 from equiv.unpaired.eigenspace_match import register_eigenspaces
 from equiv.unpaired.evidence import low_overlaps
 from equiv.unpaired.isometry_refinement import Refined
+from equiv.unpaired.readouts import Place, read_rows
 from equiv.unpaired.result import Facts, Finding, SideFacts
 from equiv.unpaired.symmetries import best_refinement
 from equiv.verdict import NAME_A, NAME_B, Interval, Sentence
@@ -162,6 +163,22 @@ def compare_by_eigenfunctions(
         ambiguity=(LARGEST_AMBIGUITY, LARGEST_AMBIGUITY) if count > 1 else (0.0, 0.0),
         coordinates_a=image,
         coordinates_b=sides[1].coordinates,
+        places=lambda: ([_place(sides[1])], [_place(sides[0])]),
+    )
+
+
+def _place(target: EigenSide) -> Place:
+    r"""The target's samples, which displacements move along their frames."""
+    (rows, draws), device = read_rows(target.observations), target.observations.device
+    values = target.observations.values[rows.to(device)].double()
+    frames = _observed_frames(target)[rows]
+
+    return Place(
+        values,
+        target.coordinates[rows],
+        frames.shape[2],
+        draws,
+        lambda displaced: values + (frames @ displaced[:, :, None])[:, :, 0].to(device),
     )
 
 
@@ -236,7 +253,10 @@ def _error(refined: Refined, fit: Fit, m: int) -> Interval:
     per_strain = ERROR_PER_STRAIN_OF_CURVES if m == 1 else ERROR_PER_STRAIN
     estimate = math.hypot(per_strain * refined.strain, fit.squared.mean().sqrt().item())
 
-    return Interval(estimate, FACTOR_BELOW * estimate, FACTOR_ABOVE * math.hypot(estimate, FIT_ERROR))
+    # What fits miss may be all that there is.
+    shown = math.sqrt(max(estimate**2 - FIT_ERROR**2, 0.0))
+
+    return Interval(estimate, FACTOR_BELOW * shown, FACTOR_ABOVE * math.hypot(estimate, FIT_ERROR))
 
 
 def _inside(points: Tensor, cloud: Tensor) -> float:

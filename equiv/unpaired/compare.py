@@ -19,9 +19,10 @@ from equiv.metric.rescaled_map import in_given_units
 from equiv.observe.draws import DistinctSamples, distinct_samples
 from equiv.observe.observations import Observations, place
 from equiv.registration.anchors import exchanged
+from equiv.shared_part.readout import Readout, of_given_units
 from equiv.unpaired.by_charts import compare_by_charts
 from equiv.unpaired.by_eigenfunctions import compare_by_eigenfunctions
-from equiv.unpaired.result import conclude
+from equiv.unpaired.result import Finding, conclude
 from equiv.verdict import Verdict
 
 __all__ = ["compare_unpaired"]
@@ -39,6 +40,16 @@ class _Asked:
     tolerance: float
     confidence: float
     seed: int
+    readouts: tuple[Readout | None, Readout | None]
+
+    @property
+    def mirrored(self) -> _Asked:
+        r"""The same with A and B exchanged."""
+        return replace(self, readouts=self.readouts[::-1])
+
+    def conclude(self, a: Observations, b: Observations, found: Finding) -> Comparison:
+        r"""The comparison of A and B, with the verdict that follows from what was found."""
+        return conclude(a, b, found, self.tolerance, self.confidence, self.seed, self.readouts)
 
 
 def compare_unpaired(
@@ -50,6 +61,7 @@ def compare_unpaired(
     tolerance: float = 0.05,
     confidence: float = 0.95,
     seed: int = 0,
+    readouts: tuple[Readout | None, Readout | None] = (None, None),
 ) -> Comparison:
     r"""Compares two unrelated sets of samples by the geometry of their frames.
 
@@ -62,6 +74,7 @@ def compare_unpaired(
         tolerance: Largest error that still counts as determined, a share of the target's spread.
         confidence: Level of the bounds.
         seed: Of starts drawn at random.
+        readouts: What the rest of each network makes of its activations; None where nothing is read off.
 
     Returns:
         The comparison, a mirror image of that of B and A.
@@ -69,7 +82,10 @@ def compare_unpaired(
     scales = binary_scales([(a.values, a.frames), (b.values, b.frames)])
     a, b = (scale.observations(obs) for scale, obs in zip(scales, (a, b), strict=True))
 
-    return in_given_units(_of_all(a, b, anchors, _Asked(method, tolerance, confidence, seed)), *scales)
+    first, second = (of_given_units(*each) for each in zip(readouts, scales, strict=True))
+    asked = _Asked(method, tolerance, confidence, seed, (first, second))
+
+    return in_given_units(_of_all(a, b, anchors, asked), *scales)
 
 
 def _of_all(a: Observations, b: Observations, anchors: Tensor | None, asked: _Asked) -> Comparison:
@@ -120,7 +136,7 @@ def _of_anchors(diagnostics: dict[str, Any], distinct: DistinctSamples) -> dict[
 def _ordered(a: Observations, b: Observations, anchors: Tensor | None, asked: _Asked) -> Comparison:
     # Every choice below is made in one fixed order of the two sets, so that the names A and B cannot matter.
     if (len(b), *place(b.values)) < (len(a), *place(a.values)):
-        return _compare(b, a, exchanged(anchors), asked).mirrored
+        return _compare(b, a, exchanged(anchors), asked.mirrored).mirrored
 
     return _compare(a, b, anchors, asked)
 
@@ -129,7 +145,7 @@ def _compare(a: Observations, b: Observations, anchors: Tensor | None, asked: _A
     if asked.method in ("galerkin", "diffusion_maps"):
         found = compare_by_eigenfunctions(a, b, anchors, asked.method, asked.tolerance, asked.seed)
 
-        return conclude(a, b, found, asked.tolerance, asked.confidence)
+        return asked.conclude(a, b, found)
 
     sides = chart_side(a, asked.tolerance), chart_side(b, asked.tolerance)
 
@@ -138,11 +154,11 @@ def _compare(a: Observations, b: Observations, anchors: Tensor | None, asked: _A
         found = compare_by_eigenfunctions(a, b, anchors, "galerkin", asked.tolerance, asked.seed)
         reason = f"neither space is flat: {found.facts.method_reason}"
         curved = replace(found, facts=replace(found.facts, method_reason=reason))
-        result = conclude(a, b, curved, asked.tolerance, asked.confidence)
+        result = asked.conclude(a, b, curved)
 
         if result.verdict != Verdict.INCONCLUSIVE:
             return result
 
     found = compare_by_charts(*sides, anchors, asked.tolerance, asked.confidence)
 
-    return conclude(a, b, found, asked.tolerance, asked.confidence)
+    return asked.conclude(a, b, found)

@@ -3,7 +3,7 @@ r"""The result of an unpaired comparison, built from what either way of comparin
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -11,10 +11,12 @@ from torch import Tensor
 
 from equiv.charts.chart import Chart
 from equiv.comparison import Comparison
-from equiv.findings.direction import Direction
+from equiv.findings.direction import Direction, in_addition
 from equiv.observe.observations import Observations
+from equiv.shared_part.readout import Readout
 from equiv.transformation import Transformation
-from equiv.verdict import Interval, Sentence, decide
+from equiv.unpaired.readouts import Answers, Place, answers_without_pairs
+from equiv.verdict import NAME_A, NAME_B, Interval, Sentence, decide, determines
 
 __all__ = ["NO_MAP", "UNKNOWN", "Facts", "Finding", "SideFacts", "conclude"]
 
@@ -122,6 +124,8 @@ class Finding:
         coordinates_b: Coordinates of B's samples, `(n_b, m)`; None for none.
         chart_a: Chart of A; None where there is none.
         chart_b: Chart of B, likewise.
+        places: Where samples are sent, from A to B and back, for what is read off there; no places where there is no
+            map.
     """
 
     facts: Facts
@@ -137,10 +141,17 @@ class Finding:
     coordinates_b: Tensor | None = None
     chart_a: Chart | None = None
     chart_b: Chart | None = None
+    places: Callable[[], tuple[list[Place], list[Place]]] = lambda: ([], [])
 
 
 def conclude(
-    a: Observations, b: Observations, found: Finding, tolerance: float, confidence: float
+    a: Observations,
+    b: Observations,
+    found: Finding,
+    tolerance: float,
+    confidence: float,
+    seed: int = 0,
+    readouts: tuple[Readout | None, Readout | None] = (None, None),
 ) -> Comparison:
     r"""The comparison of A and B, with the verdict that follows from what was found.
 
@@ -150,6 +161,8 @@ def conclude(
         found: What a way of comparing has found.
         tolerance: Largest error that still counts as determined, a share of the target's spread.
         confidence: Level of the bounds.
+        seed: Seeds what is drawn for read-outs.
+        readouts: What the rest of each network makes of its activations; None where nothing is read off.
     """
     doubts = [[] if error == NO_MAP else [COORDINATES_ERROR] for error in (found.a_to_b, found.b_to_a)]
     verdict, sentence = decide(
@@ -180,11 +193,18 @@ def conclude(
 
     # What is rare among the samples of either side is not told from what the other side alone has.
     share = (1 - confidence) ** (1 / min(_draws(a), _draws(b)))
+    answers = _answers(a, b, found, readouts, confidence, seed)
+    a_to_b, b_to_a = (
+        Direction(error, share, apart, readout_error=read[0], readout_agreement=read[1])
+        for error, apart, read in zip((found.a_to_b, found.b_to_a), found.ambiguity, answers, strict=True)
+    )
+    sentence += in_addition(a_to_b, NAME_A, NAME_B, determines(found.a_to_b, tolerance, doubts[0]))
+    sentence += in_addition(b_to_a, NAME_B, NAME_A, determines(found.b_to_a, tolerance, doubts[1]))
 
     return Comparison(
         verdict=verdict,
-        a_to_b=Direction(found.a_to_b, share, found.ambiguity[0]),
-        b_to_a=Direction(found.b_to_a, share, found.ambiguity[1]),
+        a_to_b=a_to_b,
+        b_to_a=b_to_a,
         transformation=found.transformation,
         symmetries=found.symmetries,
         coordinates_a=_coordinates(a, found.coordinates_a),
@@ -195,6 +215,28 @@ def conclude(
         confidence=confidence,
         chart_a=found.chart_a,
         chart_b=found.chart_b,
+    )
+
+
+def _answers(
+    a: Observations,
+    b: Observations,
+    found: Finding,
+    readouts: tuple[Readout | None, Readout | None],
+    confidence: float,
+    seed: int,
+) -> tuple[Answers, ...]:
+    r"""What is read off B at the images of A, and off A at those of B; None where nothing is, or there is no map."""
+    if readouts == (None, None):
+        return (None, None), (None, None)
+
+    return tuple(
+        answers_without_pairs(places, apart, error, readout, target.values.dtype, confidence, seed)
+        if readout is not None and places
+        else (None, None)
+        for places, apart, error, readout, target in zip(
+            found.places(), found.ambiguity, (found.a_to_b, found.b_to_a), readouts[::-1], (b, a), strict=True
+        )
     )
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from torch import nn
 
 import equiv
 from equiv.observe.recorded import read_layers
+from equiv.probing.compared import agreed_groups
 from equiv.report.markup import flattened
 from lightning_modules.output.optional import optional
 from lightning_modules.output.results import Stopwatch, finish, save_figures, write_metrics
@@ -33,10 +35,14 @@ class LayerResults:
     def __init__(self, result: equiv.LayerMatrix) -> None:
         self.result = result
         known = {name: value for name, value in result.to_dict().items() if name not in WORDS}
-        answered = sum(match is not None for match in result.matches)
-        self.metrics: dict[str, Any] = {"answered": answered, "seconds_training": 0.0} | dict(
-            flattened(known)
-        )
+        answers = [match for match in result.matches if match is not None]
+        # What a sweep makes small: layers that answer to each other, better.
+        errors = {
+            f"error_{way}": fmean(getattr(answer, way) for answer in answers) if answers else None
+            for way in ("a_to_b", "b_to_a")
+        }
+        self.metrics: dict[str, Any] = {"answered": len(answers), "seconds_training": 0.0}
+        self.metrics |= errors | dict(flattened(known))
 
     def write(self, folder: Path, clock: Stopwatch, loggers: Sequence[Any]) -> None:
         r"""Writes matrix and `metrics.json`, then figure and report; logs figure, report, numbers and the pairs."""
@@ -94,7 +100,7 @@ def compare_own_layers(
         networks = {side: each for side, each in loaded.items() if isinstance(each, nn.Module)}
         recorded = {side: each for side, each in loaded.items() if not isinstance(each, nn.Module)}
         sides = [networks[side] if side in networks else recorded[side][0] for side in "ab"]
-        groups = next((labels for _, labels in recorded.values() if labels is not None), None)
+        groups = agreed_groups([labels for _, labels in recorded.values()])
 
     with clock("matching"):
         result = equiv.compare_layers(
