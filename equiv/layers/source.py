@@ -44,11 +44,13 @@ class Found:
 
     Attributes:
         squared: Squared held-out errors of independent draws over each target's mean square spread, `(count, L)`.
-        half: The same of maps that were learned from half of the draws.
+        curve: The same of maps that are learned, from all draws and from half of them.
+        missed: Held-out errors of each target's columns, over its spread, L of `(n, c)`.
     """
 
     squared: Tensor
-    half: Tensor
+    curve: tuple[Tensor, Tensor]
+    missed: list[Tensor]
 
 
 def from_layer(values: Tensor, targets: list[Target], draws: Draws, generator: torch.Generator) -> Found:
@@ -70,12 +72,13 @@ def from_layer(values: Tensor, targets: list[Target], draws: Draws, generator: t
         # A layer that never changes tells the mean of any other, and nothing else.
         return _of_mean(targets, draws)
 
+    missed = [target.columns.new_full((), torch.nan).expand_as(target.columns) for target in targets]
     shown = [place for place, target in enumerate(targets) if target.columns.isfinite().all()]
     squared = values.new_full((draws.count, len(targets)), torch.nan, dtype=torch.float64)
     half = squared.new_full((draws.subset(draws.half()).count, len(targets)), torch.nan)
 
     if not shown:
-        return Found(squared, half)
+        return Found(squared, (squared, half), missed)
 
     scores, tried = _searched(data.subset(some, 0), [targets[place].few[some] for place in shown])
     best: list[tuple[float, Settings]] = [(torch.inf, Settings())] * len(shown)
@@ -92,10 +95,12 @@ def from_layer(values: Tensor, targets: list[Target], draws: Draws, generator: t
 
             found = _errors(matrix, ridge, [targets[shown[k]].columns for k in wanted], draws)
 
-            for k, column in zip(wanted, [] if found is None else found.T, strict=bool(found is not None)):
+            for k, errors in zip(wanted, found or [], strict=found is not None):
+                column = _squares([errors], draws)[:, 0]
+
                 if (score := _score(column)) < best[k][0]:
                     best[k] = score, replace(tried[kernel], ridge=ridge)
-                    squared[:, shown[k]] = column
+                    squared[:, shown[k]], missed[shown[k]] = column, errors
 
     fewer = draws.half()
 
@@ -106,17 +111,20 @@ def from_layer(values: Tensor, targets: list[Target], draws: Draws, generator: t
         found = _errors(matrix, settings.ridge, columns, draws.subset(fewer))
 
         if found is not None:
-            half[:, [shown[k] for k in wanted]] = found
+            half[:, [shown[k] for k in wanted]] = _squares(found, draws.subset(fewer))
 
-    return Found(squared, half)
+    return Found(squared, (squared, half), missed)
 
 
 def _of_mean(targets: list[Target], draws: Draws) -> Found:
     r"""Errors of the targets' means."""
-    squared = torch.stack([target.columns.square().sum(dim=1) for target in targets], dim=1)
+    missed = [target.columns for target in targets]
     fewer = draws.half()
+    half = _squares([errors[fewer] for errors in missed], draws.subset(fewer))
 
-    return Found(draws.totals(squared), draws.subset(fewer).totals(squared[fewer]))
+    squared = _squares(missed, draws)
+
+    return Found(squared, (squared, half), missed)
 
 
 def _searched(data: PairData, targets: list[Tensor]) -> tuple[Tensor, list[Settings]]:
@@ -131,7 +139,8 @@ def _searched(data: PairData, targets: list[Tensor]) -> tuple[Tensor, list[Setti
             found = _errors(matrix, RIDGES[step], targets, data.draws)
 
             if found is not None:
-                scores[place, step] = torch.tensor([_score(column) for column in found.T])
+                squared = _squares(found, data.draws)
+                scores[place, step] = torch.tensor([_score(column) for column in squared.T])
 
     return scores, tried
 
@@ -149,16 +158,19 @@ def _kept(scores: Tensor) -> list[int]:
     return list(dict.fromkeys(kept))
 
 
-def _errors(matrix: Tensor, ridge: float, targets: list[Tensor], draws: Draws) -> Tensor | None:
-    r"""Squared held-out errors of draws, `(count, L)`."""
+def _errors(matrix: Tensor, ridge: float, targets: list[Tensor], draws: Draws) -> list[Tensor] | None:
+    r"""Held-out errors of each target's columns."""
     found = regressed(matrix, ridge, torch.cat(targets, dim=1), draws)
 
     if found is None or not found.errors.isfinite().all():
         return None
 
-    parts = found.errors.square().split([target.shape[1] for target in targets], dim=1)
+    return list(found.errors.split([target.shape[1] for target in targets], dim=1))
 
-    return draws.totals(torch.stack([part.sum(dim=1) for part in parts], dim=1))
+
+def _squares(missed: list[Tensor], draws: Draws) -> Tensor:
+    r"""Squared errors of draws, `(count, L)`."""
+    return draws.totals(torch.stack([errors.square().sum(dim=1) for errors in missed], dim=1))
 
 
 def _score(squared: Tensor) -> float:
