@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from equiv.layers.spectral_ridges import SpectralRidges
 from equiv.layers.target import Target
 from equiv.observe.draws import Draws
 from equiv.regression.hermite_kernel import PROFILES
 from equiv.regression.kernel_search import Settings
 from equiv.regression.leave_one_out import ADDED_ERRORS
 from equiv.regression.pair_data import PairData, standardise
-from equiv.shared_part.ridges import kernel_matrix, regressed
+from equiv.shared_part.ridges import kernel_matrix
 
 __all__ = ["Found", "from_layer"]
 
@@ -84,7 +85,8 @@ def from_layer(values: Tensor, targets: list[Target], draws: Draws, generator: t
     best: list[tuple[float, Settings]] = [(torch.inf, Settings())] * len(shown)
 
     for kernel in _kept(scores):
-        matrix = kernel_matrix(data, tried[kernel])
+        columns = [targets[place].columns for place in shown]
+        ridges = SpectralRidges(kernel_matrix(data, tried[kernel]), columns, draws)
         first = scores[kernel].argmin(dim=0)
 
         for step, ridge in enumerate(RIDGES):
@@ -93,7 +95,7 @@ def from_layer(values: Tensor, targets: list[Target], draws: Draws, generator: t
             if not wanted:
                 continue
 
-            found = _errors(matrix, ridge, [targets[shown[k]].columns for k in wanted], draws)
+            found = ridges.errors(ridge, wanted)
 
             for k, errors in zip(wanted, found or [], strict=found is not None):
                 column = _squares([errors], draws)[:, 0]
@@ -104,14 +106,20 @@ def from_layer(values: Tensor, targets: list[Target], draws: Draws, generator: t
 
     fewer = draws.half()
 
-    for settings in {chosen for score, chosen in best if score < torch.inf}:
-        wanted = [k for k in range(len(shown)) if best[k][1] == settings]
-        matrix = kernel_matrix(data.subset(fewer, 0), settings)
-        columns = [targets[shown[k]].columns[fewer] for k in wanted]
-        found = _errors(matrix, settings.ridge, columns, draws.subset(fewer))
+    part = draws.subset(fewer)
+    chosen = {settings for score, settings in best if score < torch.inf}
 
-        if found is not None:
-            half[:, [shown[k] for k in wanted]] = _squares(found, draws.subset(fewer))
+    for unridged in {replace(settings, ridge=0.0) for settings in chosen}:
+        columns = [targets[place].columns[fewer] for place in shown]
+        ridges = SpectralRidges(kernel_matrix(data.subset(fewer, 0), unridged), columns, part)
+
+        for settings in chosen:
+            if replace(settings, ridge=0.0) == unridged:
+                wanted = [k for k in range(len(shown)) if best[k][1] == settings]
+                found = ridges.errors(settings.ridge, wanted)
+
+                if found is not None:
+                    half[:, [shown[k] for k in wanted]] = _squares(found, part)
 
     return Found(squared, (squared, half), missed)
 
@@ -133,10 +141,10 @@ def _searched(data: PairData, targets: list[Tensor]) -> tuple[Tensor, list[Setti
     scores = torch.full((len(tried), len(RIDGES), len(targets)), torch.inf, dtype=torch.float64)
 
     for place, settings in enumerate(tried):
-        matrix = kernel_matrix(data, settings)
+        ridges = SpectralRidges(kernel_matrix(data, settings), targets, data.draws)
 
         for step in range(0, len(RIDGES), 2):
-            found = _errors(matrix, RIDGES[step], targets, data.draws)
+            found = ridges.errors(RIDGES[step], range(len(targets)))
 
             if found is not None:
                 squared = _squares(found, data.draws)
@@ -156,16 +164,6 @@ def _kept(scores: Tensor) -> list[int]:
         held = torch.minimum(held, best[kept[-1]])
 
     return list(dict.fromkeys(kept))
-
-
-def _errors(matrix: Tensor, ridge: float, targets: list[Tensor], draws: Draws) -> list[Tensor] | None:
-    r"""Held-out errors of each target's columns."""
-    found = regressed(matrix, ridge, torch.cat(targets, dim=1), draws)
-
-    if found is None or not found.errors.isfinite().all():
-        return None
-
-    return list(found.errors.split([target.shape[1] for target in targets], dim=1))
 
 
 def _squares(missed: list[Tensor], draws: Draws) -> Tensor:

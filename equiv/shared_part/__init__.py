@@ -1,7 +1,7 @@
 r"""What of a target a source determines, beyond one error: by neurons, samples and directions, and for the task.
 
 Doors: `direction.Asked`, `direction.described`, `readout.Readout`, `components.principal`,
-`ridges.kernel_matrix`, `ridges.regressed`, `readout.of_given_units`.
+`ridges.kernel_matrix`, `readout.of_given_units`.
 
     held_out    Held-out samples of a target beside their images, and what they say without another regression
     ridges      Errors where draws are left out, of all samples and of all but a fold, from one inverse for each
