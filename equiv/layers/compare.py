@@ -16,7 +16,7 @@ from equiv.layers.record import MAX_LAYERS, Recorded, recorded
 from equiv.layers.source import MAX_SAMPLES
 from equiv.observe.draws import Draws
 from equiv.observe.observations import Observations, place
-from equiv.observe.progress import Progress, checked_progress
+from equiv.observe.progress import Progress, checked_progress, watched
 from equiv.probing.compared import position_groups, shared_groups
 from equiv.probing.inputs import gathered_inputs
 from equiv.probing.positions import check_positions
@@ -84,56 +84,61 @@ def compare_layers(
     told = checked_progress(progress)
     check_positions(positions)
     inputs = gathered_inputs(inputs)
-    a = recorded(network_a, inputs, layers_a, positions, "a")
-    b = recorded(network_b, inputs, layers_b, positions, "b")
 
-    if len(a) != len(b):
-        raise ValueError(
-            f"'network_a' and 'network_b' should be seen at the same inputs, got {len(a)} and {len(b)} samples; "
-            "record both at the same ones."
-        )
+    with watched(told, 1) as seen:
+        seen.stage("observing both networks")
+        a = recorded(network_a, inputs, layers_a, positions, "a")
+        b = recorded(network_b, inputs, layers_b, positions, "b")
 
-    sides = [a.observations, b.observations]
-    draws, doubted = _draws(sides, position_groups(groups, sides) if positions == "each" else groups)
-    kept = draws.order(torch.Generator().manual_seed(seed))[:MAX_SAMPLES].sort().values
-    seen_a, seen_b = ([values[kept] for values in side.values.values()] for side in (a, b))
-    entries = _entries(inputs, kept, a)
-    asked = Asked(tolerance, confidence, seed, told, None if entries is None else entries.shape[1])
-    there, back, by_inputs = errors_between(seen_a, seen_b, entries, draws.subset(kept), asked)
-
-    if doubted is not None:
-        fewer = errors_between(seen_a, seen_b, entries, doubted.subset(kept), asked)
-        there, back, by_inputs = widened(fewer[0], there), widened(fewer[1], back), fewer[2]
-
-    blocking = _blocking(draws)
-    decided = [
-        [
-            decide(
-                one.error,
-                other.error,
-                tolerance,
-                confidence=confidence,
-                blocking=blocking,
-                doubts_a_to_b=one.doubts,
-                doubts_b_to_a=other.doubts,
+        if len(a) != len(b):
+            raise ValueError(
+                f"'network_a' and 'network_b' should be seen at the same inputs, got {len(a)} and {len(b)} samples; "
+                "record both at the same ones."
             )
-            for one, other in zip(row, column, strict=True)
-        ]
-        for row, column in zip(there, zip(*back, strict=True), strict=True)
-    ]
 
-    return _matrix(
-        a,
-        b,
-        there,
-        back,
-        decided,
-        by_inputs,
-        debiased_matrix(seen_a, seen_b),
-        tolerance,
-        confidence,
-        _notes(a, b, draws, doubted),
-    )
+        sides = [a.observations, b.observations]
+        draws, doubted = _draws(sides, position_groups(groups, sides) if positions == "each" else groups)
+        kept = draws.order(torch.Generator().manual_seed(seed))[:MAX_SAMPLES].sort().values
+        seen_a, seen_b = ([values[kept] for values in side.values.values()] for side in (a, b))
+        entries = _entries(inputs, kept, a)
+        asked = Asked(tolerance, confidence, seed, seen, None if entries is None else entries.shape[1])
+        there, back, by_inputs = errors_between(seen_a, seen_b, entries, draws.subset(kept), asked)
+
+        if doubted is not None:
+            fewer = errors_between(seen_a, seen_b, entries, doubted.subset(kept), asked)
+            there, back, by_inputs = widened(fewer[0], there), widened(fewer[1], back), fewer[2]
+
+        blocking = _blocking(draws)
+        decided = [
+            [
+                decide(
+                    one.error,
+                    other.error,
+                    tolerance,
+                    confidence=confidence,
+                    blocking=blocking,
+                    doubts_a_to_b=one.doubts,
+                    doubts_b_to_a=other.doubts,
+                )
+                for one, other in zip(row, column, strict=True)
+            ]
+            for row, column in zip(there, zip(*back, strict=True), strict=True)
+        ]
+
+        seen.finish("layers")
+
+        return _matrix(
+            a,
+            b,
+            there,
+            back,
+            decided,
+            by_inputs,
+            debiased_matrix(seen_a, seen_b),
+            tolerance,
+            confidence,
+            _notes(a, b, draws, doubted),
+        )
 
 
 def _matrix(

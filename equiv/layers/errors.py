@@ -15,7 +15,7 @@ from equiv.layers.target import Target, as_target
 from equiv.metric.neuron_scale import centred
 from equiv.observe.draws import Draws
 from equiv.observe.observations import place
-from equiv.observe.progress import Progress
+from equiv.observe.progress import Watched
 from equiv.paired.learning_curve import Neighbours, judged_by_learning, judged_by_nearest
 from equiv.regression.bounds import relative_rms_of_each
 from equiv.regression.few_parameters import least_of_simple, simple_fits
@@ -39,7 +39,7 @@ class Asked:
     tolerance: float
     confidence: float
     seed: int
-    progress: Progress
+    progress: Watched
     dimension: int | None = None  # of the input space
 
 
@@ -65,11 +65,11 @@ def errors_between(
     order = sorted(range(len(layers)), key=lambda k: place(layers[k]))
     generator = torch.Generator().manual_seed(asked.seed)
     targets = {k: as_target(layers[k], generator) for k in order}
-    total = len(layers) + (entries is not None)
+    asked.progress.more(len(layers) + (entries is not None))
     found: dict[int, list[Judged]] = {}
 
-    for done, k in enumerate(order):
-        asked.progress(done, total, "layers")
+    for k in order:
+        asked.progress.stage("layers")
         others = theirs if k in ours else ours
         # Equal targets must meet the same numbers in the same order.
         ranked = [other for other in order if other in others]
@@ -82,11 +82,9 @@ def errors_between(
     by_inputs = torch.full((len(layers),), math.nan, dtype=torch.float64)
 
     if entries is not None:
-        asked.progress(len(layers), total, "inputs")
+        asked.progress.stage("inputs")
         errors = _from(entries, [targets[k] for k in order], draws, asked.seed)
         by_inputs[order] = errors.squared.mean(dim=0).sqrt().cpu()
-
-    asked.progress(total, total, "layers")
 
     return (
         [found[k] for k in ours],

@@ -10,6 +10,7 @@ from torch import Tensor
 from equiv.layers.spectral_ridges import SpectralRidges
 from equiv.layers.target import Target
 from equiv.observe.draws import Draws
+from equiv.observe.progress import further
 from equiv.regression.hermite_kernel import PROFILES
 from equiv.regression.kernel_search import Settings
 from equiv.regression.leave_one_out import ADDED_ERRORS
@@ -96,6 +97,7 @@ def from_layer(values: Tensor, targets: list[Target], draws: Draws, generator: t
                 continue
 
             found = ridges.errors(ridge, wanted)
+            further()
 
             for k, errors in zip(wanted, found or [], strict=found is not None):
                 column = _squares([errors], draws)[:, 0]
@@ -142,6 +144,7 @@ def _searched(data: PairData, targets: list[Tensor]) -> tuple[Tensor, list[Setti
 
     for place, settings in enumerate(tried):
         ridges = SpectralRidges(kernel_matrix(data, settings), targets, data.draws)
+        further()
 
         for step in range(0, len(RIDGES), 2):
             found = ridges.errors(RIDGES[step], range(len(targets)))

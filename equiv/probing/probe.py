@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from equiv.checks import check_finite, check_integer, check_number
 from equiv.observe.memory import check_memory
 from equiv.observe.observations import Observations
+from equiv.observe.progress import further
 from equiv.probing.arguments import checked_bursts, checked_kind, checked_tangents
 from equiv.probing.bursts import burst_frames
 from equiv.probing.differentiability import derivative_mode
@@ -214,6 +215,7 @@ def _batches(given: Inputs, width: int) -> Iterator[slice]:
 
     for k in range(count):
         yield slice(k * n // count, (k + 1) * n // count)
+        further()
 
 
 def _affordable(read: Reader, given: Inputs) -> int:
