@@ -14,7 +14,7 @@ from equiv.checks import check_number
 from equiv.comparison import Comparison
 from equiv.observe.memory import check_regression
 from equiv.observe.observations import Observations
-from equiv.observe.progress import Progress, checked_progress
+from equiv.observe.progress import Progress, checked_progress, watched
 from equiv.paired.compare import compare_paired
 from equiv.probing.compared import shared_groups
 from equiv.probing.inputs import gathered_inputs
@@ -105,58 +105,63 @@ def equivalence_classes(
     show = checked_progress(progress)
     inputs = gathered_inputs(inputs)
     check_number(tolerance, "tolerance", 0.0, 1.0, "it is a share of the target's spread, such as 0.05")
-    observed, local = observe_pairs(
-        [_probing(network, inputs, _layers(layers, i, len(networks))) for i, network in enumerate(networks)]
-    )
-    sizes = sorted({len(obs) for obs in observed})
 
-    if len(sizes) > 1:
-        raise ValueError(
-            f"'networks' should be observed at the same inputs, got numbers of samples {sizes}; probe all "
-            "at the same inputs."
+    with watched(show, 1 + len(networks) * (len(networks) - 1) // 2) as seen:
+        seen.stage("observing the networks")
+        observed, local = observe_pairs(
+            [
+                _probing(network, inputs, _layers(layers, i, len(networks)))
+                for i, network in enumerate(networks)
+            ]
         )
+        sizes = sorted({len(obs) for obs in observed})
 
-    widest = sum(sorted(obs.values.shape[1] for obs in observed)[-2:])  # no pair takes more
-    directions = max(0 if obs.frames is None else obs.frames.shape[2] for obs in observed)
-    check_regression("'networks'", sizes[0], widest, directions, observed[0].device)
-    groups = shared_groups(groups, observed)
-    comparisons: dict[tuple[int, int], Comparison] = {}
-    pairs = len(observed) * (len(observed) - 1) // 2
-
-    def verdict(i: int, j: int) -> Verdict:
-        if (i, j) not in comparisons:
-            show(len(comparisons), pairs, f"networks {i} and {j}")
-            comparisons[i, j] = compare_paired(
-                observed[i],
-                observed[j],
-                tolerance=tolerance,
-                seed=seed,
-                local=None if local is None else (local[i], local[j]),
-                groups=groups,
+        if len(sizes) > 1:
+            raise ValueError(
+                f"'networks' should be observed at the same inputs, got numbers of samples {sizes}; probe all "
+                "at the same inputs."
             )
 
-        return comparisons[i, j].verdict
+        widest = sum(sorted(obs.values.shape[1] for obs in observed)[-2:])  # no pair takes more
+        directions = max(0 if obs.frames is None else obs.frames.shape[2] for obs in observed)
+        check_regression("'networks'", sizes[0], widest, directions, observed[0].device)
+        groups = shared_groups(groups, observed)
+        comparisons: dict[tuple[int, int], Comparison] = {}
 
-    classes: list[list[int]] = []
+        def verdict(i: int, j: int) -> Verdict:
+            if (i, j) not in comparisons:
+                seen.stage(f"networks {i} and {j}")
+                comparisons[i, j] = compare_paired(
+                    observed[i],
+                    observed[j],
+                    tolerance=tolerance,
+                    seed=seed,
+                    local=None if local is None else (local[i], local[j]),
+                    groups=groups,
+                )
 
-    for i in range(len(observed)):
-        joined = next((members for members in classes if _belongs(i, members, verdict)), None)
+            return comparisons[i, j].verdict
 
-        if joined is None:
-            classes.append([i])
-        else:
-            joined.append(i)
+        classes: list[list[int]] = []
 
-    for c, members in enumerate(classes):
-        for others in classes[c + 1 :]:
-            if verdict(members[0], others[0]) in ONE_WAY:
-                # What holds for the first members need not hold for others that are near them.
-                for i, j in product(members[:MAX_COMPARED], others[:MAX_COMPARED]):
-                    verdict(min(i, j), max(i, j))
+        for i in range(len(observed)):
+            joined = next((members for members in classes if _belongs(i, members, verdict)), None)
 
-    show(pairs, pairs, f"{len(classes)} classes from {len(comparisons)} comparisons")
+            if joined is None:
+                classes.append([i])
+            else:
+                joined.append(i)
 
-    return _classes(classes, comparisons)
+        for c, members in enumerate(classes):
+            for others in classes[c + 1 :]:
+                if verdict(members[0], others[0]) in ONE_WAY:
+                    # What holds for the first members need not hold for others that are near them.
+                    for i, j in product(members[:MAX_COMPARED], others[:MAX_COMPARED]):
+                        verdict(min(i, j), max(i, j))
+
+        seen.finish(f"{len(classes)} classes from {len(comparisons)} comparisons")
+
+        return _classes(classes, comparisons)
 
 
 def _belongs(i: int, members: list[int], verdict: Callable[[int, int], Verdict]) -> bool:

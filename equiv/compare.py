@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from equiv.checks import check_integer, check_number
 from equiv.comparison import Comparison
 from equiv.observe.observations import Observations
-from equiv.observe.progress import Progress, checked_progress
+from equiv.observe.progress import Progress, checked_progress, watched
 from equiv.paired.compare import compare_paired
 from equiv.probing.compared import (
     check_method,
@@ -133,52 +133,55 @@ def compare(
     check_readout(readout_b, "b")
     check_sides(side_a, side_b)
 
-    if checked_pairing(paired, side_a, side_b, inputs_b):
-        show(0, 2, "observing both networks")
-        (observed_a, observed_b), local = observe_pairs([side_a, side_b])
-        check_paired(observed_a, observed_b, anchors)
-        show(1, 2, "learning the maps between them")
-        labels = position_groups(groups, [observed_a, observed_b]) if positions == "each" else groups
-        entries_a, entries_b = (side.entries(len(observed_a)) for side in (side_a, side_b))
-        found = compare_paired(
+    in_pairs = checked_pairing(paired, side_a, side_b, inputs_b)
+
+    with watched(show, 2 if in_pairs else 3) as seen:
+        if in_pairs:
+            seen.stage("observing both networks")
+            (observed_a, observed_b), local = observe_pairs([side_a, side_b])
+            check_paired(observed_a, observed_b, anchors)
+            seen.stage("learning the maps between them")
+            labels = position_groups(groups, [observed_a, observed_b]) if positions == "each" else groups
+            entries_a, entries_b = (side.entries(len(observed_a)) for side in (side_a, side_b))
+            found = compare_paired(
+                observed_a,
+                observed_b,
+                tolerance=tolerance,
+                confidence=confidence,
+                seed=seed,
+                local=None if local is None else (local[0], local[1]),
+                groups=shared_groups(labels, [observed_a, observed_b]),
+                readouts=(readout_a, readout_b),
+                # Where one side was recorded, the inputs of the other are the same.
+                inputs=(
+                    entries_b if entries_a is None else entries_a,
+                    entries_a if entries_b is None else entries_b,
+                ),
+            )
+            seen.finish(str(found.verdict))
+
+            return _with_reasons(found, {observed_a.unframed, observed_b.unframed} - {None})
+
+        check_ungrouped(groups)
+        seen.stage("observing A")
+        observed_a = observe_alone(side_a, "a")
+        seen.stage("observing B")
+        observed_b = observe_alone(side_b, "b")
+        known = checked_anchors(anchors, len(observed_a), len(observed_b))
+        seen.stage("charting and registering both")
+        found = compare_unpaired(
             observed_a,
             observed_b,
+            known,
+            method=method,
             tolerance=tolerance,
             confidence=confidence,
             seed=seed,
-            local=None if local is None else (local[0], local[1]),
-            groups=shared_groups(labels, [observed_a, observed_b]),
             readouts=(readout_a, readout_b),
-            # Where one side was recorded, the inputs of the other are the same.
-            inputs=(
-                entries_b if entries_a is None else entries_a,
-                entries_a if entries_b is None else entries_b,
-            ),
         )
-        show(2, 2, str(found.verdict))
+        seen.finish(str(found.verdict))
 
-        return _with_reasons(found, {observed_a.unframed, observed_b.unframed} - {None})
-
-    check_ungrouped(groups)
-    show(0, 3, "observing A")
-    observed_a = observe_alone(side_a, "a")
-    show(1, 3, "observing B")
-    observed_b = observe_alone(side_b, "b")
-    known = checked_anchors(anchors, len(observed_a), len(observed_b))
-    show(2, 3, "charting and registering both")
-    found = compare_unpaired(
-        observed_a,
-        observed_b,
-        known,
-        method=method,
-        tolerance=tolerance,
-        confidence=confidence,
-        seed=seed,
-        readouts=(readout_a, readout_b),
-    )
-    show(3, 3, str(found.verdict))
-
-    return found
+        return found
 
 
 def _with_reasons(found: Comparison, unframed: set[str | None]) -> Comparison:

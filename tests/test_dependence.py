@@ -9,7 +9,7 @@ from torch import Tensor
 from equiv.metric.dependence import find_draws
 from equiv.metric.row_distances import distances, row_order
 from equiv.observe.draws import Draws
-from equiv.paired.learning_curve import near_errors
+from equiv.paired.learning_curve import Neighbours, near_errors
 from equiv.regression.paired_draws import joint_rank, paired_draws
 
 
@@ -104,4 +104,4 @@ def test_no_sample_of_the_same_draw_is_the_nearest() -> None:
 
 
 def _near(values: torch.Tensor, draws: Draws) -> float:
-    return near_errors(values, values, torch.zeros_like(values), draws)[0]
+    return near_errors(Neighbours(values, draws), values, torch.zeros_like(values))[0]

@@ -16,7 +16,7 @@ from equiv.paired.compare import compare_paired
 from equiv.paired.coordinates import integrated_coordinates
 from equiv.paired.determinacy import determinacy
 from equiv.paired.frame_alignment import aligned_frames
-from equiv.paired.learning_curve import near_errors
+from equiv.paired.learning_curve import Neighbours, near_errors
 
 N = 150
 
@@ -337,14 +337,14 @@ def test_without_frames_a_rough_target_is_no_no(m: int, n: int, speed: float) ->
 
 def test_errors_of_near_samples_are_alike_where_the_target_varies_between_samples() -> None:
     x, other, single = uniform(300, 2), uniform(300, 2).flip(0), Draws.single(300)
-    distance, alike = near_errors(x, (30 * x).sin(), (30 * x).sin(), single)
-    _, unrelated = near_errors(x, other, other, single)
+    distance, alike = near_errors(Neighbours(x, single), (30 * x).sin(), (30 * x).sin())
+    _, unrelated = near_errors(Neighbours(x, single), other, other)
     twice = torch.arange(300).repeat(2)
-    both = near_errors(x[twice], other[twice], other[twice], Draws(single.units.repeat(2)))
+    both = near_errors(Neighbours(x[twice], Draws(single.units.repeat(2))), other[twice], other[twice])
 
     assert distance < 0.05 and alike > 4
     assert abs(unrelated) < 2.33
-    assert both == pytest.approx(near_errors(x, other, other, single))  # copies add no pair
+    assert both == pytest.approx(near_errors(Neighbours(x, single), other, other))  # copies add no pair
 
 
 def test_rows_in_order_are_told_how_to_be_declared_independent() -> None:

@@ -15,6 +15,7 @@ from torch import Tensor
 from equiv.coordinates.motion import skew_matrix
 from equiv.flattening.block_system import BlockSystem
 from equiv.flattening.pair_equations import PairEquations
+from equiv.observe.progress import further
 
 __all__ = ["LARGEST_MISFIT", "Flattening", "PairSolution", "misfit", "synchronise", "torn_pairs"]
 
@@ -160,6 +161,8 @@ def synchronise(
     linearised = _linearised(equations, coordinates, current, correction, windings, periods)
 
     for step in range(max_steps):
+        further()
+
         if fresh and step == 2 and m > 1:
             current = equations.rotations(coordinates)
             linearised = _linearised(equations, coordinates, current, correction, windings, periods)

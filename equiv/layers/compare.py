@@ -10,13 +10,13 @@ from torch import Tensor, nn
 
 from equiv.checks import check_integer, check_number
 from equiv.layers.cka import debiased_matrix
-from equiv.layers.errors import Asked, Judged, errors_between
+from equiv.layers.errors import Asked, Judged, errors_between, widened
 from equiv.layers.matrix import LayerMatrix
 from equiv.layers.record import MAX_LAYERS, Recorded, recorded
 from equiv.layers.source import MAX_SAMPLES
 from equiv.observe.draws import Draws
 from equiv.observe.observations import Observations, place
-from equiv.observe.progress import Progress, checked_progress
+from equiv.observe.progress import Progress, checked_progress, watched
 from equiv.probing.compared import position_groups, shared_groups
 from equiv.probing.inputs import gathered_inputs
 from equiv.probing.positions import agreed_mask, check_positions
@@ -87,42 +87,61 @@ def compare_layers(
     check_positions(positions)
     inputs = gathered_inputs(inputs)
     mask = agreed_mask({"inputs": inputs, "network_a": network_a, "network_b": network_b})
-    a = recorded(network_a, inputs, layers_a, positions, "a", mask)
-    b = recorded(network_b, inputs, layers_b, positions, "b", mask)
 
-    if len(a) != len(b):
-        raise ValueError(
-            f"'network_a' and 'network_b' should be seen at the same inputs, got {len(a)} and {len(b)} samples; "
-            "record both at the same ones."
-        )
+    with watched(told, 1) as seen:
+        seen.stage("observing both networks")
+        a = recorded(network_a, inputs, layers_a, positions, "a", mask)
+        b = recorded(network_b, inputs, layers_b, positions, "b", mask)
 
-    sides = [a.observations, b.observations]
-    draws = _draws(sides, position_groups(groups, sides) if positions == "each" else groups)
-    kept = draws.order(torch.Generator().manual_seed(seed))[:MAX_SAMPLES].sort().values
-    seen_a, seen_b = ([values[kept] for values in side.values.values()] for side in (a, b))
-    entries = _entries(inputs, kept, a)
-    asked = Asked(tolerance, confidence, seed, told, None if entries is None else entries.shape[1])
-    there, back, by_inputs = errors_between(seen_a, seen_b, entries, draws.subset(kept), asked)
-    blocking = _blocking(draws)
-    decided = [
-        [
-            decide(
-                one.error,
-                other.error,
-                tolerance,
-                confidence=confidence,
-                blocking=blocking,
-                doubts_a_to_b=one.doubts,
-                doubts_b_to_a=other.doubts,
+        if len(a) != len(b):
+            raise ValueError(
+                f"'network_a' and 'network_b' should be seen at the same inputs, got {len(a)} and {len(b)} samples; "
+                "record both at the same ones."
             )
-            for one, other in zip(row, column, strict=True)
-        ]
-        for row, column in zip(there, zip(*back, strict=True), strict=True)
-    ]
 
-    return _matrix(
-        a, b, there, back, decided, by_inputs, debiased_matrix(seen_a, seen_b), draws, tolerance, confidence
-    )
+        sides = [a.observations, b.observations]
+        draws, doubted = _draws(sides, position_groups(groups, sides) if positions == "each" else groups)
+        kept = draws.order(torch.Generator().manual_seed(seed))[:MAX_SAMPLES].sort().values
+        seen_a, seen_b = ([values[kept] for values in side.values.values()] for side in (a, b))
+        entries = _entries(inputs, kept, a)
+        asked = Asked(tolerance, confidence, seed, seen, None if entries is None else entries.shape[1])
+        there, back, by_inputs = errors_between(seen_a, seen_b, entries, draws.subset(kept), asked)
+
+        if doubted is not None:
+            fewer = errors_between(seen_a, seen_b, entries, doubted.subset(kept), asked)
+            there, back, by_inputs = widened(fewer[0], there), widened(fewer[1], back), fewer[2]
+
+        blocking = _blocking(draws)
+        decided = [
+            [
+                decide(
+                    one.error,
+                    other.error,
+                    tolerance,
+                    confidence=confidence,
+                    blocking=blocking,
+                    doubts_a_to_b=one.doubts,
+                    doubts_b_to_a=other.doubts,
+                )
+                for one, other in zip(row, column, strict=True)
+            ]
+            for row, column in zip(there, zip(*back, strict=True), strict=True)
+        ]
+
+        seen.finish("layers")
+
+        return _matrix(
+            a,
+            b,
+            there,
+            back,
+            decided,
+            by_inputs,
+            debiased_matrix(seen_a, seen_b),
+            tolerance,
+            confidence,
+            _notes(a, b, draws, doubted),
+        )
 
 
 def _matrix(
@@ -133,9 +152,9 @@ def _matrix(
     decided: list[list[tuple[Verdict, Sentence]]],
     by_inputs: tuple[Tensor, Tensor],
     cka: Tensor,
-    draws: Draws,
     tolerance: float,
     confidence: float,
+    notes: list[str],
 ) -> LayerMatrix:
     r"""What was found, A's layers as rows in all that is kept."""
     a_to_b = torch.tensor([[list(cell.error) for cell in row] for row in there], dtype=torch.float64)
@@ -158,18 +177,17 @@ def _matrix(
         from_inputs_b=by_inputs[1],
         cka=cka,
         samples=len(a),
-        notes=tuple(_notes(a, b, draws)),
+        notes=tuple(notes),
         tolerance=tolerance,
         confidence=confidence,
     )
 
 
-def _draws(sides: list[Observations], groups: Any) -> Draws:
-    r"""The independent draws, as given or found; the fewer of two kinds that they cannot be told from."""
+def _draws(sides: list[Observations], groups: Any) -> tuple[Draws, Draws | None]:
+    r"""The independent draws, as given or found, and those that they cannot be told from."""
     sides = sorted(sides, key=lambda side: place(side.values))
-    found, other = paired_draws(sides[0].values, sides[1].values, shared_groups(groups, sides))
 
-    return found if other is None or found.count <= other.count else other
+    return paired_draws(sides[0].values, sides[1].values, shared_groups(groups, sides))
 
 
 def _entries(inputs: Any, kept: Tensor, a: Recorded) -> Tensor | None:
@@ -186,7 +204,7 @@ def _blocking(draws: Draws) -> list[str]:
     return [] if draws.count >= least else [f"{draws.count} {what} are too few, at least {least} are needed"]
 
 
-def _notes(a: Recorded, b: Recorded, draws: Draws) -> list[str]:
+def _notes(a: Recorded, b: Recorded, draws: Draws, doubted: Draws | None) -> list[str]:
     r"""What else has to be said."""
     left = [
         f"{side.left_out} more layers of {name} compute something, of which {MAX_LAYERS} were chosen evenly"
@@ -198,7 +216,7 @@ def _notes(a: Recorded, b: Recorded, draws: Draws) -> list[str]:
         for name, side in (("A", a), ("B", b))
         if side.elsewhere
     ]
-    grouped = [] if draws.independent else [draws.said]
+    grouped = [] if draws.independent and doubted is None else [(doubted or draws).said]
     some = [f"maps were learned from {MAX_SAMPLES} of the samples"] if len(a) > MAX_SAMPLES else []
 
     return left + grouped + some

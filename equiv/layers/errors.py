@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from equiv.layers.source import Found, from_layer
-from equiv.layers.target import as_target
+from equiv.layers.target import Target, as_target
+from equiv.metric.neuron_scale import centred
 from equiv.observe.draws import Draws
 from equiv.observe.observations import place
-from equiv.observe.progress import Progress
-from equiv.paired.learning_curve import learning_doubts, near_errors, remaining_error
+from equiv.observe.progress import Watched
+from equiv.paired.learning_curve import Neighbours, judged_by_learning, judged_by_nearest
 from equiv.regression.bounds import relative_rms_of_each
+from equiv.regression.few_parameters import least_of_simple, simple_fits
+from equiv.regression.paired_draws import enclosing
 from equiv.verdict import Interval
 
-__all__ = ["Asked", "Judged", "errors_between"]
+__all__ = ["Asked", "Judged", "errors_between", "widened"]
 
 
 class Judged(NamedTuple):
@@ -36,7 +39,7 @@ class Asked:
     tolerance: float
     confidence: float
     seed: int
-    progress: Progress
+    progress: Watched
     dimension: int | None = None  # of the input space
 
 
@@ -62,26 +65,26 @@ def errors_between(
     order = sorted(range(len(layers)), key=lambda k: place(layers[k]))
     generator = torch.Generator().manual_seed(asked.seed)
     targets = {k: as_target(layers[k], generator) for k in order}
-    total = len(layers) + (entries is not None)
+    asked.progress.more(len(layers) + (entries is not None))
     found: dict[int, list[Judged]] = {}
 
-    for done, k in enumerate(order):
-        asked.progress(done, total, "layers")
+    for k in order:
+        asked.progress.stage("layers")
         others = theirs if k in ours else ours
         # Equal targets must meet the same numbers in the same order.
         ranked = [other for other in order if other in others]
-        errors = _from(layers[k], [targets[other] for other in ranked], draws, asked.seed)
-        judged = dict(zip(ranked, _judged(errors, layers[k], draws, asked), strict=True))
+        wanted = [targets[other] for other in ranked]
+        errors = _from(layers[k], wanted, draws, asked.seed)
+        errors = _or_simple(errors, layers[k], [layers[other] for other in ranked], draws, asked.seed)
+        judged = dict(zip(ranked, _judged(errors, wanted, Neighbours(layers[k], draws), asked), strict=True))
         found[k] = [judged[other] for other in others]
 
     by_inputs = torch.full((len(layers),), math.nan, dtype=torch.float64)
 
     if entries is not None:
-        asked.progress(len(layers), total, "inputs")
+        asked.progress.stage("inputs")
         errors = _from(entries, [targets[k] for k in order], draws, asked.seed)
         by_inputs[order] = errors.squared.mean(dim=0).sqrt().cpu()
-
-    asked.progress(total, total, "layers")
 
     return (
         [found[k] for k in ours],
@@ -90,18 +93,46 @@ def errors_between(
     )
 
 
+def widened(found: list[list[Judged]], other: list[list[Judged]]) -> list[list[Judged]]:
+    r"""What the fewer draws say, with the bounds of the more beside, and their doubts, as of a comparison."""
+    return [
+        [Judged(enclosing(fewer.error, more.error), more.doubts) for fewer, more in zip(*rows, strict=True)]
+        for rows in zip(found, other, strict=True)
+    ]
+
+
 def _from(values: Tensor, targets: list[Any], draws: Draws, seed: int) -> Found:
     return from_layer(values, targets, draws, torch.Generator().manual_seed(seed))
 
 
-def _judged(found: Found, values: Tensor, draws: Draws, asked: Asked) -> list[Judged]:
-    r"""Errors with bounds, and doubts by how they fall with the samples, of all targets of one source."""
-    distance, _ = near_errors(values, values, torch.zeros_like(values), draws)
+def _or_simple(found: Found, source: Tensor, targets: list[Tensor], draws: Draws, seed: int) -> Found:
+    r"""The errors of maps with no or few parameters where they are smaller: few samples tell copies by these alone."""
+    squared, missed = found.squared.clone(), list(found.missed)
+    source = source.double()
+
+    for k, target in enumerate(targets):
+        target = target.double()
+
+        if least_of_simple(source, target) < squared[:, k].mean():
+            for fit in simple_fits(source, target, draws, torch.Generator().manual_seed(seed)):
+                if fit.missed is not None and fit.squared.mean() < squared[:, k].mean():
+                    squared[:, k] = fit.draw_errors
+                    missed[k] = fit.missed / centred(target).square().sum(dim=1).mean().sqrt()
+
+    return replace(found, squared=squared, missed=missed)
+
+
+def _judged(found: Found, targets: list[Target], neighbours: Neighbours, asked: Asked) -> list[Judged]:
+    r"""Errors with bounds, and doubts as of a comparison of values alone, of all targets of one source."""
     judged = []
 
-    for place_, error in enumerate(relative_rms_of_each(found.squared, asked.confidence, asked.seed)):
-        remaining = remaining_error(found.squared[:, place_], found.half[:, place_], asked.dimension)
-        doubts = learning_doubts(remaining, distance, 0.0, asked.dimension, asked.tolerance)
+    for k, error in enumerate(relative_rms_of_each(found.squared, asked.confidence, asked.seed)):
+        columns, dimension = targets[k].columns, asked.dimension
+        curve = found.curve[0][:, k], found.curve[1][:, k]
+        doubts, _ = judged_by_learning(
+            curve, neighbours, columns, found.missed[k], dimension, asked.tolerance
+        )
+        doubts, _ = judged_by_nearest(error, doubts, neighbours, columns, asked.tolerance)
         judged.append(Judged(error, doubts))
 
     return judged

@@ -7,13 +7,15 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from equiv.layers.spectral_ridges import SpectralRidges
 from equiv.layers.target import Target
 from equiv.observe.draws import Draws
+from equiv.observe.progress import further
 from equiv.regression.hermite_kernel import PROFILES
 from equiv.regression.kernel_search import Settings
 from equiv.regression.leave_one_out import ADDED_ERRORS
 from equiv.regression.pair_data import PairData, standardise
-from equiv.shared_part.ridges import kernel_matrix, regressed
+from equiv.shared_part.ridges import kernel_matrix
 
 __all__ = ["Found", "from_layer"]
 
@@ -44,11 +46,13 @@ class Found:
 
     Attributes:
         squared: Squared held-out errors of independent draws over each target's mean square spread, `(count, L)`.
-        half: The same of maps that were learned from half of the draws.
+        curve: The same of maps that are learned, from all draws and from half of them.
+        missed: Held-out errors of each target's columns, over its spread, L of `(n, c)`.
     """
 
     squared: Tensor
-    half: Tensor
+    curve: tuple[Tensor, Tensor]
+    missed: list[Tensor]
 
 
 def from_layer(values: Tensor, targets: list[Target], draws: Draws, generator: torch.Generator) -> Found:
@@ -70,18 +74,20 @@ def from_layer(values: Tensor, targets: list[Target], draws: Draws, generator: t
         # A layer that never changes tells the mean of any other, and nothing else.
         return _of_mean(targets, draws)
 
+    missed = [target.columns.new_full((), torch.nan).expand_as(target.columns) for target in targets]
     shown = [place for place, target in enumerate(targets) if target.columns.isfinite().all()]
     squared = values.new_full((draws.count, len(targets)), torch.nan, dtype=torch.float64)
     half = squared.new_full((draws.subset(draws.half()).count, len(targets)), torch.nan)
 
     if not shown:
-        return Found(squared, half)
+        return Found(squared, (squared, half), missed)
 
     scores, tried = _searched(data.subset(some, 0), [targets[place].few[some] for place in shown])
     best: list[tuple[float, Settings]] = [(torch.inf, Settings())] * len(shown)
 
     for kernel in _kept(scores):
-        matrix = kernel_matrix(data, tried[kernel])
+        columns = [targets[place].columns for place in shown]
+        ridges = SpectralRidges(kernel_matrix(data, tried[kernel]), columns, draws)
         first = scores[kernel].argmin(dim=0)
 
         for step, ridge in enumerate(RIDGES):
@@ -90,33 +96,45 @@ def from_layer(values: Tensor, targets: list[Target], draws: Draws, generator: t
             if not wanted:
                 continue
 
-            found = _errors(matrix, ridge, [targets[shown[k]].columns for k in wanted], draws)
+            found = ridges.errors(ridge, wanted)
+            further()
 
-            for k, column in zip(wanted, [] if found is None else found.T, strict=bool(found is not None)):
+            for k, errors in zip(wanted, found or [], strict=found is not None):
+                column = _squares([errors], draws)[:, 0]
+
                 if (score := _score(column)) < best[k][0]:
                     best[k] = score, replace(tried[kernel], ridge=ridge)
-                    squared[:, shown[k]] = column
+                    squared[:, shown[k]], missed[shown[k]] = column, errors
 
     fewer = draws.half()
 
-    for settings in {chosen for score, chosen in best if score < torch.inf}:
-        wanted = [k for k in range(len(shown)) if best[k][1] == settings]
-        matrix = kernel_matrix(data.subset(fewer, 0), settings)
-        columns = [targets[shown[k]].columns[fewer] for k in wanted]
-        found = _errors(matrix, settings.ridge, columns, draws.subset(fewer))
+    part = draws.subset(fewer)
+    chosen = {settings for score, settings in best if score < torch.inf}
 
-        if found is not None:
-            half[:, [shown[k] for k in wanted]] = found
+    for unridged in {replace(settings, ridge=0.0) for settings in chosen}:
+        columns = [targets[place].columns[fewer] for place in shown]
+        ridges = SpectralRidges(kernel_matrix(data.subset(fewer, 0), unridged), columns, part)
 
-    return Found(squared, half)
+        for settings in chosen:
+            if replace(settings, ridge=0.0) == unridged:
+                wanted = [k for k in range(len(shown)) if best[k][1] == settings]
+                found = ridges.errors(settings.ridge, wanted)
+
+                if found is not None:
+                    half[:, [shown[k] for k in wanted]] = _squares(found, part)
+
+    return Found(squared, (squared, half), missed)
 
 
 def _of_mean(targets: list[Target], draws: Draws) -> Found:
     r"""Errors of the targets' means."""
-    squared = torch.stack([target.columns.square().sum(dim=1) for target in targets], dim=1)
+    missed = [target.columns for target in targets]
     fewer = draws.half()
+    half = _squares([errors[fewer] for errors in missed], draws.subset(fewer))
 
-    return Found(draws.totals(squared), draws.subset(fewer).totals(squared[fewer]))
+    squared = _squares(missed, draws)
+
+    return Found(squared, (squared, half), missed)
 
 
 def _searched(data: PairData, targets: list[Tensor]) -> tuple[Tensor, list[Settings]]:
@@ -125,13 +143,15 @@ def _searched(data: PairData, targets: list[Tensor]) -> tuple[Tensor, list[Setti
     scores = torch.full((len(tried), len(RIDGES), len(targets)), torch.inf, dtype=torch.float64)
 
     for place, settings in enumerate(tried):
-        matrix = kernel_matrix(data, settings)
+        ridges = SpectralRidges(kernel_matrix(data, settings), targets, data.draws)
+        further()
 
         for step in range(0, len(RIDGES), 2):
-            found = _errors(matrix, RIDGES[step], targets, data.draws)
+            found = ridges.errors(RIDGES[step], range(len(targets)))
 
             if found is not None:
-                scores[place, step] = torch.tensor([_score(column) for column in found.T])
+                squared = _squares(found, data.draws)
+                scores[place, step] = torch.tensor([_score(column) for column in squared.T])
 
     return scores, tried
 
@@ -149,16 +169,9 @@ def _kept(scores: Tensor) -> list[int]:
     return list(dict.fromkeys(kept))
 
 
-def _errors(matrix: Tensor, ridge: float, targets: list[Tensor], draws: Draws) -> Tensor | None:
-    r"""Squared held-out errors of draws, `(count, L)`."""
-    found = regressed(matrix, ridge, torch.cat(targets, dim=1), draws)
-
-    if found is None or not found.errors.isfinite().all():
-        return None
-
-    parts = found.errors.square().split([target.shape[1] for target in targets], dim=1)
-
-    return draws.totals(torch.stack([part.sum(dim=1) for part in parts], dim=1))
+def _squares(missed: list[Tensor], draws: Draws) -> Tensor:
+    r"""Squared errors of draws, `(count, L)`."""
+    return draws.totals(torch.stack([errors.square().sum(dim=1) for errors in missed], dim=1))
 
 
 def _score(squared: Tensor) -> float:

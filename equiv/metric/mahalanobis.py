@@ -24,6 +24,7 @@ from equiv.metric.binary_scale import BinaryScale, binary_scale
 from equiv.metric.points import MetricPoints, metric_points
 from equiv.observe.memory import check_memory
 from equiv.observe.observations import Observations
+from equiv.observe.progress import further
 
 __all__ = [
     "MAX_NORMAL_SHARE",
@@ -189,6 +190,7 @@ def all_distances(points: MetricPoints, max_normal_share: float | None = None) -
     for k, (rows, some) in enumerate(blocks):
         for columns, others in blocks[k:]:
             tile = _tile(some, others, max_normal_share, buffer)
+            further()
 
             if rows == columns:  # the order of the sums must not show
                 tile = tile.triu_(1)

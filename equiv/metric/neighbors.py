@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from equiv.metric.pair_scores import JudgedPairs, PairScores
+from equiv.observe.progress import further
 
 __all__ = ["MAX_DIFFERENCE_SINE", "MAX_TANGENT_SINE", "NeighborGraph", "neighbor_graph"]
 
@@ -206,6 +207,7 @@ def _best_listed(pairs: PairScores, candidates: Tensor, k: int, fewest: int) -> 
         repeated |= (listed == own) | (listed < 0)
         judged = pairs.listed(block, listed.clamp_min(0))
         columns = _best(judged._replace(score=judged.score.masked_fill(repeated, torch.inf)), k, fewest)
+        further()
         near.append(torch.where(columns >= 0, listed.gather(1, columns.clamp_min(0)), -1))
 
     return torch.cat(near)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -51,7 +52,7 @@ class Draws:
     def __len__(self) -> int:
         return len(self.units)
 
-    @property
+    @cached_property
     def count(self) -> int:
         r"""Number of draws: the effective number of samples."""
         return len(self.units.unique())
@@ -108,6 +109,19 @@ class Draws:
                 unit = self.units[rows[0]]
                 out = ((self.units - unit).abs() <= self.reach).nonzero()[:, 0]
                 yield out, (self.units[out] == unit).nonzero()[:, 0]
+
+    @cached_property
+    def left_out_alike(self) -> list[tuple[Tensor, Tensor]]:
+        r"""`left_out`, draws of as many samples stacked: `(g, l)` and `(g, j)`."""
+        stacks: dict[tuple[int, int], list[tuple[Tensor, Tensor]]] = {}
+
+        for out, judged in self.left_out():
+            stacks.setdefault((len(out), len(judged)), []).append((out, judged))
+
+        return [
+            (torch.stack([out for out, _ in parts]), torch.stack([judged for _, judged in parts]))
+            for parts in stacks.values()
+        ]
 
     def totals(self, squared: Tensor) -> Tensor:
         r"""One number a draw whose mean is that over all samples, `(n, ...)` to `(count, ...)`, as `firsts` come."""

@@ -17,9 +17,9 @@ from equiv.paired.between import between_samples
 from equiv.paired.determinacy import determinacy, leaking
 from equiv.paired.learning_curve import (
     MAX_RATED_DIMENSION,
-    learning_doubts,
-    near_errors,
-    nearest_error,
+    Neighbours,
+    judged_by_learning,
+    judged_by_nearest,
     remaining_error,
 )
 from equiv.paired.pairs import Pairs, along
@@ -157,15 +157,11 @@ def _judged(fit: Fit, pairs: Pairs, tolerance: float, confidence: float, seed: i
         high = math.hypot(error.high, evidence.get("error_between_samples", 0.0))
         error = Interval(error.estimate, error.low, max(high, evidence.get("leak", 0.0)))
 
-    if determines(error, tolerance, doubts) is False:
-        draws = pairs.draws or Draws.single(len(pairs), pairs.source.device)
-        nearest = nearest_error(pairs.source.values, pairs.target.values, draws)
-        evidence = {**evidence, "nearest_error": nearest}
+    draws = pairs.draws or Draws.single(len(pairs), pairs.source.device)
+    neighbours = Neighbours(pairs.source.values, draws)
+    doubts, nearest = judged_by_nearest(error, doubts, neighbours, pairs.target.values, tolerance)
 
-        if nearest <= tolerance:
-            doubts = [*doubts, "what is nearest in the source tells it better than the map that was learned"]
-
-    return PairedDirection(fit, error, doubts, known | evidence)
+    return PairedDirection(fit, error, doubts, known | evidence | nearest)
 
 
 def _judged_by_frames(
@@ -211,13 +207,14 @@ def _judged_by_learning(fit: Fit, pairs: Pairs, tolerance: float) -> tuple[list[
     r"""Doubts, and what is left of the error with ever more samples; a leak at the few with frames is final."""
     sides = (pairs.source, pairs.target, *(pairs.local or ()))
     dimension = next(filter(None, map(median_rank, sides)), None)
-    remaining = remaining_error(*(fit.learned or (fit.draw_errors, fit.half)), dimension)
     seen = pairs.source.values, pairs.target.values
     source, target = seen if fit.judged is None else (values[fit.judged] for values in seen)
     missed = torch.zeros_like(target) if fit.missed is None else fit.missed
     draws = fit.draws or Draws.single(len(target), target.device)
-    distance, alike = near_errors(source, target, missed, draws)
-    evidence = {"remaining_error": remaining, "resolution": distance, "alike_errors": alike}
+    neighbours = Neighbours(source, draws)
+    learned = fit.learned or (fit.draw_errors, fit.half)
+    doubts, found = judged_by_learning(learned, neighbours, target, missed, dimension, tolerance)
+    evidence: dict[str, Any] = {**found}
 
     if pairs.local is not None:
         frames, target_frames = (side.frames for side in pairs.local)
@@ -232,7 +229,7 @@ def _judged_by_learning(fit: Fit, pairs: Pairs, tolerance: float) -> tuple[list[
                 # What B shows of directions that A does not see, no number of samples brings back.
                 return [], evidence
 
-    return learning_doubts(remaining, distance, alike, dimension, tolerance), evidence
+    return doubts, evidence
 
 
 def _some(n: int, seed: int) -> Tensor:

@@ -3,14 +3,26 @@ r"""What errors at n / 2 and n samples, and at near samples, say of the error th
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from equiv.metric.neuron_scale import centred, mean_square, unit_spread
 from equiv.observe.draws import Draws
+from equiv.verdict import Interval, determines
 
-__all__ = ["MAX_RATED_DIMENSION", "learning_doubts", "near_errors", "nearest_error", "remaining_error"]
+__all__ = [
+    "MAX_RATED_DIMENSION",
+    "Neighbours",
+    "judged_by_learning",
+    "judged_by_nearest",
+    "near_errors",
+    "nearest_error",
+    "remaining_error",
+]
 
 # Near samples that are farther apart do not show what happens at small scale.
 # [RMS distances of samples; chosen: a no then excludes maps less steep than four spreads of the target a spread of the
@@ -86,25 +98,51 @@ def remaining_error(squared: Tensor, half: Tensor, dimension: int | None) -> flo
     return max(full - max(early - full, 0.0) / rate, 0.0) ** 0.5
 
 
-def nearest_error(source: Tensor, target: Tensor, draws: Draws) -> float:
+@dataclass(frozen=True, eq=False)
+class Neighbours:
+    r"""The nearest samples of another draw: one search serves whatever is mapped from the source.
+
+    Attributes:
+        source: Activations, shape `(n, d_a)`; 2,000 of the samples are looked at.
+        draws: Which samples are left out together, and so tell nothing of each other.
+    """
+
+    source: Tensor
+    draws: Draws
+
+    @cached_property
+    def every(self) -> Tensor:
+        r"""The nearest of all samples, for each of those that are looked at, as indices."""
+        return _squared_distances(self.source, self.draws).argmin(dim=1)
+
+    @cached_property
+    def few(self) -> tuple[Tensor, Tensor]:
+        r"""Squared distances from the nearest of those that are looked at, and these, as indices."""
+        few = slice(0, NEAR_SAMPLES)
+        squared = _squared_distances(self.source[few], Draws(self.draws.units[few], self.draws.reach))
+        nearest = squared.min(dim=1)
+
+        return nearest.values, nearest.indices
+
+
+def nearest_error(neighbours: Neighbours, target: Tensor) -> float:
     r"""RMS error of the target of the nearest sample of another draw, over the target's spread.
 
     Whatever is learned, no error that a rule of prediction shows on draws that it was not told is below that which no
     map avoids: a large error of a map says nothing final where what lies near in the source lies near in the target.
 
     Arguments:
-        source: Activations, shape `(n, d_a)`; 2,000 of the samples are looked at.
-        target: The target's at the same inputs, `(n, d_b)`.
-        draws: Which samples are left out together, and so tell nothing of each other.
+        neighbours: Of the source.
+        target: The target's activations at the same inputs, `(n, d_b)`.
     """
     deviation = centred(target.double())
-    nearest = _squared_distances(source, draws).argmin(dim=1)
+    nearest = neighbours.every
     missed = mean_square(deviation[: len(nearest)] - deviation[nearest])
 
     return (missed / mean_square(deviation)).sqrt().item()
 
 
-def near_errors(source: Tensor, target: Tensor, missed: Tensor, draws: Draws) -> tuple[float, float]:
+def near_errors(neighbours: Neighbours, target: Tensor, missed: Tensor) -> tuple[float, float]:
     r"""How near the nearest samples are to each other, and whether their errors are alike.
 
     What the source does not tell is as different at near samples as at others. With e the errors at both of a pair,
@@ -115,10 +153,9 @@ def near_errors(source: Tensor, target: Tensor, missed: Tensor, draws: Draws) ->
     rough it is, and fall as more are seen.
 
     Arguments:
-        source: A's activations, `(n, d_a)`.
-        target: B's at the same inputs, `(n, d_b)`.
+        neighbours: Of the source; each draw is once near to another.
+        target: B's activations at the same inputs, `(n, d_b)`.
         missed: Held-out errors of a map, `(n, d_b)`.
-        draws: As of `nearest_error`; each is once near to another.
 
     Returns:
         The RMS distance of near samples over that of all: near 1 nothing can be said about how targets vary at small
@@ -129,8 +166,8 @@ def near_errors(source: Tensor, target: Tensor, missed: Tensor, draws: Draws) ->
         | https://doi.org/10.1007/BF01413858
     """
     few = slice(0, NEAR_SAMPLES)
-    units = draws.units[few]
-    squared, nearest = _squared_distances(source[few], Draws(units, draws.reach)).min(dim=1)
+    units = neighbours.draws.units[few]
+    squared, nearest = neighbours.few
     # Copies are no pairs, and of the nearest of each draw every pair counts once.
     some = squared.isfinite() & ((squared > 0) | (target[few] != target[nearest]).any(dim=1))
     kept = some.nonzero()[:, 0]
@@ -159,7 +196,45 @@ def _squared_distances(values: Tensor, draws: Draws) -> Tensor:
     return torch.cdist(unit[few], unit).square().masked_fill_(own, torch.inf)
 
 
-def learning_doubts(
+def judged_by_learning(
+    learned: tuple[Tensor, Tensor],
+    neighbours: Neighbours,
+    target: Tensor,
+    missed: Tensor,
+    dimension: int | None,
+    tolerance: float,
+) -> tuple[list[str], dict[str, float]]:
+    r"""Doubts about a large error of values alone, and what is left of it with ever more samples.
+
+    Arguments:
+        learned: Squared held-out errors of all draws and of half of them, as in `remaining_error`.
+        neighbours: Of the source.
+        target: The target's activations at the same inputs, `(n, d_b)`.
+        missed: Held-out errors of the map, `(n, d_b)`.
+        dimension: That of the input space; None where it is not known.
+        tolerance: Largest error that still counts as determined.
+    """
+    remaining = remaining_error(*learned, dimension)
+    distance, alike = near_errors(neighbours, target, missed)
+    doubts = _learning_doubts(remaining, distance, alike, dimension, tolerance)
+
+    return doubts, {"remaining_error": remaining, "resolution": distance, "alike_errors": alike}
+
+
+def judged_by_nearest(
+    error: Interval, doubts: Sequence[str], neighbours: Neighbours, target: Tensor, tolerance: float
+) -> tuple[list[str], dict[str, float]]:
+    r"""The doubts about an error, one more where the nearest sample contradicts a no, and what that sample says."""
+    if determines(error, tolerance, doubts) is not False:
+        return list(doubts), {}
+
+    nearest = nearest_error(neighbours, target)
+    better = ["what is nearest in the source tells it better than the map that was learned"]
+
+    return [*doubts, *(better if nearest <= tolerance else [])], {"nearest_error": nearest}
+
+
+def _learning_doubts(
     remaining: float, distance: float, alike: float, dimension: int | None, tolerance: float
 ) -> list[str]:
     r"""Why a large error may be one of too few samples.

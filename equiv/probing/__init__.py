@@ -1,13 +1,14 @@
 r"""From a network and its inputs to observations.
 
-Doors: `inputs.batch_of`, `inputs.gathered_inputs`, `networks.as_network`, `networks.network_inputs`,
-`networks.plain_name`, `networks.quiet`, `positions.POSITIONS`, `positions.check_positions`,
-`positions.positioned`, `positions.agreed_mask`, `hooks.Reader`, `hooks.held_tensors`,
-`pushforward.derivatives_along`, `probe.probe`, `sides.Probing`, `sides.observe_alone`, `sides.observe_pairs`,
-`compared.check_method`, `compared.check_paired`, `compared.check_sides`, `compared.check_ungrouped`,
-`compared.checked_anchors`, `compared.checked_pairing`, `compared.position_groups`, `compared.shared_groups`,
-`compared.check_readout`, `compared.agreed_groups`, `inputs.checked_inputs`, `inputs.input_tensors`,
-`inputs.ATTENTION_MASK`.
+Doors: `inputs.batch_of`, `inputs.gathered_inputs`, `networks.as_network`,
+`networks.network_inputs`, `networks.plain_name`, `networks.quiet`, `positions.POSITIONS`,
+`positions.check_positions`, `positions.positioned`, `positions.agreed_mask`, `hooks.Reader`,
+`hooks.held_tensors`, `pushforward.derivatives_along`, `probe.probe`, `sides.Probing`,
+`sides.observe_alone`, `sides.observe_pairs`, `compared.check_method`, `compared.check_paired`,
+`compared.check_sides`, `compared.check_ungrouped`, `compared.checked_anchors`,
+`compared.checked_pairing`, `compared.position_groups`, `compared.shared_groups`,
+`compared.check_readout`, `inputs.checked_inputs`, `inputs.input_tensors`, `inputs.ATTENTION_MASK`,
+`compared.agreed_groups`.
 
     inputs             Inputs of a network: tensors, tuples and dictionaries of them, and whatever else holds
                        such

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from equiv.observe.memory import check_memory
+from equiv.observe.progress import further
 from equiv.probing.hooks import Reader, held_tensors
 from equiv.probing.inputs import Inputs, batch_of, input_tensors
 
@@ -107,3 +108,4 @@ def batches(given: Inputs, width: int) -> Iterator[slice]:
 
     for k in range(count):
         yield slice(k * n // count, (k + 1) * n // count)
+        further()

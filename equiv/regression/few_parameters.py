@@ -19,7 +19,7 @@ from equiv.observe.draws import Draws
 from equiv.regression.kernel_map import Fit
 from equiv.transformation import Map, check_activations, outside, savable
 
-__all__ = ["NeuronMap", "mean_fit", "simple_fits"]
+__all__ = ["NeuronMap", "least_of_simple", "mean_fit", "simple_fits"]
 
 # Parts of the draws of which each is left out once.
 # [folds; chosen: with ten, maps of two parameters a neuron lose nothing that could be seen]
@@ -161,10 +161,8 @@ def _matched(shown: Shown) -> tuple[Tensor, Tensor, Tensor]:
     :math:`\log_2 d_a` of them.
     """
     source, target = shown.source[shown.rows], shown.target[shown.rows]
-    a, b = centred(source), centred(target)
-    length, size = a.norm(dim=0), b.norm(dim=0)
-    a = torch.where(length > 0, a / length.clamp_min(1e-300), 0.0)
-    correlation = a.T @ torch.where(size > 0, b / size.clamp_min(1e-300), 0.0)
+    (a, length), (b, size) = _unit_columns(source), _unit_columns(target)
+    correlation = a.T @ b
     best, chosen = correlation.abs().max(dim=0)
     bits = -(len(source) - 2) / 2 * torch.log2((1 - best.square()).clamp_min(1e-300))
     needed = math.log2(max(source.shape[1], 1)) + SPARE_BITS
@@ -181,6 +179,18 @@ def _matched(shown: Shown) -> tuple[Tensor, Tensor, Tensor]:
     weight = torch.where(told, slope, 0.0)
 
     return chosen, weight, target.mean(dim=0) - weight * source.mean(dim=0)[chosen]
+
+
+def _unit_columns(values: Tensor) -> tuple[Tensor, Tensor]:
+    r"""Centred neurons of length 1, or of 0 where they never change, and their lengths before."""
+    deviation = centred(values)
+    length = deviation.norm(dim=0)
+
+    return torch.where(length > 0, deviation / length.clamp_min(1e-300), 0.0), length
+
+
+def _admits_matching(source: Tensor, target: Tensor) -> bool:
+    return len(source) * source.shape[1] * target.shape[1] * (FOLDS + 1) <= MAX_MATCHING_COST
 
 
 def _bits_of_orders(values: Tensor) -> Tensor:
@@ -210,13 +220,31 @@ def simple_fits(source: Tensor, target: Tensor, draws: Draws, generator: torch.G
     if source.shape[1] == target.shape[1]:
         rules = {"identity": _identity, "one scale": _one_scale, "a scale for each neuron": _each_scale}
 
-    if len(source) * source.shape[1] * target.shape[1] * (FOLDS + 1) <= MAX_MATCHING_COST:
+    if _admits_matching(source, target):
         rules["a neuron for each neuron"] = _matched
 
     split = _split(source, target, draws, generator)
 
     for name, rule in rules.items():
         yield _fit(rule, split, draws, name)
+
+
+def least_of_simple(source: Tensor, target: Tensor) -> float:
+    r"""Mean squared error, over the target's spread, that none of the maps of `simple_fits` falls below; inf: none is.
+
+    Each neuron of the target is told by one of the source: no better, at these samples, than by that which it
+    correlates best with.
+    """
+    (a, _), (b, size) = _unit_columns(source), _unit_columns(target)
+
+    if _admits_matching(source, target):
+        best = (a.T @ b).abs().amax(dim=0)
+    elif a.shape == b.shape:
+        best = (a * b).sum(dim=0).abs()
+    else:
+        return math.inf
+
+    return ((1 - best.square()).clamp_min(0) @ size.square() / size.square().sum()).item()
 
 
 def mean_fit(source: Tensor, target: Tensor, draws: Draws, generator: torch.Generator) -> Fit:

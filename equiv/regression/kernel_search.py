@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from equiv.observe.progress import further
 from equiv.regression.hermite_kernel import PROFILES, gram
 from equiv.regression.leave_one_out import Solution, solve
 from equiv.regression.pair_data import PairData, plausible_range
@@ -188,6 +189,7 @@ def _best(
     r"""Mean square leave-one-out error and settings of the best candidate, or the incumbent."""
     for candidate in candidates:
         ridge, solution = solve_ridge(data, candidate, ridges)
+        further()
 
         if solution is not None and solution.score < incumbent[0]:
             incumbent = solution.score, replace(candidate, ridge=ridge)

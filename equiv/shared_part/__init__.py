@@ -1,8 +1,8 @@
 r"""What of a target a source determines, beyond one error: by neurons, samples and directions, and for the task.
 
 Doors: `direction.Asked`, `direction.described`, `readout.Readout`, `choice.principal`,
-`ridges.kernel_matrix`, `ridges.regressed`, `readout.of_given_units`, `readout.judged_answers`,
-`readout.read_off`, `readout.relative_squares`.
+`ridges.kernel_matrix`, `readout.of_given_units`, `readout.judged_answers`, `readout.read_off`,
+`readout.relative_squares`.
 
     held_out    Held-out samples of a target beside their images, and what they say without another regression
     ridges      Errors where draws are left out, of all samples and of all but a fold, from one inverse for each

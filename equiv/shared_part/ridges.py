@@ -54,10 +54,12 @@ class Regressed:
 
         errors = torch.empty_like(self.coefficients)
 
-        for out, judged in self.draws.left_out():
-            rows = self.rows[out]
-            block = self.inverse[rows[:, None], rows] - self.taken[:, out].T @ self.taken[:, out]
-            errors[out[judged]] = torch.linalg.solve(block, self.coefficients[out])[judged]
+        for out, judged in self.draws.left_out_alike:
+            rows = self.rows[out]  # (g, l)
+            taken = self.taken.T[out]  # (g, l, t)
+            blocks = self.inverse[rows[:, :, None], rows[:, None]] - taken @ taken.mT
+            missed = torch.linalg.solve(blocks, self.coefficients[out])
+            errors[out.gather(1, judged)] = missed[torch.arange(len(out), device=out.device)[:, None], judged]
 
         return errors
 
