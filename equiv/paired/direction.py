@@ -113,7 +113,7 @@ def widened(found: PairedDirection, other: PairedDirection) -> PairedDirection:
 def _candidates(pairs: Pairs, seed: int) -> Iterator[Fit]:
     r"""Maps that take more and more effort, each learned when it is asked for."""
     source, target = pairs.source.values, pairs.target.values
-    source_frames, target_frames = pairs.along or (None, None)
+    source_frames, target_frames = pairs.derivatives or (None, None)
     coordinates = pairs.coordinates[1]
 
     for effort in EFFORTS:
@@ -124,7 +124,7 @@ def _candidates(pairs: Pairs, seed: int) -> Iterator[Fit]:
         if pairs.frames is not None and coordinates is not None and direct.single and pairs.distinct:
             yield fit_inverse(direct, source, target, *pairs.frames, coordinates, seed)
 
-        if not _worth_more(direct.squared, 0 if pairs.frames is None else pairs.frames[0].shape[2]):
+        if not _worth_more(direct.squared, 0 if pairs.derivatives is None else pairs.derivatives[0].shape[2]):
             return
 
 
