@@ -117,7 +117,8 @@ def _candidates(pairs: Pairs, seed: int) -> Iterator[Fit]:
 
     # Slopes without frames cost more than they tell where values alone decide.
     for effort, derivatives in zip(EFFORTS, (pairs.along, pairs.derivatives), strict=True):
-        direct = fit_map(source, target, *(derivatives or (None, None)), seed, effort, pairs.draws)
+        slopes, target_slopes = derivatives or (None, None)
+        direct = fit_map(source, target, slopes, target_slopes, seed, effort, pairs.draws)
         yield direct
 
         # Of a copy of the sample that is left out an inverse map would start.
