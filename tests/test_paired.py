@@ -16,7 +16,7 @@ from equiv.paired.compare import compare_paired
 from equiv.paired.coordinates import integrated_coordinates
 from equiv.paired.determinacy import determinacy
 from equiv.paired.frame_alignment import aligned_frames
-from equiv.paired.learning_curve import Neighbours, near_errors
+from equiv.paired.learning_curve import Neighbours, near_errors, remaining_error
 
 N = 150
 
@@ -315,6 +315,18 @@ def test_samples_that_are_all_equal_are_inconclusive(n: int, framed: bool) -> No
     found = compare_paired(obs, obs)
 
     assert found.verdict == "inconclusive" and "constant" in found.sentence
+
+
+def test_in_many_dimensions_less_is_reckoned_with_than_a_power_law_leaves_of_eight_times_the_samples() -> (
+    None
+):
+    r"""With an error that falls as :math:`n^{-a}`, so that :math:`e_{8n} = 8^{-a} e_n`; of no error nothing is left."""
+    for exponent in (0.0, 0.2, 0.5):
+        squared, half = (torch.full((100,), (0.1 * n**-exponent) ** 2) for n in (1.0, 0.5))
+        later = 0.1 * 8**-exponent
+        assert 0.85 * later < remaining_error(squared, half, 20) < 0.95 * later
+
+    assert remaining_error(torch.zeros(100), torch.zeros(100), 20) == 0
 
 
 def test_without_frames_the_learning_curve_tells_a_fold_from_too_few_samples() -> None:

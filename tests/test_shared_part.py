@@ -134,6 +134,12 @@ def test_needed_samples_follow_the_learning_curve() -> None:
     found = needed_samples(Interval(0.1, 0.095, 0.105), 0.05, ["it still falls"], 400, (squared, 2 * squared))
     assert found is not None and 1600 <= found <= 1.5 * 1600 * 1.3
 
+    # However many they are, they are told: an error that falls by a twentieth at each doubling.
+    slow = needed_samples(
+        Interval(0.1, 0.095, 0.105), 0.05, ["it still falls"], 400, (squared, squared / 0.95**2)
+    )
+    assert slow is not None and 400 * 2**13 <= slow <= 1.5 * 400 * 2**14 * 1.3
+
     # One that falls no more is never within the tolerance, and is decided where nothing forbids a no.
     flat = (squared, squared)
     assert needed_samples(Interval(0.1, 0.095, 0.105), 0.05, ["doubt"], 400, flat) is None

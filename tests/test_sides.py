@@ -44,6 +44,23 @@ def test_the_frames_of_many_inputs_are_taken_at_few_samples():
     torch.testing.assert_close(local[0].values, full.values[::step])
 
 
+def test_all_samples_have_slopes_along_the_same_few_directions():
+    r"""Those of the identity are the directions themselves, on which the Jacobians of the others act."""
+    inputs = _inputs()
+    observed, _ = observe_pairs([Probing(nn.Identity(), inputs), Probing(Linear(1), inputs)])
+    directions, slopes = (obs.slopes for obs in observed)
+    full = equiv.probe(Linear(1), inputs).frames
+    assert directions is not None and slopes is not None and full is not None
+    assert directions.shape == (400, INPUTS, local_frames.FEW_DIRECTIONS)
+    assert (directions[0] - directions[1]).norm() > 0.5 * directions[0].norm()
+    torch.testing.assert_close(slopes, full @ directions)
+
+
+def test_there_are_no_common_slopes_of_other_inputs():
+    observed, _ = observe_pairs([Probing(Linear(1), _inputs()), Probing(Linear(2), _inputs() + 1)])
+    assert all(obs.slopes is None for obs in observed)
+
+
 def test_the_leak_of_a_linear_relation_is_that_of_the_weights():
     r"""|W_B (1 - W_A^+ W_A)| / |W_B| whatever the samples."""
     wa, wb = (torch.randn(20, 50, generator=torch.Generator().manual_seed(k)).double() for k in (0, 1))

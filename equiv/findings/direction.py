@@ -57,7 +57,7 @@ class Direction:
             as far off as `error` says and, where several are equally good, of any of these.
         readout_agreement: Share of the samples at which both have the same largest entry; None where there is one.
         needed: About how many independent samples would decide this direction, by how its error falls with them; None
-            where it is decided, and where eight times as many would not do.
+            where it is decided, and where the error has not fallen with them.
         further: Holds `components` and `from_inputs`, each learned when it is first asked for.
     """
 
@@ -216,6 +216,8 @@ def in_addition(direction: Direction, source: str, target: str, determined: bool
         said += (
             f" From {source} to {target}, about {direction.needed} independent samples would probably decide."
         )
+    elif determined is None and 0 < direction.error.low <= direction.error.high < math.inf:
+        said += f" From {source} to {target}, the error has not fallen with the samples: how many decide is not known."
 
     return said
 

@@ -75,6 +75,7 @@ class BinaryScale:
             burst_size=obs.burst_size,
             oriented=obs.oriented,
             taken=None if obs.taken is None else obs.taken * self.lengths,
+            slopes=None if obs.slopes is None else self.values(obs.slopes.mT).mT,
             unframed=obs.unframed,
         )
 

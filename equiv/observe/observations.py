@@ -37,6 +37,8 @@ class Observations:
             inputs, as of Jacobians and given tangents; frames of bursts and of neighbours are known up to a rotation.
         taken: Directions that the inputs take, `(m, k)`, each as long as they spread along it, in terms of the frames'
             columns, where these are all entries of an input, of which some may never move. None: all alike.
+        slopes: Derivatives along a few directions, other ones at each sample and the same as of other observations at
+            the same inputs, `(n, d, r)`, where whole frames would be too many numbers. None: there are none.
         unframed: Why there are no frames although they were asked for, in words.
 
     Attributes:
@@ -66,6 +68,7 @@ class Observations:
         burst_size: int | None = None,
         oriented: bool = True,
         taken: Tensor | None = None,
+        slopes: Tensor | None = None,
         unframed: str | None = None,
     ) -> None:
         self.values: Tensor = as_floating(values, "values", "(n, d)", 2).detach()
@@ -77,6 +80,7 @@ class Observations:
         self.groups: Tensor | None = None if groups is None else checked_groups(groups, len(self.values))
         self.oriented = oriented and burst_size is None
         self.taken = taken
+        self.slopes = slopes
         self.unframed = unframed
         self._rank: Tensor | None = None
 
@@ -143,6 +147,7 @@ class Observations:
             burst_size=self.burst_size,
             oriented=self.oriented,
             taken=self.taken,
+            slopes=None if self.slopes is None else change(self.slopes),
             unframed=self.unframed,
         )
 

@@ -233,8 +233,9 @@ def _sharing(pairs: Pairs) -> str:
     r"""Which frames belong to common directions, in words."""
     if pairs.local is not None:
         count = len(pairs.local[0])
+        some = "values alone" if pairs.derivatives is None else "slopes along few directions"
 
-        return f"at {count} samples, since those of all would take too much memory: values alone elsewhere"
+        return f"at {count} samples, since those of all would take too much memory: {some} elsewhere"
 
     if pairs.source.frames is None or pairs.target.frames is None:
         return "no frames on one side: values alone"

@@ -113,27 +113,32 @@ def widened(found: PairedDirection, other: PairedDirection) -> PairedDirection:
 def _candidates(pairs: Pairs, seed: int) -> Iterator[Fit]:
     r"""Maps that take more and more effort, each learned when it is asked for."""
     source, target = pairs.source.values, pairs.target.values
-    source_frames, target_frames = pairs.along or (None, None)
     coordinates = pairs.coordinates[1]
 
-    for effort in EFFORTS:
-        direct = fit_map(source, target, source_frames, target_frames, seed, effort, pairs.draws)
+    # Slopes without frames cost more than they tell where values alone decide.
+    for effort, derivatives in zip(EFFORTS, (pairs.along, pairs.derivatives), strict=True):
+        slopes, target_slopes = derivatives or (None, None)
+        direct = fit_map(source, target, slopes, target_slopes, seed, effort, pairs.draws)
         yield direct
 
         # Of a copy of the sample that is left out an inverse map would start.
         if pairs.frames is not None and coordinates is not None and direct.single and pairs.distinct:
             yield fit_inverse(direct, source, target, *pairs.frames, coordinates, seed)
 
-        if not _worth_more(direct.squared, 0 if pairs.frames is None else pairs.frames[0].shape[2]):
+        first, most = (
+            1 + (0 if each is None else each[0].shape[2]) for each in (pairs.along, pairs.derivatives)
+        )
+
+        if not _worth_more(direct.squared, first, most):
             return
 
 
-def _worth_more(squared: Tensor, m: int) -> bool:
-    r"""Whether a map from more equations, m + 1 for each sample, may be hoped to be better everywhere."""
+def _worth_more(squared: Tensor, first: int, most: int) -> bool:
+    r"""Whether a map from more equations for each sample, of which the first took some, may be hoped to be better."""
     ruling = squared.topk(min(RULING_SAMPLES, len(squared))).values.sum()
 
     return bool(
-        len(squared) * (1 + m) >= MIN_EQUATIONS_RATIO * EFFORTS[0].final
+        len(squared) * most >= MIN_EQUATIONS_RATIO * min(EFFORTS[0].final, len(squared) * first)
         and squared.mean().sqrt() < MAX_REFINED_ERROR
         and ruling <= MAX_RULING_SHARE * squared.sum()
     )

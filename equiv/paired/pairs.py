@@ -63,6 +63,14 @@ class Pairs:
         return along(self.taken, *self.frames)
 
     @property
+    def derivatives(self) -> tuple[Tensor, Tensor] | None:
+        r"""What a regression learns from beside values, `(n, d, r)` each: frames, or slopes along a few directions."""
+        if self.frames is None and self.source.slopes is not None and self.target.slopes is not None:
+            return self.source.slopes, self.target.slopes
+
+        return self.along
+
+    @property
     def reversed(self) -> Pairs:
         r"""The same pairs, seen from the target."""
         return Pairs(

@@ -1,8 +1,8 @@
 r"""The sides of a comparison, observed: frames of all samples, or of few where there would be too many numbers.
 
 Full Jacobians of wide layers by many inputs do not fit into memory, 2,000 samples of 512 neurons by 784 pixels take
-6 GB, and at so many directions derivatives add little to a regression on values. What only frames can tell, whether B
-moves in a direction that A does not see, they tell at a few samples as well.
+6 GB. What only they can tell, whether B moves in a direction that A does not see, they tell at a few samples as well;
+and a regression takes derivatives along a few directions at each sample, other ones everywhere, and no more.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from equiv.observe.observations import Observations
 from equiv.probing.derivatives import taken_directions, without_derivative
 from equiv.probing.hooks import Reader
-from equiv.probing.inputs import batch_of, input_tensors, moving_tensors
+from equiv.probing.inputs import Inputs, batch_of, input_tensors, moving_tensors, with_tensors
 from equiv.probing.networks import as_network, network_inputs
 from equiv.probing.probe import probe
 
@@ -27,8 +27,12 @@ __all__ = ["Probing", "observe_alone", "observe_pairs"]
 
 
 # Numbers that the frames of one network may hold in a paired comparison; with more, few samples have frames.
-# [numbers; chosen: 32 MiB in float64, and with more derivatives for each sample a regression gains little by them]
+# [numbers; chosen: 32 MiB in float64]
 FRAME_NUMBERS_PAIRED = 2**22
+
+# Directions along which all samples have derivatives where not all have frames.
+# [directions; chosen: as many as a regression takes of each sample]
+FEW_DIRECTIONS = 4
 
 # Samples with frames, where not all have them, below which none has.
 # [samples; chosen: fewer would say nothing of the others]
@@ -140,8 +144,9 @@ def observe_pairs(sides: Sequence[Probing]) -> tuple[list[Observations], list[Ob
 
     Returns:
         The observations, with the frames that were asked for; and None, or, where the Jacobians of a network hold
-        more than 2^22 numbers, observations of all sides without any frames, and the same of a few samples, spread
-        over all, with frames (None again where even these are too many).
+        more than 2^22 numbers, observations of all sides without any frames, though with derivatives along a few
+        directions where all are differentiated by the same inputs, and the same of a few samples, spread over all,
+        with frames (None again where even these are too many).
     """
     sides = [side.prepared for side in sides]
     sizes = [math.prod(side.shape) for side in sides]
@@ -150,8 +155,17 @@ def observe_pairs(sides: Sequence[Probing]) -> tuple[list[Observations], list[Ob
     if n * max(sizes) <= FRAME_NUMBERS_PAIRED:
         return [side.observed() for side in sides], None
 
-    seen = [side.observed(frames=None) if side.jacobian else side.observed() for side in sides]
-    values = [Observations(obs.values, groups=obs.groups, unframed=obs.unframed) for obs in seen]
+    directions = _few_directions(sides, n * max(max(side.shape) for side in sides))
+    seen = [side.observed(frames=directions) if side.jacobian else side.observed() for side in sides]
+    values = [
+        Observations(
+            obs.values,
+            groups=obs.groups,
+            slopes=None if directions is None else obs.frames,
+            unframed=obs.unframed,
+        )
+        for obs in seen
+    ]
     count = min(LARGEST_WITH_FRAMES, n, FRAME_NUMBERS_PAIRED // max(sizes))
     without = any(obs.frames is None and not side.jacobian for side, obs in zip(sides, seen, strict=True))
 
@@ -170,6 +184,49 @@ def observe_pairs(sides: Sequence[Probing]) -> tuple[list[Observations], list[Ob
             obs.taken = taken_directions(side.inputs)
 
     return values, local
+
+
+def _few_directions(sides: Sequence[Probing], numbers: int) -> Inputs | None:
+    r"""Random directions that the inputs take, `(n, *input_shape, r)` in the structure of the inputs, or None.
+
+    Arguments:
+        sides: All sides; None is returned unless they are differentiated by the same inputs.
+        numbers: What derivatives or directions of all samples hold for each direction.
+    """
+    first = sides[0].inputs
+    count = min(FEW_DIRECTIONS, FRAME_NUMBERS_PAIRED // numbers)
+
+    if count == 0 or not all(side.jacobian and _equal(side.inputs, first) for side in sides):
+        return None
+
+    taken = taken_directions(first)
+
+    if taken is None:
+        return None
+
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.randn(
+        _samples(sides[0]), taken.shape[1], min(count, taken.shape[1]), generator=generator, dtype=taken.dtype
+    )
+    along = taken @ torch.linalg.qr(drawn)[0].to(taken.device)
+    parts = iter(along.split([t[0].numel() for t in moving_tensors(first)], dim=1))
+
+    return with_tensors(
+        first,
+        [
+            next(parts).reshape(*t.shape, -1).to(t.dtype) if t.is_floating_point() else t
+            for t in input_tensors(first)
+        ],
+    )
+
+
+def _equal(inputs: Any, others: Any) -> bool:
+    tensors, given = input_tensors(inputs), input_tensors(others)
+
+    return len(tensors) == len(given) and all(
+        t is other or (t.shape == other.shape and bool((t == other.to(t.device)).all()))
+        for t, other in zip(tensors, given, strict=True)
+    )
 
 
 def _rows_of(some: slice, n: int, sides: Sequence[Probing], seen: Sequence[Observations]) -> Tensor:

@@ -12,8 +12,8 @@ from equiv.verdict import Interval, determines
 __all__ = ["needed_samples"]
 
 # More samples than so many times those at hand are not reckoned with.
-# [dimensionless; chosen: three doublings, beyond which no learning curve can be told from half of the samples]
-MOST_TIMES = 8.0
+# [dimensionless; chosen: a million, an error that takes more does not fall]
+MOST_TIMES = 2.0**20
 
 # Steps between the numbers that are tried.
 # [dimensionless; chosen: four to a doubling, finer than the answer is known]
@@ -27,7 +27,7 @@ CAUTION = 1.3
 def needed_samples(
     error: Interval, tolerance: float, doubts: Sequence[str], draws: int, learned: tuple[Tensor, Tensor]
 ) -> int | None:
-    r"""About how many independent samples would decide a direction; None where it is, and where 8 times as many do not.
+    r"""About how many independent samples would decide a direction; None where it is, and where none would.
 
     The squared error is taken to fall by the same factor at each doubling, the one that it fell by from half of the
     draws to all; its bounds, on a logarithmic scale, narrow with the root of the draws.
