@@ -1,7 +1,7 @@
 r"""When to probe the two networks and to compare them, and what to log of it."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
 
 import pytorch_lightning as pl
@@ -122,6 +122,17 @@ class Matching(pl.Callback):
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.current_epoch != self.epoch or not self.whole:
             self.match(trainer, pl_module, trainer.current_epoch, whole=True)
+
+    def compare(self, pair: pl.LightningModule, views: Any, show: Callable[[int, int, str], None]) -> None:
+        r"""Compares the two networks of a pair that is trained already, without a fit."""
+        start = time.perf_counter()
+        self.matcher = cast(Networks, pair).matcher(views, **self.settings)
+        show(0, 2, "matching")
+        observed = self.matcher.observed(pair, True)
+        show(1, 2, "matching")
+        self.matches[0] = self.matcher.match(pair, observed, True)
+        show(2, 2, "matching")
+        self.seconds += time.perf_counter() - start
 
     def match(self, trainer: pl.Trainer, pair: pl.LightningModule, epoch: int, whole: bool) -> None:
         r"""Compares the two networks as they are after so many epochs, and logs what was found."""
