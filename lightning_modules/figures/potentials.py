@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["ensemble_figure", "potentials_figure"]
+__all__ = ["draw_cloud", "ensemble_figure", "potentials_figure", "principal"]
 
 
 def potentials_figure(
@@ -46,17 +46,17 @@ def potentials_figure(
     predicted = None if predicted_b is None else as_array(predicted_b, "predicted_b", 2)
     sizes = None if error is None else as_array(error, "error", 1)
     rms = "no map" if sizes is None else f"{100 * np.sqrt(np.square(sizes).mean()):.2g} %"
-    middle, axes_b = _principal(b)
+    middle, axes_b = principal(b)
 
     with style():
         figure = blank_figure(16.0, 3.5)
         shown_a, shown_b, carried, energies, where = figure.subplots(1, 5)
-        _draw_cloud(shown_a, (a - a.mean(axis=0)) @ _principal(a)[1], shade, "A", BLUE)
-        _draw_cloud(shown_b, (b - middle) @ axes_b, shade, "B", ORANGE)
-        _draw_cloud(carried, (b - middle) @ axes_b, GREY, "B", ORANGE)
+        draw_cloud(shown_a, (a - a.mean(axis=0)) @ principal(a)[1], shade, "A", BLUE)
+        draw_cloud(shown_b, (b - middle) @ axes_b, shade, "B", ORANGE)
+        draw_cloud(carried, (b - middle) @ axes_b, GREY, "B", ORANGE)
 
         if predicted is not None:
-            _draw_cloud(carried, (predicted - middle) @ axes_b, shade, "B", ORANGE)
+            draw_cloud(carried, (predicted - middle) @ axes_b, shade, "B", ORANGE)
 
         _draw_energies(energies, as_array(energy, "energy", 1), read)
         _draw_errors(figure, where, at, names, sizes)
@@ -94,7 +94,7 @@ def ensemble_figure(
     asked = sum(verdict is not None for row in verdicts for verdict in row)
     low, high = np.nanmin(similarity), np.nanmax(similarity)
     median, worst = 100 * np.nanmedian(ours), 100 * np.nanmax(ours)
-    scale = LogNorm(1e-3, 1.0)
+    scale = LogNorm(1e-3, 1e-1)
 
     with style():
         figure = blank_figure(12.2, 4.5)
@@ -106,13 +106,13 @@ def ensemble_figure(
             "Greys",
             Normalize(0, 1),
         )
-        _draw_matrix(second, linear, [[f"{100 * x:.0f}" for x in row] for row in linear], "Blues", scale)
+        _draw_matrix(second, linear, [[f"{100 * x:.2f}" for x in row] for row in linear], "Blues", scale)
         image = _draw_matrix(third, ours, _words(ours, verdicts), "Blues", scale)
         bar = figure.colorbar(image, ax=[second, third], shrink=0.75, label="error / spread of the target")
-        bar.set_ticks([1e-3, 1e-2, 1e-1, 1.0], labels=["0.1 %", "1 %", "10 %", "100 %"])
-        heading(first, f"Linear CKA, all pairs given: {low:.2f} to {high:.2f}")
-        heading(second, "Ridge regression, all pairs given: error in %")
-        heading(third, f"equiv, no pairs but anchors: error in %, median {median:.2g}")
+        bar.set_ticks([1e-3, 1e-2, 1e-1], labels=["0.1 %", "1 %", "10 %"])
+        heading(first, f"Linear CKA, all pairs: {low:.2f} to {high:.2f}")
+        heading(second, f"Ridge, all pairs: error in %, median {100 * np.nanmedian(linear):.2g}")
+        heading(third, f"equiv, no pairs: error in %, median {median:.2g}")
         figure.suptitle(subject, x=0.01, ha="left", fontsize=11, fontweight="bold")
         figure.set_label(
             f"{subject} Linear CKA {low:.2f} to {high:.2f}; true error of T from row to column without pairs, in "
@@ -147,7 +147,7 @@ def _draw_matrix(axes: Axes, values: Array, words: Sequence[Sequence[str]], cmap
     return image
 
 
-def _principal(values: Array) -> tuple[Array, Array]:
+def principal(values: Array) -> tuple[Array, Array]:
     r"""The mean of samples, `(d,)`, and the two directions in which they vary most, `(d, 2)`."""
     middle = values.mean(axis=0)
     two = np.zeros((values.shape[1], 2))
@@ -157,7 +157,8 @@ def _principal(values: Array) -> tuple[Array, Array]:
     return middle, two
 
 
-def _draw_cloud(axes: Axes, points: Array, colours: Any, name: str, ink: str) -> None:
+def draw_cloud(axes: Axes, points: Array, colours: Any, name: str, ink: str) -> None:
+    r"""Neurons of the network `name` in two principal components, `(q, 2)`."""
     axes.scatter(points[:, 0], points[:, 1], c=colours, s=5, lw=0)
     axes.set(xlabel=f"first principal component of {name}", ylabel="second")
     axes.xaxis.label.set_color(ink)
