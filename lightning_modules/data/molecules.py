@@ -105,7 +105,7 @@ class Molecule:
     Attributes:
         symbols: Elements of its atoms.
         atom: The one whose network is observed.
-        names: Of the coordinates, m words.
+        names: Of the coordinates, with their units.
         low: Their least values, m numbers.
         high: Their largest.
 
@@ -123,7 +123,9 @@ class Molecule:
 
         kind = MOLECULES[molecule]
         self.symbols, self.atom, self.geometry = kind.symbols, kind.atom, kind.geometry
-        self.names = tuple(kind.ranges)
+        self.names = [
+            f"{name}, {'0.1 Å' if unit == ANGSTROM else '10°'}" for name, (_, _, unit) in kind.ranges.items()
+        ]
         self.low = [low * unit for low, _, unit in kind.ranges.values()]
         self.high = [high * unit for _, high, unit in kind.ranges.values()]
         self.units = [unit for _, _, unit in kind.ranges.values()]

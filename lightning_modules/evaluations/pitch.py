@@ -20,7 +20,7 @@ from lightning_modules.evaluations.usual import usual_measures
 from lightning_modules.figures.pitch import pitch_figure
 from lightning_modules.matcher import Match
 from lightning_modules.pair import NetworkPair
-from lightning_modules.pretrained.crepe import Crepe, cents
+from lightning_modules.pretrained.crepe import Crepe
 
 __all__ = ["Pitch"]
 
@@ -70,7 +70,7 @@ def _heard(network: Any, neurons: Tensor) -> Tensor | None:
     if neurons.shape[1] == network.logits.in_features:
         read = network.logits(read)
 
-    return cents(read.sigmoid()) if read.shape[1] == network.logits.out_features else None
+    return network.heard(read) if read.shape[1] == network.logits.out_features else None
 
 
 def _spread(name: str, errors: Tensor | None) -> dict[str, float]:

@@ -65,7 +65,7 @@ def pitch_figure(
 
         heading(shown_a, "Tones in A's neurons")
         heading(shown_b, "Tones in B's neurons")
-        heading(carried, "A's, carried to B by T (grey: the truth)")
+        heading(carried, "A's, carried to B (grey: truth)")
         heading(differences, f"Pitch heard by B: median {said[0]}")
         heading(errors, f"Error of T: median {said[1]}")
         figure.set_label(

@@ -62,7 +62,7 @@ def potentials_figure(
         _draw_errors(figure, where, at, names, sizes)
         heading(shown_a, "The molecule in A's neurons")
         heading(shown_b, "The molecule in B's neurons")
-        heading(carried, "A's, carried to B by T (grey: the truth)")
+        heading(carried, "A's, carried to B (grey: truth)")
         heading(energies, "B's energy, read off A's neurons")
         heading(where, f"Error of T: {rms} (RMS)")
         figure.set_label(

