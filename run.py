@@ -34,6 +34,8 @@ def run(settings: Any) -> float:
 
             if settings.own:
                 metrics = compare_own(settings, config, folder, clock, display)
+            elif settings.pretrained:
+                metrics = compare_pretrained(settings, config, folder, clock, display)
             else:
                 metrics = compare(settings, config, folder, settings.resume or start.resume, clock, display)
 
@@ -58,6 +60,37 @@ def compare_own(
     compared = compare_own if config["layers"] is None else compare_own_layers
     results = compared(config, folder, clock, loggers(settings), display)
     display.say(f"Written to {folder}\n\n{results.result.summary()}")
+
+    return results.metrics
+
+
+def compare_pretrained(
+    settings: Any, config: dict[str, Any], folder: Path, clock: Any, display: Any
+) -> dict[str, Any]:
+    r"""Compares networks whose weights came with an installed package; evaluates, writes, returns the metrics."""
+    from hydra.utils import instantiate
+
+    from lightning_modules.output.results import Results
+    from lightning_modules.output.tracking import loggers
+    from lightning_modules.own.sides import save_networks
+    from lightning_modules.pair import build_pair
+
+    with clock("data"):
+        pair = build_pair(config).eval()
+        views = instantiate(settings.dataset).prepare(display)
+
+    matching = instantiate(settings.matching)
+
+    with clock("matching"):
+        matching.compare(pair, views, display)
+
+    display(0, 1, "figures and report")
+    finding = instantiate(settings.evaluation)(pair, views, matching)
+    save_networks({"a": pair.network_a, "b": pair.network_b}, folder, config)
+    results = Results(matching.last.result, finding, settings.matching.anchors)
+    results.metrics["seconds_training"] = 0.0
+    results.write(folder, clock, loggers(settings), config)
+    display.say(f"Written to {folder}\n\n{results}")
 
     return results.metrics
 

@@ -157,6 +157,17 @@ class Matching(pl.Callback):
         if trainer.current_epoch != self.epoch or not self.whole:
             self.match(trainer, pl_module, trainer.current_epoch, whole=True)
 
+    def compare(self, pair: pl.LightningModule, views: Any, show: Callable[[int, int, str], None]) -> None:
+        r"""Compares the two networks of a pair that is trained already, without a fit."""
+        start = time.perf_counter()
+        self.matcher = cast(Networks, pair).matcher(views, **self.settings)
+        show(0, 2, "matching")
+        observed = self.matcher.observed(pair, True)
+        show(1, 2, "matching")
+        self.matches[0] = self.matcher.match(pair, observed, True)
+        show(2, 2, "matching")
+        self.seconds += time.perf_counter() - start
+
     def match(self, trainer: pl.Trainer, pair: pl.LightningModule, epoch: int, whole: bool) -> None:
         r"""Compares the two networks as they are after so many epochs, and logs what was found."""
         start, before, last = time.perf_counter(), len(self.matches), trainer.max_epochs or epoch

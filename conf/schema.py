@@ -35,6 +35,11 @@ class Settings:
     objective: str = "true_error_a_to_b"
     folder: str | None = None
     own: bool = False
+    pretrained: bool = False
+    molecule: str | None = None
+    member_a: int | None = None
+    member_b: int | None = None
+    range: float | None = None
     network_a: Any = field(default_factory=_open)
     network_b: Any = field(default_factory=_open)
     observations_a: str | None = None

@@ -1,0 +1,76 @@
+r"""Figure of two networks that hear a pitch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from equiv.figures.drawing import BLUE, GREY, ORANGE, as_array, chart_colours
+from equiv.figures.panels import blank_figure, style
+from lightning_modules.figures.functions import heading
+from lightning_modules.figures.potentials import draw_cloud, principal
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["pitch_figure"]
+
+
+def pitch_figure(
+    pitch: object, values_a: object, values_b: object, predicted_b: object, cents: object, error: object
+) -> Figure:
+    r"""Fresh tones in the neurons of two networks, what T makes of the one's, and how the pitch changes with it.
+
+    Arguments:
+        pitch: Of the tones, in octaves above the lowest, shape `(q,)`.
+        values_a: A's neurons, shape `(q, d_a)`.
+        values_b: B's, shape `(q, d_b)`.
+        predicted_b: B's as T predicts them from A's, `(q, d_b)`; None without a map.
+        cents: Difference between the pitches that B hears in `predicted_b` and `values_b`, `(q,)`, or None.
+        error: Size of T's error at each tone over the target's RMS spread, `(q,)`; None without a map.
+    """
+    at = as_array(pitch, "pitch", 1)
+    a, b = as_array(values_a, "values_a", 2), as_array(values_b, "values_b", 2)
+    shade = chart_colours(at[:, None])
+    middle, axes_b = principal(b)
+
+    with style():
+        figure = blank_figure(15.0, 3.5)
+        shown_a, shown_b, carried, differences, errors = figure.subplots(1, 5)
+        draw_cloud(shown_a, (a - a.mean(axis=0)) @ principal(a)[1], shade, "A", BLUE)
+        draw_cloud(shown_b, (b - middle) @ axes_b, shade, "B", ORANGE)
+        draw_cloud(carried, (b - middle) @ axes_b, GREY, "B", ORANGE)
+
+        if predicted_b is not None:
+            predicted = as_array(predicted_b, "predicted_b", 2)
+            draw_cloud(carried, (predicted - middle) @ axes_b, shade, "B", ORANGE)
+
+        said = []
+
+        for axes, values, label, unit, scale in (
+            (differences, cents, "difference, cents", " cents", 1.0),
+            (errors, error, "error / spread of the target", " %", 100.0),
+        ):
+            axes.set(xlabel="pitch, octaves above the lowest", ylabel=label)
+
+            if values is None:
+                axes.text(0.5, 0.5, "no map", ha="center", transform=axes.transAxes)
+                said.append("no map")
+            else:
+                sizes = as_array(values, "values", 1)
+                axes.scatter(at, np.maximum(sizes, sizes.max() / 1e4), s=6, lw=0, color=ORANGE)
+                axes.set_yscale("log")
+                said.append(f"{scale * np.median(sizes):.2g}{unit}")
+
+        heading(shown_a, "Tones in A's neurons")
+        heading(shown_b, "Tones in B's neurons")
+        heading(carried, "A's, carried to B (grey: truth)")
+        heading(differences, f"Pitch heard by B: median {said[0]}")
+        heading(errors, f"Error of T: median {said[1]}")
+        figure.set_label(
+            f"{len(at):,} fresh tones in the neurons of two networks, coloured by their pitch, and A's carried to B "
+            f"by T; medians: the pitch that B hears then differs by {said[0]}, its neurons by {said[1]} of the spread."
+        )
+
+    return figure
