@@ -22,12 +22,13 @@ from equiv.paired.learning_curve import (
     nearest_error,
     remaining_error,
 )
-from equiv.paired.pairs import Pairs, along
+from equiv.paired.pairs import Pairs
 from equiv.regression.bounds import MIN_SAMPLES, relative_rms
 from equiv.regression.hermite import MAX_REFINED_ERROR, fit_map
 from equiv.regression.inverse import fit_inverse
 from equiv.regression.kernel_map import Fit
 from equiv.regression.kernel_search import EFFORTS
+from equiv.regression.pair_data import along
 from equiv.regression.paired_draws import enclosing
 from equiv.verdict import Interval, determines
 
@@ -113,11 +114,11 @@ def widened(found: PairedDirection, other: PairedDirection) -> PairedDirection:
 def _candidates(pairs: Pairs, seed: int) -> Iterator[Fit]:
     r"""Maps that take more and more effort, each learned when it is asked for."""
     source, target = pairs.source.values, pairs.target.values
-    source_frames, target_frames = pairs.along or (None, None)
+    source_frames, target_frames = pairs.frames or (None, None)
     coordinates = pairs.coordinates[1]
 
     for effort in EFFORTS:
-        direct = fit_map(source, target, source_frames, target_frames, seed, effort, pairs.draws)
+        direct = fit_map(source, target, source_frames, target_frames, seed, effort, pairs.draws, pairs.taken)
         yield direct
 
         # Of a copy of the sample that is left out an inverse map would start.
