@@ -34,6 +34,8 @@ def run(settings: Any) -> float:
 
             if settings.own:
                 metrics = compare_own(settings, config, folder, clock, display)
+            elif settings.study:
+                metrics = study(settings, config, folder, clock, display)
             else:
                 metrics = compare(settings, config, folder, settings.resume or start.resume, clock, display)
 
@@ -58,6 +60,16 @@ def compare_own(
     compared = compare_own if config["layers"] is None else compare_own_layers
     results = compared(config, folder, clock, loggers(settings), display)
     display.say(f"Written to {folder}\n\n{results.result.summary()}")
+
+    return results.metrics
+
+
+def study(settings: Any, config: dict[str, Any], folder: Path, clock: Any, display: Any) -> dict[str, Any]:
+    r"""Trains many networks side by side and looks at them together; returns what `metrics.json` holds."""
+    from lightning_modules.studies.study import run_study
+
+    results = run_study(settings, config, folder, clock, display)
+    display.say(f"Written to {folder}\n\n{results}")
 
     return results.metrics
 

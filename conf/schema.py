@@ -35,6 +35,7 @@ class Settings:
     objective: str = "true_error_a_to_b"
     folder: str | None = None
     own: bool = False
+    study: dict[str, Any] = field(default_factory=dict)
     network_a: Any = field(default_factory=_open)
     network_b: Any = field(default_factory=_open)
     observations_a: str | None = None
