@@ -36,6 +36,8 @@ def run(settings: Any) -> float:
                 metrics = compare_own(settings, config, folder, clock, display)
             elif settings.pretrained:
                 metrics = compare_pretrained(settings, config, folder, clock, display)
+            elif settings.study:
+                metrics = study(settings, config, folder, clock, display)
             else:
                 metrics = compare(settings, config, folder, settings.resume or start.resume, clock, display)
 
@@ -90,6 +92,16 @@ def compare_pretrained(
     results = Results(matching.last.result, finding, settings.matching.anchors)
     results.metrics["seconds_training"] = 0.0
     results.write(folder, clock, loggers(settings), config)
+    display.say(f"Written to {folder}\n\n{results}")
+
+    return results.metrics
+
+
+def study(settings: Any, config: dict[str, Any], folder: Path, clock: Any, display: Any) -> dict[str, Any]:
+    r"""Trains many networks side by side and looks at them together; returns what `metrics.json` holds."""
+    from lightning_modules.studies.study import run_study
+
+    results = run_study(settings, config, folder, clock, display)
     display.say(f"Written to {folder}\n\n{results}")
 
     return results.metrics

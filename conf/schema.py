@@ -40,6 +40,7 @@ class Settings:
     member_a: int | None = None
     member_b: int | None = None
     range: float | None = None
+    study: dict[str, Any] = field(default_factory=dict)
     network_a: Any = field(default_factory=_open)
     network_b: Any = field(default_factory=_open)
     observations_a: str | None = None

@@ -48,6 +48,12 @@ def test_every_experiment_is_built_from_its_settings(name: str, tmp_path: Path) 
     if settings.own:  # compares what others trained
         return
 
+    if settings.study:  # has networks and data of its own
+        study = instantiate(settings.study)
+        assert callable(study)
+        assert all(isinstance(each, torch.nn.Module) for each in study.networks().values())
+        return
+
     instantiate(settings.dataset)
 
     for node in (

@@ -7,8 +7,9 @@ import torch
 from manifolds import random
 from torch import Tensor
 
+from equiv.metric.neuron_scale import slope_weights
 from equiv.observe.draws import Draws
-from equiv.regression.affine import least_squares
+from equiv.regression.affine import least_squares, ridge_regression
 from equiv.regression.bounds import FRESH_INPUT_FACTORS, relative_rms
 from equiv.regression.hermite import fit_map
 from equiv.regression.hermite_kernel import PROFILES, gram, profile
@@ -180,6 +181,52 @@ def test_map_is_what_its_residuals_say_on_fresh_samples() -> None:
 
     assert true < 1e-4
     assert 0.2 * error.low <= true <= 5 * error.high
+
+
+def test_frames_at_few_samples_tell_an_affine_map_that_their_values_leave_open() -> None:
+    x, to_a, to_b = random(210, 20), random(30, 20, seed=1), random(24, 20, seed=2)
+    source, target = x @ to_a.T, x @ to_b.T + 3
+    few, fresh = slice(0, 10), slice(10, 210)  # ten samples span 9 of 20 directions
+    frames = to_a.expand(10, -1, -1), to_b.expand(10, -1, -1)
+
+    for taken in (None, torch.linalg.svd(x[few] - x[few].mean(dim=0), full_matrices=False)[2].T[:, :9]):
+        told = fit_map(source[few], target[few], *frames, taken=taken).map
+        open_ = fit_map(source[few], target[few], None, None).map
+        spread = (target[fresh] - target[fresh].mean(dim=0)).norm()
+        assert (told(source[fresh]) - target[fresh]).norm() < 1e-6 * spread
+        assert (open_(source[fresh]) - target[fresh]).norm() > 0.3 * spread
+
+
+@pytest.mark.parametrize("groups", [None, torch.arange(12) // 2])
+@pytest.mark.parametrize("framed", [True, False])
+def test_errors_of_ridge_regression_are_those_of_refits_without_each_draw(
+    framed: bool, groups: Tensor | None
+) -> None:
+    draws = Draws.single(12) if groups is None else Draws(groups)
+    source, target, frames = random(12, 7), random(12, 3, seed=1), (random(12, 7, 2), random(12, 3, 2))
+    data = standardise(source, target, None, None, torch.Generator(), draws)
+    found = ridge_regression(data, source, *(frames if framed else (None, None)), None, 0)
+    assert found is not None
+    assert found.missed is not None
+    strength = float(found.description.split("ridge ")[1].split(",")[0])
+    equations = int(found.description.split(", ")[2].split()[0]) // 12
+    weight = slope_weights(source, frames[0] if framed else None)
+    values = (source - source.mean(dim=0)) * weight
+    size = values.square().sum(dim=1).mean().sqrt()
+    left, right = torch.cat([values / size, torch.ones(12, 1)], dim=1)[:, None], data.target[:, None]
+
+    if equations > 1:
+        ours, theirs = frames[0].mT * weight / size, frames[1].mT / data.spread
+        step = ours.square().sum(dim=(1, 2)).mean().sqrt()
+        ours = torch.cat([ours, torch.zeros(12, 2, 1)], dim=2)
+        left, right = torch.cat([left, ours / step], dim=1), torch.cat([right, theirs / step], dim=1)
+
+    for draw in draws.units.unique():
+        rest, out = draws.units != draw, draws.units == draw
+        rows, sides = left[rest].flatten(0, 1), right[rest].flatten(0, 1)
+        normal = rows.T @ rows + strength * torch.eye(8, dtype=torch.float64)
+        missed = right[out, 0] - left[out, 0] @ torch.linalg.solve(normal, rows.T @ sides)
+        torch.testing.assert_close(found.missed[out], missed * data.spread, rtol=1e-5, atol=1e-8)
 
 
 @pytest.mark.parametrize("frames", [True, False])

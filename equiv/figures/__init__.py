@@ -1,10 +1,10 @@
 r"""Pictures of a comparison, as pure functions from arrays to `matplotlib.figure.Figure`.
 
 Doors: `drawing.Array`, `drawing.BLUE`, `drawing.GREY`, `drawing.ORANGE`, `drawing.as_array`,
-`drawing.chart_colours`, `drawing.chart_positions`, `drawing.common_periods`, `drawing.into_drawn_cell`,
-`panels.blank_figure`, `panels.draw_spectrum`, `panels.pictures`, `panels.said_of_spectra`, `panels.style`,
-`charts.charts_figure`, `charts.registration_figure`, `charts.spectrum_figure`, `layers.error_scale`,
-`layers.layer_figure`.
+`drawing.chart_colours`, `drawing.chart_positions`, `drawing.common_periods`,
+`drawing.into_drawn_cell`, `panels.blank_figure`, `panels.draw_spectrum`, `panels.pictures`,
+`panels.said_of_spectra`, `panels.style`, `charts.charts_figure`, `charts.registration_figure`,
+`charts.spectrum_figure`, `layers.error_scale`, `layers.layer_figure`, `classes.class_graph`.
 
     drawing  Where the points of a chart are drawn, and in which colours: shared by the figures and the
              report

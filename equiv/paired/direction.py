@@ -22,12 +22,13 @@ from equiv.paired.learning_curve import (
     judged_by_nearest,
     remaining_error,
 )
-from equiv.paired.pairs import Pairs, along
+from equiv.paired.pairs import Pairs
 from equiv.regression.bounds import MIN_SAMPLES, relative_rms
 from equiv.regression.hermite import MAX_REFINED_ERROR, fit_map
 from equiv.regression.inverse import fit_inverse
 from equiv.regression.kernel_map import Fit
 from equiv.regression.kernel_search import EFFORTS
+from equiv.regression.pair_data import along
 from equiv.regression.paired_draws import enclosing
 from equiv.verdict import Interval, determines
 
@@ -114,11 +115,12 @@ def _candidates(pairs: Pairs, seed: int) -> Iterator[Fit]:
     r"""Maps that take more and more effort, each learned when it is asked for."""
     source, target = pairs.source.values, pairs.target.values
     coordinates = pairs.coordinates[1]
+    taken = None if pairs.frames is None else pairs.taken
 
     # Slopes without frames cost more than they tell where values alone decide.
-    for effort, derivatives in zip(EFFORTS, (pairs.along, pairs.derivatives), strict=True):
+    for effort, derivatives in zip(EFFORTS, (pairs.frames, pairs.derivatives), strict=True):
         slopes, target_slopes = derivatives or (None, None)
-        direct = fit_map(source, target, slopes, target_slopes, seed, effort, pairs.draws)
+        direct = fit_map(source, target, slopes, target_slopes, seed, effort, pairs.draws, taken)
         yield direct
 
         # Of a copy of the sample that is left out an inverse map would start.
@@ -126,7 +128,8 @@ def _candidates(pairs: Pairs, seed: int) -> Iterator[Fit]:
             yield fit_inverse(direct, source, target, *pairs.frames, coordinates, seed)
 
         first, most = (
-            1 + (0 if each is None else each[0].shape[2]) for each in (pairs.along, pairs.derivatives)
+            1 + (0 if each is None else each[0].shape[2] if taken is None else taken.shape[1])
+            for each in (pairs.frames, pairs.derivatives)
         )
 
         if not _worth_more(direct.squared, first, most):

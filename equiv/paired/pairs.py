@@ -10,8 +10,9 @@ from torch import Tensor
 
 from equiv.observe.draws import DistinctSamples, Draws, distinct_samples
 from equiv.observe.observations import Observations
+from equiv.regression.pair_data import along
 
-__all__ = ["Pairs", "along", "distinct_pairs"]
+__all__ = ["Pairs", "distinct_pairs"]
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Pairs:
         if self.frames is None and self.source.slopes is not None and self.target.slopes is not None:
             return self.source.slopes, self.target.slopes
 
-        return self.along
+        return self.frames
 
     @property
     def reversed(self) -> Pairs:
@@ -81,13 +82,6 @@ class Pairs:
             None if self.local is None else self.local[::-1],
             self.draws,
         )
-
-
-def along(directions: Tensor, frames: Tensor, target_frames: Tensor) -> tuple[Tensor, Tensor]:
-    r"""Frames `(n, d, m)` of both along other directions, `(m, k)` in terms of the present ones."""
-    directions = directions.to(frames.device)
-
-    return frames.double() @ directions, target_frames.double() @ directions
 
 
 def distinct_pairs(a: Observations, b: Observations) -> DistinctSamples:

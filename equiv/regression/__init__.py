@@ -2,10 +2,12 @@ r"""Maps learned from pairs, with held-out errors.
 
 Doors: `kernel_map.Fit`, `kernel_search.EFFORTS`, `hermite.MAX_REFINED_ERROR`, `hermite.fit_map`,
 `inverse.fit_inverse`, `bounds.MIN_SAMPLES`, `bounds.highest_of_each`, `bounds.relative_rms`,
-`paired_draws.MIN_DRAWS`, `paired_draws.enclosing`, `paired_draws.joint_rank`, `paired_draws.paired_draws`,
-`bounds.relative_rms_of_each`, `hermite_kernel.PROFILES`, `hermite_kernel.gram`, `kernel_search.AFFINE_VARIANCE`,
-`kernel_search.Settings`, `kernel_search.scaled`, `leave_one_out.ADDED_ERRORS`, `pair_data.PairData`,
-`pair_data.standardise`, `few_parameters.NeuronMap`, `few_parameters.least_of_simple`, `few_parameters.simple_fits`.
+`paired_draws.MIN_DRAWS`, `paired_draws.enclosing`, `paired_draws.joint_rank`,
+`paired_draws.paired_draws`, `bounds.relative_rms_of_each`, `hermite_kernel.PROFILES`,
+`hermite_kernel.gram`, `kernel_search.AFFINE_VARIANCE`, `kernel_search.Settings`,
+`kernel_search.scaled`, `leave_one_out.ADDED_ERRORS`, `pair_data.PairData`, `pair_data.standardise`,
+`few_parameters.NeuronMap`, `few_parameters.least_of_simple`, `few_parameters.simple_fits`,
+`pair_data.along`.
 
     pair_data       Paired activations and frames, standardised for regression
     few_parameters  Maps with no or few parameters: honest candidates whatever the number of neurons

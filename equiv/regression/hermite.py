@@ -14,7 +14,7 @@ from torch import Tensor
 
 from equiv.metric.neuron_scale import mean_square, squared_lengths
 from equiv.observe.draws import Draws
-from equiv.regression.affine import least_squares
+from equiv.regression.affine import least_squares, ridge_regression
 from equiv.regression.few_parameters import mean_fit, simple_fits
 from equiv.regression.kernel_map import Fit, KernelMap, typical_radius
 from equiv.regression.kernel_search import (
@@ -27,7 +27,7 @@ from equiv.regression.kernel_search import (
     solve_ridge,
 )
 from equiv.regression.leave_one_out import Solution
-from equiv.regression.pair_data import MAX_DIRECTIONS, PairData, plausible_range, standardise
+from equiv.regression.pair_data import MAX_DIRECTIONS, PairData, along, plausible_range, standardise
 
 __all__ = ["MAX_REFINED_ERROR", "fit_map", "kernel_map", "learn"]
 
@@ -72,11 +72,12 @@ def fit_map(
     seed: int = 0,
     effort: Effort = QUICK_EFFORT,
     draws: Draws | None = None,
+    taken: Tensor | None = None,
 ) -> Fit:
     r"""The best map that could be learned, with errors of independent draws that were left out.
 
-    Candidates are maps with no or few parameters, affine least squares, and Hermite kernel ridge regression, whose
-    settings minimise the error of draws left out on a part of the samples.
+    Candidates are maps with no or few parameters, affine least squares or, of few samples, ridge regression, and
+    Hermite kernel ridge regression, whose settings minimise the error of draws left out on a part of the samples.
 
     Arguments:
         source: A's activations, shape `(n, d_a)`.
@@ -86,6 +87,7 @@ def fit_map(
         seed: Seeds the choice of directions and of subsamples.
         effort: How many equations are solved.
         draws: Which samples are one independent draw; None: each is one.
+        taken: Directions that the inputs take, `(m, k)`, along which derivatives then count; None: all alike.
 
     Returns:
         The fit. With more samples than the largest solve takes, T is learned from a part of them; and judged by this
@@ -94,13 +96,20 @@ def fit_map(
     generator = torch.Generator().manual_seed(seed)
     draws = draws or Draws.single(len(source), source.device)
     order = draws.order(generator)
+    whole = source_frames, target_frames
+
+    if taken is not None and source_frames is not None and target_frames is not None:
+        source_frames, target_frames = along(taken, source_frames, target_frames)
+
     m = 0 if source_frames is None or target_frames is None else source_frames.shape[2]
     most = effort.final // (1 + min(m, MAX_DIRECTIONS))
 
     if not draws.independent and len(order) > most:
         some = order[:most].sort().values
-        slopes_a, slopes_b = (None if each is None else each[some] for each in (source_frames, target_frames))
-        found = fit_map(source[some], target[some], slopes_a, slopes_b, seed, effort, draws.subset(some))
+        slopes_a, slopes_b = (None if each is None else each[some] for each in whole)
+        found = fit_map(
+            source[some], target[some], slopes_a, slopes_b, seed, effort, draws.subset(some), taken
+        )
 
         return replace(found, judged=some)
 
@@ -111,9 +120,13 @@ def fit_map(
 
     best: Fit | None = None
 
+    affine = (
+        lambda: least_squares(data),
+        lambda: ridge_regression(data, source.double(), *whole, taken, seed),
+    )
+
     for fit in chain(
-        simple_fits(source.double(), target.double(), draws, generator),
-        (least_squares(data) for _ in range(1)),
+        simple_fits(source.double(), target.double(), draws, generator), (rule() for rule in affine)
     ):
         if fit is not None and fit.squared.mean() < EXACT_ERROR**2:
             return fit

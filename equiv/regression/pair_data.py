@@ -10,7 +10,7 @@ from torch import Tensor
 from equiv.metric.neuron_scale import centred, mean_square, slope_weights
 from equiv.observe.draws import Draws
 
-__all__ = ["PairData", "plausible_range", "standardise"]
+__all__ = ["PairData", "along", "plausible_range", "standardise"]
 
 # Derivatives along so many directions are used at each sample.
 # [directions; chosen: each costs as many equations as a value, and random ones show all in turn]
@@ -135,6 +135,13 @@ def standardise(
         slopes,
         draws or Draws.single(n, source.device),
     )
+
+
+def along(directions: Tensor, frames: Tensor, target_frames: Tensor) -> tuple[Tensor, Tensor]:
+    r"""Frames `(n, d, m)` of both along other directions, `(m, k)` in terms of the present ones."""
+    directions = directions.to(frames.device)
+
+    return frames.double() @ directions, target_frames.double() @ directions
 
 
 def plausible_range(target: Tensor) -> tuple[Tensor, Tensor]:
