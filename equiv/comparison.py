@@ -3,7 +3,6 @@ r"""The result of comparing two networks: verdict, errors, transformation and th
 from __future__ import annotations
 
 import dataclasses
-import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,21 +11,15 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from equiv.findings.direction import Direction, in_rows
+from equiv.findings.direction import Direction
 from equiv.findings.storage import read_result, write_result
+from equiv.findings.summary import card, line
+from equiv.findings.summary import details as in_detail
+from equiv.findings.summary import summary as in_short
 from equiv.transformation import Map, NoMap, Transformation, build, describe, jsonable, part, without_copies
-from equiv.verdict import (
-    Sentence,
-    Verdict,
-    ambiguity_in_words,
-    error_in_words,
-    exchanged,
-    guessed_template,
-    share_in_words,
-    templates,
-)
+from equiv.verdict import Sentence, Verdict, exchanged, guessed_template, templates
 
-__all__ = ["LOADERS", "MEASURES", "Comparison", "described", "load", "restored"]
+__all__ = ["LOADERS", "Comparison", "described", "load", "restored"]
 
 DESCRIPTION_FILE = "comparison.json"
 # What a description held before it had checksums; the older ones had no templates.
@@ -46,35 +39,14 @@ OLDER = frozenset(
     )
 )
 
-# A summary shows so many rows of diagnostics,
-# [rows; chosen: with the lines around them they fill a screen]
-SUMMARY_ROWS = 24
-
-# and of each so much.
-# [characters; chosen: the usual width of a terminal, with names]
-SUMMARY_WIDTH = 100
-
 # What reads a saved result, by the name of the file that describes it.
 LOADERS: dict[str, Callable[[Path], Any]] = {}
 
 MODULES = ("transformation", "chart_a", "chart_b")
 DIRECTIONS = ("a_to_b", "b_to_a")
 
-# What the usual measures of similarity are called, by their names in the diagnostics of paired comparisons.
-MEASURES = {
-    "linear_cka": "linear CKA",
-    "debiased_cka": "linear CKA, debiased",
-    "rbf_cka": "RBF CKA",
-    "svcca": "SVCCA",
-    "pwcca_a": "PWCCA of A",
-    "pwcca_b": "PWCCA of B",
-    "procrustes": "Procrustes",
-    "rsa": "RSA",
-    "mutual_knn": "mutual kNN",
-}
 
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
     r"""What `equiv.compare` found.
 
@@ -132,40 +104,19 @@ class Comparison:
             chart_b=self.chart_a,
         )
 
-    def summary(self) -> str:
-        r"""At most a screen of text that ends in one plain sentence."""
-        directions = ("A to B", self.a_to_b, "B"), ("B to A", self.b_to_a, "A")
-        rows = [("verdict", str(self.verdict))]
-        rows += [(f"error {name}", error_in_words(each.error, target)) for name, each, target in directions]
-        rows += [
-            ("bounds hold on", share_in_words(min(each.share for _, each, _ in directions), self.confidence))
-        ]
-        rows += [("symmetries", _number(self.symmetries))]
-        rows += [
-            (f"ambiguity {name}", ambiguity_in_words(each.ambiguity, target))
-            for name, each, target in directions
-            if each.ambiguity != 0
-        ]
-        rows += [
-            row for name, each, target in directions for row in in_rows(each, name, target, self.tolerance)
-        ]
-        known = self.diagnostics
-        told = [name for name in known if not name.startswith("measures")][:SUMMARY_ROWS]
-        rows += [(name.replace("_", " "), _clipped(_number(known[name]))) for name in told]
-        chance = {
-            name: f" (chance {each['high']:.2f})"
-            for name, each in known.get("measures_by_chance", {}).items()
-        }
-        usual = [
-            f"{MEASURES[name]} {value:.2f}{chance.get(name, '')}"
-            for name, value in known.get("measures", {}).items()
-            if value is not None and not math.isnan(value)
-        ]
-        rows += [("usual measures", ", ".join(usual))] if usual else []
-        width = max(len(name) for name, _ in rows)
-        lines = [f"  {name:<{width}}  {value}" for name, value in rows]
+    def summary(self, details: bool = False) -> str:
+        r"""The answer in words, which ends in one plain sentence.
 
-        return "\n".join(["Comparison of A and B", *lines, "", self.sentence])
+        Arguments:
+            details: Whether all that it rests on follows, every number with its unit; otherwise at most a screen.
+        """
+        return in_detail(self) if details else in_short(self)
+
+    def __repr__(self) -> str:
+        return line(self)
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
     def to_dict(self) -> dict[str, Any]:
         r"""JSON-ready: infinity as "inf", NaN as null; tensors and modules left out."""
@@ -301,20 +252,3 @@ def _from_json(value: Any, known: dict[str, str]) -> Any:
 def _mirrored(map_: Map) -> Map:
     r"""The same map; where there is none, a reason that names the networks the other way round."""
     return NoMap(exchanged(map_.reason)) if isinstance(map_, NoMap) else map_
-
-
-def _number(value: Any) -> str:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return "unknown"
-
-    if isinstance(value, float):
-        return f"{value:.4g}"
-
-    if isinstance(value, list):
-        return ", ".join(_number(entry) for entry in value) or "none"
-
-    return str(value)
-
-
-def _clipped(text: str) -> str:
-    return text if len(text) <= SUMMARY_WIDTH else f"{text[: SUMMARY_WIDTH - 3]}..."

@@ -18,6 +18,7 @@ __all__ = [
     "error_in_words",
     "exchanged",
     "guessed_template",
+    "percent",
     "share_in_words",
     "templates",
 ]
@@ -26,6 +27,11 @@ __all__ = [
 # inside of programs, so that no name of a layer or a neuron holds them.
 NAME_A = "\ufdd0"
 NAME_B = "\ufdd1"
+
+
+# Errors are told from this percentage on, and as below it.
+# [percent; chosen: a thousandth of any tolerance that is used, and far above rounding]
+SMALLEST_PERCENT = 0.001
 
 
 class Sentence(str):
@@ -128,6 +134,37 @@ class Interval(NamedTuple):
     low: float
     high: float
 
+    def __str__(self) -> str:
+        return format(self, "")
+
+    def __format__(self, spec: str) -> str:
+        r"""In percent: "1.2 % (0.3 to 3)"; `spec` is that of each of the three numbers."""
+        if math.isnan(self.estimate):
+            return "unknown"
+
+        estimate, low, high = (percent(bound, spec) for bound in self)
+
+        alone = low == estimate == high or (100 * self.high < SMALLEST_PERCENT and not spec)
+
+        return f"{estimate} %" if alone else f"{estimate} % ({low} to {high})"
+
+
+def percent(share: float, spec: str = "") -> str:
+    r"""A share in percent, without the sign: two digits, and no smaller number than a reader has use for."""
+    value = 100 * share
+
+    if spec:
+        return format(value, spec)
+
+    if math.isnan(value):
+        return "unknown"
+
+    # What `.2g` would round to a hundred it writes with an exponent.
+    if not value < 99.5:
+        return f"{value:.0f}"
+
+    return f"below {SMALLEST_PERCENT}" if 0 < value < SMALLEST_PERCENT else f"{value:.2g}"
+
 
 def determines(error: Interval, tolerance: float, doubts: Sequence[str] = ()) -> bool | None:
     r"""Decides one direction: does the source determine the target?
@@ -189,8 +226,8 @@ def decide(
     forward = determines(a_to_b, tolerance, doubts_a_to_b)
     backward = determines(b_to_a, tolerance, doubts_b_to_a)
     errors = (
-        f"error from {NAME_A} to {NAME_B} {_described(a_to_b)}, from {NAME_B} to {NAME_A} {_described(b_to_a)} of "
-        f"the target's spread, bounds at {100 * confidence:g} %, tolerance {_percent(tolerance)}"
+        f"error from {NAME_A} to {NAME_B} {a_to_b}, from {NAME_B} to {NAME_A} {b_to_a} of "
+        f"the target's spread, bounds at {100 * confidence:g} %, tolerance {percent(tolerance)} %"
     )
 
     if blocking or forward is None or backward is None:
@@ -232,21 +269,9 @@ def _hesitation(error: Interval, tolerance: float, doubts: Sequence[str]) -> str
     return "the bounds of the error enclose the tolerance"
 
 
-def _described(error: Interval) -> str:
-    if math.isnan(error.estimate):
-        return "unknown"
-
-    return f"{_percent(error.estimate)} ({_percent(error.low)} to {_percent(error.high)})"
-
-
 def error_in_words(error: Interval, target: str) -> str:
     r"""An error with its bounds, of a target that is named, for rows of a summary."""
-    if math.isnan(error.estimate):
-        return "unknown"
-
-    estimate, low, high = (f"{100 * bound:.3g} %" for bound in error)
-
-    return f"{estimate} of {target}'s spread ({low} to {high})"
+    return "unknown" if math.isnan(error.estimate) else f"{error} of {target}'s spread"
 
 
 def ambiguity_in_words(ambiguity: float, target: str) -> str:
@@ -254,7 +279,7 @@ def ambiguity_in_words(ambiguity: float, target: str) -> str:
     if math.isnan(ambiguity):
         return "unknown"
 
-    return f"{_percent(ambiguity)} of {target}'s spread, from this map to the farthest equally good one"
+    return f"{percent(ambiguity)} % of {target}'s spread, from this map to the farthest equally good one"
 
 
 def share_in_words(share: float, confidence: float) -> str:
@@ -263,7 +288,3 @@ def share_in_words(share: float, confidence: float) -> str:
     least = math.floor(100 * share * 10**digits) / 10**digits
 
     return f"at least {least:.12g} % of the inputs, at {100 * confidence:g} %"
-
-
-def _percent(x: float) -> str:
-    return f"{100 * x:.2g} %" if x < 1 else f"{100 * x:.0f} %"

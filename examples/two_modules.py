@@ -27,4 +27,4 @@ def trained(width: int, seed: int) -> nn.Module:
 
 narrow, wide = trained(16, seed=1), trained(64, seed=2)
 result = equiv.compare(narrow, wide, pictures[fresh], layers_a=["1"], layers_b=["1"])
-print(result.summary())
+print(result.summary(details=True))

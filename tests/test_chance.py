@@ -118,5 +118,5 @@ def test_chance_is_told_beside_the_measures(tmp_path) -> None:
 
     assert set(found) == set(result.diagnostics["measures"])
     assert mirrored == found | {"pwcca_a": found["pwcca_b"], "pwcca_b": found["pwcca_a"]}
-    assert f"(chance {found['linear_cka']['high']:.2f})" in result.summary()
+    assert f"(chance {found['linear_cka']['high']:.2f})" in result.summary(details=True)
     assert "At most, by chance" in result.report(tmp_path / "report.html").read_text()

@@ -25,8 +25,20 @@ def held_against_page(page: str, capsys: pytest.CaptureFixture[str]) -> None:
             assert all(line in said.splitlines() for line in told.splitlines() if line.strip())
 
 
+README = (ROOT / "README.md").read_text()
+
+
 def test_ten_lines_of_the_readme(capsys: pytest.CaptureFixture[str]) -> None:
-    held_against_page((ROOT / "README.md").read_text().partition("Eight outputs")[0], capsys)
+    held_against_page(README.partition("Eight outputs")[0], capsys)
+
+
+@pytest.mark.slow
+def test_all_blocks_of_the_readme(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    held_against_page(README.partition("## More doors")[0], capsys)
+    assert (tmp_path / "layers.html").is_file()
 
 
 @pytest.mark.slow

@@ -108,9 +108,11 @@ def test_comparisons_saved_without_templates_load_and_are_exchanged_by_their_wor
     result, _ = compared("other dimensions")
     result.save(tmp_path)
     written = json.loads((tmp_path / "comparison.json").read_text())
-    del written["templates"]
+    del written["templates"], written["checksums"]  # which both came later
     (tmp_path / "comparison.json").write_text(json.dumps(written))
-    loaded = equiv.load(tmp_path)
+
+    with pytest.warns(UserWarning, match="before results had checksums"):
+        loaded = equiv.load(tmp_path)
 
     assert said(loaded) == said(result)
     assert said(loaded.mirrored) == said(result.mirrored)

@@ -13,7 +13,7 @@ from equiv.comparison import Comparison
 from equiv.observe.draws import Draws
 from equiv.shared_part.held_out import OTHERS, HeldOut
 from equiv.shared_part.needed import needed_samples
-from equiv.verdict import Interval
+from equiv.verdict import Interval, percent
 
 
 def pair(n: int = 240, noise: float = 0.3, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -156,7 +156,7 @@ def test_the_sentence_says_what_changes_the_conclusion() -> None:
 
     agreement = found.a_to_b.readout_agreement
     assert agreement is not None
-    told = f"Read off the image of A, the answer of B is the same in {100 * agreement.estimate:.3g} %"
+    told = f"Read off the image of A, the answer of B is the same in {percent(agreement.estimate)} %"
     assert told in found.sentence and "Read off" not in decided.sentence
     assert "Read off the image of B, the answer of A" in other.sentence
 
@@ -180,5 +180,7 @@ def test_what_is_shared_is_mirrored_saved_and_summed_up(tmp_path: Path) -> None:
     assert {"explained", "by_neuron", "identification", "readout_error", "needed"} <= found.to_dict()[
         "a_to_b"
     ].keys()
-    assert "explained A to B" in found.summary() and "the right one of 100" in found.summary()
+    assert "explained A to B" in found.summary(details=True) and "the right one of 100" in found.summary(
+        details=True
+    )
     assert dataclasses.replace(found.a_to_b, share=0.5).explained == found.a_to_b.explained

@@ -59,7 +59,7 @@ def test_measures_are_told_saved_and_exchanged(tmp_path: Path) -> None:
     mirrored = result.mirrored.diagnostics["measures"]
     result.save(tmp_path)
 
-    assert f"linear CKA {known['linear_cka']:.2f}" in result.summary()
+    assert f"linear CKA {known['linear_cka']:.2f}" in result.summary(details=True)
     assert (
         equiv.load(tmp_path).diagnostics["measures"] == known == result.to_dict()["diagnostics"]["measures"]
     )

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from equiv.findings.components import Components, interval, numbers
-from equiv.verdict import Interval, error_in_words
+from equiv.verdict import Interval, error_in_words, percent
 
-__all__ = ["Direction", "Known", "in_addition", "in_rows"]
+__all__ = ["Direction", "Known", "further_rows", "in_addition", "shared_rows"]
 
 # What is saved of a direction as an interval or None, beside its error.
 INTERVALS = ("identification", "from_inputs", "readout_error", "readout_agreement")
@@ -146,8 +146,8 @@ class Direction:
         )
 
 
-def in_rows(direction: Direction, name: str, target: str, tolerance: float) -> list[tuple[str, str]]:
-    r"""What of the target is shared, for the summary: names and values of rows; without pairs what is read off alone.
+def shared_rows(direction: Direction, name: str, target: str, tolerance: float) -> list[tuple[str, str]]:
+    r"""What of the target is shared, and what is read off it, for the summary: names and values of rows.
 
     Arguments:
         direction: The direction.
@@ -155,36 +155,40 @@ def in_rows(direction: Direction, name: str, target: str, tolerance: float) -> l
         target: The target's name.
         tolerance: Largest error that still counts as determined.
     """
-    found, explained = direction.components, direction.explained
-
-    rows = (
-        [] if explained is None else [(f"explained {name}", f"{_shares(explained)} of {target}'s variance")]
-    )
+    rows, found = [], direction.components
 
     if found is not None:
         within = (
-            f"{found.determined} of {len(found.errors)} directions within {_percent(tolerance)}, with "
-            f"{_shares(found.variance_determined)} of {target}'s variance"
+            f"{found.determined} of {len(found.errors)} directions within {percent(tolerance)} %, with "
+            f"{found.variance_determined} of {target}'s variance"
         )
         best = min((error.estimate for error in found.errors), default=math.nan)
-        within += "" if found.determined else f", the best within {_percent(best)}"
+        within += "" if found.determined else f", the best within {percent(best)} %"
         few = "too few samples to tell directions apart, about 3 a dimension are needed"
         rows.append((f"shared {name}", within if found.resolved else few))
 
-    if direction.identification is not None and not math.isnan(direction.identification.estimate):
-        rows.append(
-            (f"identified {name}", f"the right one of 100 in {_shares(direction.identification)} of samples")
-        )
-
     if direction.readout_error is not None:
         agreement = direction.readout_agreement
-        same = "" if agreement is None else f"; same answer in {_shares(agreement)}"
+        same = "" if agreement is None else f"; same answer in {agreement}"
         rows.append(
             (
                 f"read-out {name}",
                 error_in_words(direction.readout_error, f"the read-out of {target}") + same,
             )
         )
+
+    return rows
+
+
+def further_rows(direction: Direction, name: str, target: str) -> list[tuple[str, str]]:
+    r"""What else pairs show of a direction, as `shared_rows` puts it."""
+    rows, explained = [], direction.explained
+
+    if explained is not None:
+        rows.append((f"explained {name}", f"{explained} of {target}'s variance"))
+
+    if direction.identification is not None and not math.isnan(direction.identification.estimate):
+        rows.append((f"identified {name}", f"the right one of 100 in {direction.identification} of samples"))
 
     if direction.from_inputs is not None:
         rows.append((f"inputs to {target}", error_in_words(direction.from_inputs, target)))
@@ -209,7 +213,7 @@ def in_addition(direction: Direction, source: str, target: str, determined: bool
     if determined is not True and direction.readout_agreement is not None:
         said += (
             f" Read off the image of {source}, the answer of {target} is the same in "
-            f"{_shares(direction.readout_agreement)} of samples."
+            f"{direction.readout_agreement} of samples."
         )
 
     if determined is None and direction.needed is not None:
@@ -220,13 +224,3 @@ def in_addition(direction: Direction, source: str, target: str, determined: bool
         said += f" From {source} to {target}, the error has not fallen with the samples: how many decide is not known."
 
     return said
-
-
-def _shares(share: Interval) -> str:
-    estimate, low, high = (_percent(x) for x in share)
-
-    return f"{estimate} ({low} to {high})"
-
-
-def _percent(x: float) -> str:
-    return f"{100 * x:.3g} %"

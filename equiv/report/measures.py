@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from equiv.comparison import MEASURES
+from equiv.findings.evidence import MEASURES
 from equiv.report.markup import table
 
 __all__ = ["measures_table"]

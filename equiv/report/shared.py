@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from equiv.findings.direction import Direction, in_rows
+from equiv.findings.direction import Direction, further_rows, shared_rows
 from equiv.report.correspondence import evenly
 from equiv.report.markup import escape, paragraphs, percent, table
 from equiv.report.ticks import log_ticks
@@ -42,7 +42,12 @@ def shared_html(result: Comparison) -> str:
     r"""The section as HTML; empty where no pairs told what is shared."""
     directions = (("A to B", "B", "a", result.a_to_b), ("B to A", "A", "b", result.b_to_a))
     rows = [
-        row for name, target, _, each in directions for row in in_rows(each, name, target, result.tolerance)
+        row
+        for name, target, _, each in directions
+        for row in (
+            *shared_rows(each, name, target, result.tolerance),
+            *further_rows(each, name, target),
+        )
     ]
 
     if not rows:
