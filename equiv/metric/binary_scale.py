@@ -134,7 +134,7 @@ def _exponents(values: Tensor) -> tuple[Tensor, int]:
 
 def _steepest(frames: Tensor, neurons: Tensor) -> int:
     r"""The binary exponent of the largest entry of frames `(q, d, m)`, some not 0, times two to these powers `(d,)`."""
-    size = frames.abs().amax(dim=(0, 2)).cpu()
+    size = frames.abs().amax(dim=0).amax(dim=1).cpu()
 
     return int((_exponent(size) + neurons)[size > 0].max())
 
