@@ -1,4 +1,4 @@
-r"""Every experiment in three seeds, with its controls, through `run.py`.
+r"""Every experiment in three seeds, with its controls, through `run.py`; pretrained ones with their wheels.
 
     python benchmarks/experiments.py RUNS                    # runs what is missing in RUNS/, then gathers
     python benchmarks/experiments.py RUNS --only training    # runs those whose name has this in it
@@ -37,6 +37,12 @@ CONTROLS: dict[str, dict[str, list[str]]] = {
     "horse_gait": {"two strides for one": ["relation=double"]},
     "training": {"another input space": ["relation=stretched"]},
     "transfer": {"another input space": ["relation=stretched"], "A untrained": ["trainer.max_epochs=0"]},
+    "potentials": {
+        "another input space": ["relation=stretched"],
+        "another molecule": ["dataset.b.molecule=ammonia"],
+        "one neuron": ["matching.neurons_b=1"],
+    },
+    "pitch": {"another input space": ["relation=stretched"]},
 }
 #: The figure of each page, from the run of seed 0.
 FIGURES = {
@@ -48,6 +54,8 @@ FIGURES = {
     "horse_gait": ["torus.png", "film.gif"],
     "training": ["training.png"],
     "transfer": ["transfer.png"],
+    "potentials": ["potentials.png"],
+    "pitch": ["pitch.png"],
 }
 #: The page of an experiment, where it has none of its own.
 PAGE = {"reconstruction_horse": "reconstruction"}

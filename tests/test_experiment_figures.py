@@ -12,6 +12,8 @@ from equiv import Interval
 from lightning_modules.figures import film
 from lightning_modules.figures import functions as functions_figures
 from lightning_modules.figures import maps as maps_figures
+from lightning_modules.figures import pitch as pitch_figures
+from lightning_modules.figures import potentials as potentials_figures
 from lightning_modules.figures import reconstruction as reconstruction_figures
 from lightning_modules.figures import training as training_figures
 from lightning_modules.figures import transfer as transfer_figures
@@ -125,3 +127,24 @@ def test_a_film_is_a_gif_of_all_moments() -> None:
         assert (image.format, image.n_frames, image.info["duration"]) == ("GIF", 5, 200)
     with pytest.raises(ValueError, match="'true_b'"):
         film.camera_film(shown, shown, shown[:4])
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_pretrained_networks_are_drawn_with_a_map_and_without(there: bool) -> None:
+    states, neurons = torch.rand(40, 2), torch.rand(40, 5)
+    carried, energy, error = (neurons[:, :1], torch.rand(40), torch.rand(40)) if there else (None, None, None)
+    figures = [
+        potentials_figures.potentials_figure(
+            states, ["bond", "angle"], neurons, neurons[:, :1], carried, states[:, 0], energy, error
+        ),
+        pitch_figures.pitch_figure(states[:, 0], neurons, neurons[:, :1], carried, energy, error),
+    ]
+    assert [("no map" in drawn(figure).get_label()) for figure in figures] == [not there] * 2
+
+
+def test_an_ensemble_is_said_with_its_range_and_its_errors() -> None:
+    errors = torch.tensor([[math.nan, 2e-3], [4e-3, math.nan]])
+    said = [[None, "equivalent"], ["inconclusive", None]]
+    figure = drawn(potentials_figures.ensemble_figure(100 * errors, 3 * errors, errors, said, "Two of them."))
+    assert "median 0.3, largest 0.4; 1 of 2 equivalent" in figure.get_label()
+    assert {"0.40?", "0.20"} <= {text.get_text() for text in figure.axes[2].texts}
