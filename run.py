@@ -1,12 +1,28 @@
 r"""Trains two networks, compares them, writes what was found: `python run.py experiment=NAME [overrides]`."""
 
 import logging
+import os
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 started = time.perf_counter()
+os.environ["MPLBACKEND"] = "agg"  # figures go into files; a notebook's, inherited, is of no use here
+
+HELP = """python run.py experiment=NAME [key=value ...]
+
+  python run.py experiment=horse seed=1                            one run, into outputs/horse/DATE
+  python run.py experiment=horse trainer.max_epochs=20 resume=outputs/horse/DATE   a run that was stopped goes on
+  python run.py -m experiment=horse optimizer.lr=0.004,0.006       a sweep, into multirun/horse/DATE
+  python run.py experiment=sweep_report folder=multirun/horse/DATE     one table of all its jobs
+  python run.py experiment=compare network_a._target_=my.net network_b._target_=my.net inputs=x.npy
+
+debug=default runs everything on little, logger=none without Weights & Biases. All settings of an experiment:
+python run.py experiment=NAME --cfg job. What Hydra offers further: python run.py --hydra-help.
+
+Experiments:
+"""
 
 
 def run(settings: Any) -> float:
@@ -17,6 +33,7 @@ def run(settings: Any) -> float:
     from lightning_modules.output.display import Display
     from lightning_modules.output.results import Stopwatch, plain
     from lightning_modules.output.tracking import close
+    from lightning_modules.rehearsal import check_types
     from sweeps.jobs import job, objective
 
     logging.captureWarnings(True)  # into run.log, with all else that is logged
@@ -26,6 +43,8 @@ def run(settings: Any) -> float:
         with job(folder, config) as start, Display(start.quiet) as display:
             if start.metrics is not None:  # finished before the sweep was stopped
                 return objective(start.metrics, settings.objective)
+
+            check_types(config)
 
             if settings.gather:
                 return instantiate(settings.gather)(folder)
@@ -114,30 +133,41 @@ def compare(
 
     Nothing in all processes but the first of those that train together.
     """
-    from hydra.utils import instantiate
-
     from callbacks.progress import TrainingProgress
     from lightning_modules.checkpoints import keep_last, resume_from
     from lightning_modules.output.layers import leave_layers, through_training
-    from lightning_modules.output.results import Results
+    from lightning_modules.output.results import MEASURES, Results
     from lightning_modules.output.tracking import loggers
     from lightning_modules.pair import build_pair
+    from lightning_modules.rehearsal import (
+        built,
+        check_monitored,
+        check_objective,
+        check_processes,
+        rehearse,
+        setting,
+    )
 
-    # It says what does not fit before any data are made.
-    matching = instantiate(settings.matching, leave=leave_layers)
+    # All that can be wrong with the settings is found before any data are made.
+    matching = built(settings.matching, "matching", leave=leave_layers)
+    dataset, evaluation = (built(settings[name], name) for name in ("dataset", "evaluation"))
+    check_objective(settings.objective, evaluation, MEASURES)
+    rehearse(config, dataset, matching.settings, evaluation)
+    checkpoint = resume_from(resume, config)
+    callbacks = [built(each, f"callbacks.{name}") for name, each in settings.callbacks.items()]
+    check_monitored(callbacks)
+    callbacks += [matching, TrainingProgress(display)]
+    pair = build_pair(config)
+
+    with setting("logger"):
+        written = loggers(settings)
+
+    trainer = built(settings.trainer, "trainer", callbacks=callbacks, logger=written)
+    check_processes(trainer.num_devices)
 
     with clock("data"):
-        views = instantiate(settings.dataset).prepare(display)
+        views = dataset.prepare(display)
         data = views.data_module(**config["data"], seed=settings.seed)
-
-    pair = build_pair(config)
-    callbacks = {name: instantiate(each) for name, each in settings.callbacks.items()}
-    callbacks["matching"] = matching
-    callbacks["progress"] = TrainingProgress(display)
-    trainer = instantiate(settings.trainer, _partial_=True)(
-        callbacks=list(callbacks.values()), logger=loggers(settings)
-    )
-    checkpoint = resume_from(resume, config)
 
     with clock("training"):
         trainer.fit(pair, datamodule=data, ckpt_path=checkpoint, weights_only=True)
@@ -150,7 +180,7 @@ def compare(
 
     matching.last.result.save(folder / "comparison")  # whatever the evaluation comes to
     display(0, 1, "figures and report")
-    finding = instantiate(settings.evaluation)(pair.cpu(), views, matching)
+    finding = evaluation(pair.cpu(), views, matching)
     finding = finding.beside(through_training(matching.matrices))
     results = Results(matching.last.result, finding, settings.matching.anchors)
     results.write(folder, clock, trainer.loggers, config)
@@ -169,13 +199,26 @@ def listing() -> str:
     return "\n".join(f"{name:<20}  {text}" for name, text in rows)
 
 
-if __name__ == "__main__":
+def main() -> None:
+    r"""The command: help, or one run or sweep; whatever ends it, in one sentence."""
     if len(sys.argv) == 1:
-        print(f"python run.py experiment=NAME [overrides], NAME one of\n\n{listing()}")
-    else:
-        import hydra
+        print(f"python run.py experiment=NAME [overrides] (--help: examples), NAME one of\n\n{listing()}")
+        return
 
-        from conf.schema import register
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        print(f"{HELP}\n{listing()}")
+        return
 
-        register()
+    import hydra
+
+    from conf.schema import register
+    from lightning_modules.output.told import told
+
+    register()
+
+    with told():
         hydra.main(version_base="1.3", config_path="conf", config_name="config")(run)()
+
+
+if __name__ == "__main__":
+    main()

@@ -7,8 +7,10 @@ import torch
 from torch import Tensor, nn
 
 import equiv
+from equiv.checks import check_number
 from equiv.layers.record import recorded
 from equiv.observe.processes import gathered, part
+from equiv.probing.compared import check_method
 from lightning_modules.match import Match
 from lightning_modules.probed import Probed
 
@@ -89,8 +91,23 @@ class Matcher:
                 f"'sample' should be null or at least {known + 3}, the anchors and more, got {sample}."
             )
 
+        check_method(settings.get("method", "auto"))
+
+        for name, fix in (("tolerance", "take 0.05"), ("confidence", "take 0.95")):
+            if name in settings:
+                check_number(settings[name], name, 0.0, 1.0, fix)
+
         self.sides, self.probed_a, self.probed_b = sides, probed_a, probed_b
         self.anchors, self.sample, self.seed, self.settings = anchors, sample, seed, settings
+
+    def rehearse(self, pair: nn.Module) -> None:
+        r"""Observes both networks once, at all inputs and with no frames, and forgets it.
+
+        Raises:
+            ValueError: If a module, layer or neuron that is to be probed is not there.
+        """
+        for probed, side in ((self.probed_a, self.sides.a), (self.probed_b, self.sides.b)):
+            probed.checked(pair)(pair, side.probe)
 
     def observed(self, pair: nn.Module, whole: bool) -> list[Observed]:
         r"""What is observed of both networks, on all inputs or on a sample; each process probes its part."""

@@ -18,8 +18,15 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from lightning_modules.data.batches import Samples, epoch_seed
 from lightning_modules.matcher import Matcher, Sides
 from lightning_modules.probed import Probed
+from lightning_modules.settings import check_settings
 
-__all__ = ["NetworkPair", "build_networks", "build_pair", "constructor", "loss"]
+__all__ = ["LOGGED", "NetworkPair", "build_networks", "build_pair", "constructor", "loss"]
+
+
+#: Numbers that training logs, for callbacks that watch one.
+LOGGED = ("loss_a", "loss_b", "val_loss", "val_loss_a", "val_loss_b")
+#: What steps the learning rates.
+Schedule = LRScheduler | ReduceLROnPlateau
 
 
 def loss(predicted: Tensor, target: Tensor) -> Tensor:
@@ -52,7 +59,7 @@ class NetworkPair(pl.LightningModule):
         network_a: nn.Module,
         network_b: nn.Module,
         optimizer: Callable[..., Optimizer] | None = None,
-        scheduler: Callable[..., LRScheduler | ReduceLROnPlateau] | None = None,
+        scheduler: Callable[..., Schedule] | None = None,
         seed: int = 0,
         config: dict[str, Any] | None = None,
     ) -> None:
@@ -136,26 +143,46 @@ class NetworkPair(pl.LightningModule):
             confidence=confidence,
         )
 
-    def configure_optimizers(self) -> OptimizerLRScheduler:
+    def optimizing(self) -> Optimizer:
+        r"""A new optimizer of both networks, each in a group of its own.
+
+        Raises:
+            ValueError: If the pair is not to be trained.
+        """
         if self.optimizer is None:
             raise ValueError("'optimizer' should be given to a pair that is to be trained, got None.")
 
         networks = self.network_a, self.network_b
-        optimizer = self.optimizer([{"params": list(network.parameters())} for network in networks])
 
+        return self.optimizer([{"params": list(network.parameters())} for network in networks])
+
+    def scheduling(self, optimizer: Optimizer, steps_per_epoch: int) -> Schedule | None:
+        r"""A new schedule of the optimizer; None where its rates stay."""
         if self.scheduler is None:
+            return None
+
+        return self.scheduler(optimizer, **({"steps_per_epoch": steps_per_epoch} if self._by_step else {}))
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        optimizer = self.optimizing()
+        schedule = self.scheduling(optimizer, self._steps_per_epoch if self._by_step else 1)
+
+        if schedule is None:
             return optimizer
 
-        if "steps_per_epoch" in inspect.signature(self.scheduler).parameters:
-            schedule = self.scheduler(optimizer, steps_per_epoch=self._steps_per_epoch)
-            interval = "step"
-        else:
-            schedule, interval = self.scheduler(optimizer), "epoch"
+        interval = "step" if self._by_step else "epoch"
 
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": interval, "monitor": "val_loss"},
         }
+
+    @property
+    def _by_step(self) -> bool:
+        r"""Whether the schedule goes by steps of the optimizer."""
+        return (
+            self.scheduler is not None and "steps_per_epoch" in inspect.signature(self.scheduler).parameters
+        )
 
     @property
     def _steps_per_epoch(self) -> int:
@@ -205,17 +232,10 @@ def constructor(name: str, settings: dict[str, Any]) -> Callable[..., Any] | Non
     if not settings:
         return None
 
+    check_settings({name: settings}, {})
+
     if not isinstance(made := instantiate(settings), partial):
         raise ValueError(f"{name!r} should have _partial_: true, for what it is made from comes later.")
-
-    taken = inspect.signature(made.func).parameters
-    unknown = [key for key in made.keywords if key not in taken]
-
-    if unknown and not any(each.kind == each.VAR_KEYWORD for each in taken.values()):
-        raise ValueError(
-            f"{name!r} should hold arguments of {settings['_target_']}, got {', '.join(unknown)}, which it does not "
-            f"take; leave out by {' '.join(f'~{name}.{key}' for key in unknown)}."
-        )
 
     return made
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import equiv
+from equiv.checks import nearest_name
 
 __all__ = ["Probed", "fewest"]
 
@@ -61,12 +62,32 @@ class Probed:
         r"""The module's output alone, all of it."""
         return replace(self, layers=None, neurons=None)
 
+    def checked(self, pair: nn.Module) -> "Probed":
+        r"""The same with all neurons of its layers where they are still to be chosen.
+
+        Raises:
+            ValueError: If the pair has no module of that name.
+        """
+        modules = dict(pair.named_modules())
+
+        if self.module not in modules:
+            raise ValueError(
+                f"'module' should be a module of the pair, got {self.module!r}{nearest_name(self.module, modules)}"
+            )
+
+        if self.neurons != FEWEST:
+            return self
+
+        layers = self.layers or [name for name, _ in modules[self.module].named_children()]
+
+        return replace(self, layers=layers, neurons=None)
+
     def chosen(self, pair: nn.Module, inputs: Tensor, frames: Mapping[str, Any]) -> "Probed":
         r"""The same with the neurons named one by one, where they are to be chosen."""
         if self.neurons != FEWEST:
             return self
 
-        layers = self.layers or [name for name, _ in pair.get_submodule(self.module).named_children()]
+        layers = self.checked(pair).layers or []
         every = [replace(self, layers=[layer], neurons=None)(pair, inputs, **frames) for layer in layers]
         *inner, output = every
         taken = fewest(_joined(inner), output).tolist()

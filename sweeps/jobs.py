@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import InstantiationException
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from equiv.findings.storage import write_text
+from lightning_modules.output.told import printable, sentence
 from sweeps.provenance import PROVENANCE, provenance
 
 __all__ = [
@@ -95,7 +95,7 @@ class Job:
 def job(folder: Path, config: Mapping[str, Any]) -> Iterator[Start]:
     r"""Runs a job, and says what an earlier start of the same sweep left of it.
 
-    An error goes into `error.txt`. A run by itself ends with one sentence where its settings were wrong; in a
+    An error goes into `error.txt`, with its traceback. A run by itself ends with one sentence, see `told`; in a
     sweep every error becomes a `JobFailed`, after which Hydra goes on with the next job. A run that is stopped, by
     SIGINT or SIGTERM, says how to go on, and ends with 128 and the signal's number, a sweep with it.
 
@@ -118,24 +118,20 @@ def job(folder: Path, config: Mapping[str, Any]) -> Iterator[Start]:
             yield start
         except Exception as error:
             log.info("the run failed", exc_info=True)  # for run.log; the terminal gets the sentence
-            cause = error.__cause__ if isinstance(error, InstantiationException) else error
-            expected = isinstance(error, InstantiationException | TypeError | ValueError)
-            write_text(folder / ERROR, f"{_sentence(cause)}\n\n{traceback.format_exc()}")
+            said = sentence(error, folder / ERROR)
+            write_text(folder / ERROR, f"{said}\n\n{traceback.format_exc()}")
 
             if sweeping:
-                raise JobFailed(f"{folder}: {_sentence(cause)}") from None
+                raise JobFailed(f"{folder}: {said}") from None
 
-            if expected:
-                raise SystemExit(f"error: {cause}") from None
-
-            raise
+            raise SystemExit(f"error: {printable(said)}") from None
         except (KeyboardInterrupt, SystemExit):
             if not received:
                 raise
 
             told = _stopped(folder, received[0], config, sweeping)
             write_text(folder / ERROR, f"{told}\n\n{traceback.format_exc()}")
-            print(told, file=sys.stderr, flush=True)
+            print(printable(told), file=sys.stderr, flush=True)
             raise SystemExit(128 + received[0]) from None
 
 
@@ -196,12 +192,6 @@ def _prepare(folder: Path, config: Mapping[str, Any], start: Start) -> None:
             f"'trainer.devices' should be 1 in a sweep, got {devices}: each further process would start the whole "
             "sweep again; run the jobs at the same time instead, by launcher=joblib, say."
         )
-
-
-def _sentence(error: BaseException | None) -> str:
-    text = " ".join(str(error).split())
-
-    return text if isinstance(error, TypeError | ValueError) else f"{type(error).__name__}: {text}"
 
 
 def _earlier(folder: Path, config: Mapping[str, Any]) -> Start:

@@ -276,7 +276,7 @@ def test_another_optimizer_trains_both(tmp_path: Path) -> None:
 def test_arguments_that_do_not_fit_are_named_with_how_to_leave_them_out(
     name: str, settings: dict, left_out: str
 ) -> None:
-    with pytest.raises(ValueError, match=f"'{name}' should .*{left_out}"):
+    with pytest.raises(ValueError, match=f"'{name}[^']*' should .*{left_out}"):
         build_pair(CONFIG | {name: settings | {"_partial_": True}})
 
 

@@ -7,7 +7,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-__all__ = ["Batches", "InOrder", "PairData", "Samples", "epoch_seed"]
+__all__ = ["Batches", "InOrder", "PairData", "Samples", "check_batch_size", "epoch_seed"]
 
 #: Inputs `(n, ...)` and what is to be learned there, `(n, ...)`; the same tensor twice for an autoencoder.
 Samples = tuple[Tensor, Tensor]
@@ -60,13 +60,7 @@ class Batches:
     def __init__(
         self, a: Samples, b: Samples, batch_size: int, seed: int = 0, rank: int = 0, world_size: int = 1
     ) -> None:
-        fewest = min(len(a[0]), len(b[0]))
-
-        if not 1 <= batch_size <= fewest:
-            raise ValueError(
-                f"'batch_size' should lie between 1 and the {fewest} training inputs, got "
-                f"{batch_size}; lower data.batch_size or raise dataset.n_train."
-            )
+        check_batch_size(batch_size, min(len(a[0]), len(b[0])))
 
         if batch_size % world_size:
             raise ValueError(
@@ -99,6 +93,15 @@ class Batches:
             batch = slice(start, start + self.batch_size)
 
             yield _drawn(self.a, rows_a[batch][self.part]), _drawn(self.b, rows_b[batch][self.part])
+
+
+def check_batch_size(batch_size: int, fewest: int) -> None:
+    r"""Raises ValueError unless a side with the `fewest` training inputs fills a batch."""
+    if not 1 <= batch_size <= fewest:
+        raise ValueError(
+            f"'batch_size' should lie between 1 and the {fewest} training inputs, got "
+            f"{batch_size}; lower data.batch_size or raise dataset.n_train."
+        )
 
 
 class InOrder:

@@ -18,6 +18,9 @@ __all__ = ["FunctionView", "FunctionViews", "Subject"]
 #: Length of the first direction of B's input space, as B's frames measure it, over that of A's.
 RELATIONS = {"same": 1.0, "stretched": 1.5}
 
+#: Samples of a rehearsal: every class of a classifier is among them.
+FEW = 64
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -121,6 +124,18 @@ class FunctionViews:
         self.a, self.b, self.seed, self.relation = a, b, seed, relation
         self.low, self.high = torch.tensor([*low]).float(), torch.tensor([*high]).float()
         self.n_held_out, self.n_anchors = n_held_out, n_anchors
+
+    @property
+    def smallest(self) -> int:
+        r"""Training inputs of the side that has fewer."""
+        return min(self.a.n_train, self.b.n_train)
+
+    def few(self) -> Views:
+        r"""The samples of both sides for a rehearsal: few, but for the anchors."""
+        a, b = (replace(each, n_train=min(each.n_train, FEW)) for each in (self.a, self.b))
+        low, high = self.low.tolist(), self.high.tolist()
+
+        return FunctionViews(a, b, low, high, FEW, self.n_anchors, self.seed, self.relation).prepare()
 
     def prepare(self, _progress: Progress | None = None) -> Views:
         r"""The samples of both sides."""

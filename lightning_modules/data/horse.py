@@ -103,6 +103,20 @@ class HorseViews:
         self._light = Light()
         self._views: Views | None = None
 
+    @property
+    def smallest(self) -> int:
+        r"""Training inputs of either side."""
+        return self.n_train
+
+    def few(self) -> Views:
+        r"""Black pictures, two and the anchors', for a rehearsal: nothing is rendered."""
+        if self.mesh:
+            load_mesh(self.mesh)
+
+        blank = View.blank(2 + self.n_anchors, self.size, self.burst_size)
+
+        return Views.of_pictures(blank, blank, self.n_anchors, 1)
+
     def prepare(self, progress: Progress | None = None) -> Views:
         """Renders, or reads the cache; `progress(done, total, label)` is called about once a second."""
         if self._views is None:

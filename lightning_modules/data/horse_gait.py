@@ -18,7 +18,7 @@ from lightning_modules.data.horse_shape import CANTER, horse
 from lightning_modules.data.pool import Progress, render_all
 from lightning_modules.data.render import CAMERA_B, Camera, Light
 from lightning_modules.data.stride import Stride, StrideRenderer
-from lightning_modules.data.views import Hidden, Views
+from lightning_modules.data.views import Hidden, View, Views
 
 __all__ = ["HorseGaitViews", "grid"]
 
@@ -98,6 +98,17 @@ class HorseGaitViews:
         self.size, self.seed, self.relation = size, seed, relation
         self.cache, self.mesh_step, self.workers = cache, mesh_step, workers
         self.supersampling, self._light = supersampling, Light()
+
+    @property
+    def smallest(self) -> int:
+        r"""Training inputs of either side."""
+        return self.phases * self.yaws
+
+    def few(self) -> Views:
+        r"""Black pictures, two and the anchors', for a rehearsal: nothing is rendered."""
+        blank = View.blank(2 + self.n_anchors, self.size, 2)
+
+        return Views.of_pictures(blank, blank, self.n_anchors, 2)
 
     def prepare(self, progress: Progress | None = None) -> Views:
         r"""Renders, or reads the cache; `progress(done, total, label)` is called as pictures get done."""

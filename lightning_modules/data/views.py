@@ -77,6 +77,13 @@ class View:
         """The same with the probe pictures in another order."""
         return replace(self, probe=self.probe[order], burst_pictures=self.burst_pictures[order])
 
+    @classmethod
+    def blank(cls, n: int, size: int, burst_size: int) -> "View":
+        r"""Of n black pictures, without anybody rendering them."""
+        pictures = torch.zeros(n, 3, size, size)
+
+        return cls(pictures, pictures, torch.zeros(n, burst_size, 3, size, size, dtype=torch.float16), 1.0)
+
 
 @dataclass(frozen=True)
 class Hidden:
@@ -121,6 +128,15 @@ class Views:
     def data_module(self, batch_size: int, seed: int = 0) -> PairData:
         """What Lightning trains and validates on, in batches of `batch_size`, in orders that `seed` determines."""
         return PairData(self, batch_size, seed)
+
+    @classmethod
+    def of_pictures(cls, a: View, b: View, n_anchors: int, angles: int) -> "Views":
+        r"""Of pictures whose hidden angles, so many at each, are all zero: to try things on."""
+        rows = torch.arange(n_anchors)[:, None].expand(-1, 2)
+        hidden = torch.zeros(len(a.train), angles).squeeze(1)
+        validation = a.samples, b.samples
+
+        return cls(a, b, rows, a.train, b.train, Hidden(*[hidden] * 5), validation)
 
     def shuffled(self, seed: int) -> "Views":
         """The same with each side's probe set in a random order of its own: order would leak the pairing."""

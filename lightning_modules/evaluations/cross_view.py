@@ -12,8 +12,11 @@ from equiv.coordinates.lattice import minimum_image
 from equiv.figures.charts import registration_figure, spectrum_figure
 from equiv.report.sections import PictureStrip
 from lightning_modules.circle import AngleMap, euclidean_angle_errors, evenly
+from lightning_modules.data.checks import check_counts
 from lightning_modules.data.views import Views
 from lightning_modules.evaluations.finding import (
+    PICTURES,
+    TRUE_ERRORS,
     Finding,
     Matched,
     charts,
@@ -44,6 +47,10 @@ CAPTIONS = {
 }
 
 
+#: Its own numbers.
+CIRCLE = (*TRUE_ERRORS, "angle_error_deg", "angle_error_deg_p95", "angle_error_deg_euclidean")
+
+
 class CrossView:
     r"""Camera B's pictures from A's activations, and the angle that the transformation recovers.
 
@@ -55,7 +62,10 @@ class CrossView:
         moments: Pictures in the report's strip and in the film.
     """
 
+    measures = (*CIRCLE, *PICTURES)
+
     def __init__(self, columns: int = 10, moments: int = 48) -> None:
+        check_counts(("columns", columns, 1), ("moments", moments, 1))
         self.columns, self.moments = columns, moments
 
     @torch.no_grad()

@@ -15,6 +15,8 @@ from lightning_modules.match import Match
 from lightning_modules.matcher import Matcher
 
 __all__ = [
+    "PICTURES",
+    "TRUE_ERRORS",
     "Finding",
     "Matched",
     "charts",
@@ -27,6 +29,11 @@ __all__ = [
     "relative_error",
     "true_errors",
 ]
+
+
+#: Names of the numbers of `true_errors`, and of `picture_quality`.
+TRUE_ERRORS = ("true_error_a_to_b", "true_error_b_to_a")
+PICTURES = ("cross_view_psnr", "autoencoder_a_psnr", "autoencoder_b_psnr")
 
 
 class Matched(Protocol):

@@ -9,9 +9,11 @@ import torch
 from torch import Tensor, nn
 
 import equiv
+from equiv.checks import check_number
+from lightning_modules.data.checks import check_counts
 from lightning_modules.data.views import Views
 from lightning_modules.evaluations.everything import Everything, Learned
-from lightning_modules.evaluations.finding import Finding, Matched, charts, fresh, true_errors
+from lightning_modules.evaluations.finding import TRUE_ERRORS, Finding, Matched, charts, fresh, true_errors
 from lightning_modules.evaluations.vector_field import grid_of
 from lightning_modules.figures import reconstruction as reconstruction_figures
 from lightning_modules.pair import NetworkPair
@@ -45,6 +47,8 @@ class FewNeurons:
         seed: Of the choices.
     """
 
+    measures = (*TRUE_ERRORS, "neurons_used", "input_error", "output_error", "neuron_error")
+
     def __init__(
         self,
         layers: Sequence[str],
@@ -55,6 +59,9 @@ class FewNeurons:
         samples: int = 400,
         seed: int = 0,
     ) -> None:
+        check_counts(("counts", min(counts, default=0), 1), ("choices", choices, 1), ("samples", samples, 10))
+        check_number(tolerance, "tolerance", 0.0, 1.0, "take 0.01")
+
         if not set(shown) <= set(counts):
             raise ValueError(
                 f"'shown' should be among 'counts' = {list(counts)}, got {list(shown)}; add the rest to them."
@@ -62,6 +69,16 @@ class FewNeurons:
 
         self.layers, self.counts, self.choices = list(layers), list(counts), choices
         self.shown, self.tolerance, self.samples, self.seed = list(shown), tolerance, samples, seed
+
+    def rehearse(self, pair: NetworkPair, views: Views) -> None:
+        r"""Raises ValueError unless A has the layers, and in them as many neurons as are to be chosen."""
+        inner = equiv.probe(pair.network_a, views.a.probe[:2], layers=self.layers, frames=None).values
+
+        if max(self.counts) > inner.shape[1]:
+            raise ValueError(
+                f"'counts' should be at most the {inner.shape[1]} neurons of {', '.join(self.layers)}, got "
+                f"{max(self.counts)}; leave it out, or name further layers."
+            )
 
     def __call__(self, pair: NetworkPair, views: Views, matching: Matched) -> Finding:
         r"""Evaluates A as it is, and the last comparison, at the held-out inputs of `views`."""

@@ -4,6 +4,7 @@ from torch import Tensor
 
 from lightning_modules.data.views import Views
 from lightning_modules.evaluations.finding import (
+    TRUE_ERRORS,
     Finding,
     Matched,
     charts,
@@ -26,6 +27,8 @@ CAPTIONS = {
 
 class ScalarFunctions:
     r"""Measures T at fresh states, and compares it with what the outputs alone could do."""
+
+    measures = (*TRUE_ERRORS, "neurons_used_a", "neurons_used_b")
 
     def __call__(self, pair: NetworkPair, views: Views, matching: Matched) -> Finding:
         r"""Evaluates the last comparison at the held-out states of `views`."""

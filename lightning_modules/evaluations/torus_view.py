@@ -7,8 +7,11 @@ from torch import Tensor
 
 from equiv.charts.chart import Chart
 from lightning_modules.circle import evenly, wrapped
+from lightning_modules.data.checks import check_counts
 from lightning_modules.data.views import Views
 from lightning_modules.evaluations.finding import (
+    PICTURES,
+    TRUE_ERRORS,
     Finding,
     Matched,
     charts,
@@ -50,7 +53,14 @@ class TorusView:
         strides: How many the horse makes in the film while it turns once.
     """
 
+    measures = (
+        *TRUE_ERRORS,
+        *(f"{name}_error_deg{kind}" for name in ("angle", "gait") for kind in ("", "_p95", "_euclidean")),
+        *PICTURES,
+    )
+
     def __init__(self, phases: int, yaws: int, columns: int = 10, frames: int = 60, strides: int = 5) -> None:
+        check_counts(("columns", columns, 1), ("frames", frames, 1), ("strides", strides, 1))
         self.lengths = torch.tensor([1.0, phases / yaws], dtype=torch.float64)
         self.columns, self.frames, self.strides = columns, frames, strides
 

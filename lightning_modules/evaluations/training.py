@@ -9,7 +9,7 @@ from torch import nn
 
 import equiv
 from lightning_modules.data.views import Side, Views
-from lightning_modules.evaluations.finding import Finding, Matched, charts, fresh, true_errors
+from lightning_modules.evaluations.finding import TRUE_ERRORS, Finding, Matched, charts, fresh, true_errors
 from lightning_modules.figures import training as training_figures
 from lightning_modules.match import Match
 from lightning_modules.pair import NetworkPair, loss
@@ -35,6 +35,8 @@ FOLLOWED = (
 
 class ThroughTraining:
     r"""Evaluates every comparison with the networks as they were at its checkpoint."""
+
+    measures = (*TRUE_ERRORS, "first_equivalent_epoch")
 
     def __call__(self, pair: NetworkPair, views: Views, matching: Matched) -> Finding:
         r"""Evaluates all comparisons at the held-out states of `views`."""

@@ -10,8 +10,17 @@ import torch
 from torch import Tensor, nn
 
 import equiv
+from lightning_modules.data.checks import check_counts
 from lightning_modules.data.views import Views
-from lightning_modules.evaluations.finding import Finding, Matched, charts, fresh, mapped, true_errors
+from lightning_modules.evaluations.finding import (
+    TRUE_ERRORS,
+    Finding,
+    Matched,
+    charts,
+    fresh,
+    mapped,
+    true_errors,
+)
 from lightning_modules.figures import transfer as transfer_figures
 from lightning_modules.match import Match
 from lightning_modules.pair import NetworkPair
@@ -41,6 +50,8 @@ class ReadOutTransfer:
         seed: Of these choices.
     """
 
+    measures = (*TRUE_ERRORS, "accuracy_a")
+
     def __init__(
         self,
         layer: str,
@@ -49,8 +60,24 @@ class ReadOutTransfer:
         draws: int = 10,
         seed: int = 0,
     ) -> None:
+        check_counts(
+            ("draws", draws, 1),
+            ("anchors", min(anchors, default=-1), 0),
+            ("labels", min(labels, default=0), 1),
+        )
         self.layer, self.anchors, self.labels = layer, list(anchors), list(labels)
         self.draws, self.seed = draws, seed
+
+    def rehearse(self, pair: NetworkPair, views: Views) -> None:
+        r"""Raises ValueError unless both networks have the layer, and A something behind it."""
+        for network in (pair.network_a, pair.network_b):
+            equiv.probe(network, views.a.probe[:2], layers=[self.layer], frames=None)
+
+        if not len(_behind(pair.network_a, self.layer)):
+            raise ValueError(
+                f"'layer' should be a child of network_a before its last, got {self.layer!r}; its read-out is what "
+                "follows."
+            )
 
     def __call__(self, pair: NetworkPair, views: Views, matching: Matched) -> Finding:
         r"""Evaluates the pair at the held-out states of `views`."""

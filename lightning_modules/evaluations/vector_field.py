@@ -6,8 +6,10 @@ import torch
 from torch import Tensor
 
 from equiv.charts.chart import Chart
+from lightning_modules.data.checks import check_counts
 from lightning_modules.data.views import Views
 from lightning_modules.evaluations.finding import (
+    TRUE_ERRORS,
     Finding,
     Matched,
     charts,
@@ -37,7 +39,10 @@ class PlaneFunctions:
         points: Points on each line.
     """
 
+    measures = (*TRUE_ERRORS, "neurons_used_a", "neurons_used_b")
+
     def __init__(self, lines: int = 11, points: int = 81) -> None:
+        check_counts(("lines", lines, 2), ("points", points, 2))
         self.lines, self.points = lines, points
 
     def __call__(self, pair: NetworkPair, views: Views, matching: Matched) -> Finding:

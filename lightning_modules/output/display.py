@@ -15,6 +15,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from lightning_modules.output.told import printable
+
 __all__ = ["Display"]
 
 
@@ -63,13 +65,13 @@ class Display:
     def note(self, text: str) -> None:
         r"""Prints what is to stay, above the display, which goes on."""
         if self._shown.disable:
-            print(text, flush=True)
+            print(printable(text), flush=True)
         else:
-            self._shown.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            self._shown.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
     def say(self, text: str) -> None:
         r"""Prints what is to stay, below the display, which ends."""
         self._shown.stop()
 
         if not self.quiet:
-            print(text)
+            print(printable(text))

@@ -5,6 +5,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from lightning_modules.output.told import printable
+
 __all__ = ["optional"]
 
 log = logging.getLogger(__name__)
@@ -22,4 +24,5 @@ def optional(what: str) -> Iterator[None]:
     except Exception as error:
         log.warning("%s failed", what, exc_info=True)
         text = " ".join(str(error).split())[:160] or type(error).__name__
-        print(f"warning: {what} failed ({text}); the comparison and its numbers are kept", file=sys.stderr)
+        said = f"warning: {what} failed ({text}); the comparison and its numbers are kept"
+        print(printable(said), file=sys.stderr)

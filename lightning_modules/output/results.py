@@ -21,7 +21,7 @@ from lightning_modules.evaluations.finding import Finding
 from lightning_modules.output.optional import optional
 from lightning_modules.output.tracking import log_results
 
-__all__ = ["Results", "Stopwatch", "finish", "plain", "save_figures", "write_metrics"]
+__all__ = ["MEASURES", "Results", "Stopwatch", "finish", "plain", "save_figures", "write_metrics"]
 
 #: Figures that the report draws itself, for the mouse and the keyboard.
 DRAWN = ("charts", "registration", "spectrum")
@@ -41,6 +41,13 @@ WORDS = {
     "autoencoder_a_psnr": "Pictures of A by its own autoencoder, in dB",
     "autoencoder_b_psnr": "Pictures of B by its own autoencoder, in dB",
 }
+
+
+#: Numbers that every run leaves in metrics.json.
+MEASURES = (
+    *("error_a_to_b", "error_b_to_a", "symmetries", "intrinsic_dimension", "n_anchors"),
+    *(f"seconds_{part}" for part in ("total", "data", "training", "matching")),
+)
 
 
 class Stopwatch:

@@ -1,5 +1,6 @@
 r"""Where the numbers of a run go while it runs, and its figures, tables and report at the end."""
 
+import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -53,20 +54,27 @@ def run_id(folder: str | None) -> str | None:
     return max(runs, key=lambda found: found[1])[2] if runs else None
 
 
-def wandb_run(resume: str | None, mode: Literal["offline", "online"], **settings: Any) -> Any:
-    r"""A run of Weights & Biases, the same one where a run is resumed; arguments as of `wandb.init`.
+def wandb_run(
+    resume: str | None, mode: Literal["offline", "online"], settings: Mapping[str, Any], **arguments: Any
+) -> Any:
+    r"""A run of Weights & Biases, the same one where a run is resumed.
 
     Arguments:
         resume: Folder of the run that this one goes on with, or None.
-        mode: "offline" or "online".
+        mode: "offline", where nothing at all is sent, or "online".
+        settings: Arguments of `wandb.Settings`.
+        **arguments: As of `wandb.init`.
     """
+    if mode == "offline":  # reports of its own errors would be sent all the same
+        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+
     import wandb
 
     identifier = run_id(resume)
     # Offline there is nothing to ask whether a run may go on: the identifier alone makes it one when it is synced.
     again: dict[str, Any] = {"resume": "allow"} if identifier and mode == "online" else {}
 
-    return wandb.init(id=identifier, mode=mode, **again, **settings)
+    return wandb.init(id=identifier, mode=mode, settings=wandb.Settings(**settings), **again, **arguments)
 
 
 def log_results(
