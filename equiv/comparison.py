@@ -13,6 +13,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from equiv.checks import as_path, without_controls
 from equiv.findings.direction import Direction, in_rows
 from equiv.transformation import Map, NoMap, Transformation, build, describe, jsonable, part, without_copies
 from equiv.verdict import (
@@ -149,7 +150,7 @@ class Comparison:
         width = max(len(name) for name, _ in rows)
         lines = [f"  {name:<{width}}  {value}" for name, value in rows]
 
-        return "\n".join(["Comparison of A and B", *lines, "", self.sentence])
+        return "\n".join(map(without_controls, ["Comparison of A and B", *lines, "", self.sentence]))
 
     def to_dict(self) -> dict[str, Any]:
         r"""JSON-ready: infinity as "inf", NaN as null; tensors and modules left out."""
@@ -170,7 +171,7 @@ class Comparison:
         r"""Writes `comparison.json` and `comparison.safetensors` into `folder`, which is made if need be."""
         from safetensors.torch import save_file
 
-        path = Path(folder)
+        path = as_path(folder, "folder")
         path.mkdir(parents=True, exist_ok=True)
         tensors = {"coordinates_a": self.coordinates_a, "coordinates_b": self.coordinates_b}
 
@@ -206,8 +207,7 @@ def load(folder: str | os.PathLike[str]) -> Any:
     Raises:
         ValueError: If the folder holds nothing that was saved.
     """
-    path = Path(folder)
-
+    path = as_path(folder, "folder")
     for name, loader in LOADERS.items():
         if (path / name).is_file():
             return loader(path)

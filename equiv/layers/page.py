@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from equiv.checks import as_path
 from equiv.report.markup import escape, percent, table
 from equiv.report.page import page_html, versions
 
@@ -44,6 +45,7 @@ def write_page(matrix: LayerMatrix, path: str | os.PathLike[str]) -> Path:
     Returns:
         The path.
     """
+    file = as_path(path, "path")
     sentence = matrix.summary().splitlines()[-1]
     head = (
         f"<style>{STYLE}</style>"
@@ -61,9 +63,9 @@ def write_page(matrix: LayerMatrix, path: str | os.PathLike[str]) -> Path:
     parts += [("The pair that was clicked", _pairs(matrix)), ("Linear CKA, debiased", _similarity(matrix))]
     parts += [("From the inputs themselves", _inputs(matrix)), ("Versions", versions())]
     name = "Layers of two networks"
-    Path(path).write_text(page_html(name, name, head, parts), encoding="utf-8")
+    file.write_text(page_html(name, name, head, parts), encoding="utf-8")
 
-    return Path(path)
+    return file
 
 
 def _matches(matrix: LayerMatrix) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
+from equiv.checks import without_controls
+
 __all__ = ["Progress", "checked_progress"]
 
 # Called with how many steps are done, of how many, and what comes next.
@@ -46,7 +48,6 @@ def silent(done: int, total: int, label: str) -> None:
 def bar(done: int, total: int, label: str) -> None:
     r"""Draws a bar on stderr, over the last one; a line of its own at the end."""
     full = WIDTH * done // max(total, 1)
-    sys.stderr.write(
-        f"\r\033[K[{'#' * full}{'.' * (WIDTH - full)}] {done}/{total} {label}" + "\n" * (done >= total)
-    )
+    said = f"{done}/{total} {without_controls(label)}"
+    sys.stderr.write(f"\r\033[K[{'#' * full}{'.' * (WIDTH - full)}] {said}" + "\n" * (done >= total))
     sys.stderr.flush()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from equiv.checks import check_finite
+from equiv.checks import as_array, check_finite
 
 __all__ = [
     "ATTENTION_MASK",
@@ -159,21 +159,14 @@ def checked_tensor(value: Any, name: str) -> Tensor:
         TypeError: If it is neither a tensor nor an array.
         ValueError: If it is empty, or floating and not finite.
     """
-    if isinstance(value, np.ndarray):
-        value = torch.from_numpy(np.ascontiguousarray(value))
-
-    if not isinstance(value, Tensor):
-        raise TypeError(
-            f"'{name}' should be a tensor of shape (n, *input_shape), got {type(value).__name__}; "
-            "convert it with torch.as_tensor (a tokenizer: return_tensors='pt')."
-        )
+    value = as_array(
+        value, name, "(n, *input_shape)", "convert it with torch.as_tensor (a tokenizer: return_tensors='pt')"
+    ).detach()
 
     if value.ndim == 0 or value.numel() == 0:
         raise ValueError(
             f"'{name}' should have shape (n, *input_shape), got {tuple(value.shape)}; add samples."
         )
-
-    value = value.detach() if value.layout == torch.strided else value.detach().to_dense()
 
     if value.is_floating_point():
         check_finite(value, name)

@@ -100,6 +100,10 @@ def derivatives_along(function: Callable[[Tensor], Tensor], points: Tensor, fram
     """
     columns = []
 
+    if frames.shape[2] == 0:
+        with torch.no_grad():
+            return function(points)[:, :, None][:, :, :0]
+
     for direction in frames.unbind(dim=2):
         with torch.no_grad(), forward_ad.dual_level():
             value, tangent = forward_ad.unpack_dual(function(_dual(points, direction.contiguous())))
