@@ -19,7 +19,8 @@ ROOT = Path(__file__).parent.parent
 LIBRARY = ROOT / "equiv"
 # Rooms and single files of `equiv`, from the lowest: each imports from lines above its own alone.
 LAYERS = (
-    ("checks", "verdict", "transformation", "coordinates", "figures"),
+    ("checks",),
+    ("verdict", "transformation", "coordinates", "figures"),
     ("findings", "observe", "similarity", "supports"),
     ("comparison",),
     ("metric", "registration", "baselines", "probing"),

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from equiv.checks import check_number
+from equiv.checks import check_integer, check_number, in_one_line
 from equiv.comparison import Comparison
 from equiv.observe.memory import check_regression
 from equiv.observe.observations import Observations
@@ -99,12 +99,19 @@ def equivalence_classes(
         >>> classes.determines[0, 1], classes.determines[1, 0]
         (tensor(True), tensor(False))
     """
+    if isinstance(networks, str) or not hasattr(networks, "__len__") or not hasattr(networks, "__iter__"):
+        raise TypeError(
+            f"'networks' should be a list of networks or observations, got {in_one_line(networks)}; put them into a "
+            "list."
+        )
+
     if len(networks) == 0:
         raise ValueError("'networks' should hold at least one network, got none; pass a list of modules.")
 
     show = checked_progress(progress)
     inputs = gathered_inputs(inputs)
     check_number(tolerance, "tolerance", 0.0, 1.0, "it is a share of the target's spread, such as 0.05")
+    seed = check_integer(seed, "seed", 0)
 
     with watched(show, 1 + len(networks) * (len(networks) - 1) // 2) as seen:
         seen.stage("observing the networks")
@@ -191,7 +198,10 @@ def _classes(classes: list[list[int]], comparisons: dict[tuple[int, int], Compar
 
 
 def _layers(layers: Any, i: int, count: int) -> Sequence[str] | None:
-    if layers is None or all(isinstance(name, str) for name in layers):
+    if layers is None or isinstance(layers, str) or not isinstance(layers, Sequence):
+        return layers  # which the reader of layers refuses where it is no list
+
+    if all(isinstance(name, str) for name in layers):
         return layers
 
     if len(layers) != count:

@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from equiv.checks import as_path
 from equiv.findings.direction import Direction
 from equiv.findings.storage import read_result, write_result
 from equiv.findings.summary import card, line
@@ -135,7 +136,7 @@ class Comparison:
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         r"""Writes `comparison.json` and `comparison.safetensors` into `folder`, which is made if need be."""
-        path = Path(folder)
+        path = as_path(folder, "folder")
         path.mkdir(parents=True, exist_ok=True)
         write_result(path / DESCRIPTION_FILE, *described(self))
 
@@ -176,8 +177,7 @@ def load(folder: str | os.PathLike[str]) -> Any:
     Raises:
         ValueError: If the folder holds nothing that was saved, or something that was damaged or edited since.
     """
-    path = Path(folder)
-
+    path = as_path(folder, "folder")
     for name, loader in LOADERS.items():
         if (path / name).is_file():
             try:

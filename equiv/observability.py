@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from equiv.checks import as_floating, check_finite, check_integer, check_number, checked_groups
+from equiv.checks import as_floating, check_finite, check_integer, check_number
 from equiv.metric.binary_scale import binary_scale, binary_scales
 from equiv.metric.rescaled_map import rescaled_map
 from equiv.observe.draws import Draws
+from equiv.observe.labels import checked_groups
 from equiv.observe.memory import check_regression
 from equiv.observe.neuron_ranking import rank_neurons, standardised
 from equiv.observe.observations import Observations
@@ -104,10 +105,11 @@ def reconstruct(
         observed, frames = observed.values, observed.frames if frames is None else frames
 
     observed = as_floating(observed, "observed", "(n, d)", 2).detach()
-    target = as_floating(target, "target", "(n, ...)", getattr(target, "ndim", 2)).detach()
+    target = as_floating(target, "target", "(n, ...)", max(getattr(target, "ndim", 2), 1)).detach()
     check_finite(observed, "observed")
     check_finite(target, "target")
     check_number(confidence, "confidence", 0.0, 1.0, "take 0.95")
+    check_integer(seed, "seed", 0)
 
     if len(observed) != len(target) or len(observed) < MIN_SAMPLES:
         raise ValueError(
@@ -157,6 +159,12 @@ def _checked_frames(
 
     given = frames if isinstance(frames, tuple | list) else (frames,)
     checked = []
+
+    if not 1 <= len(given) <= 2:
+        raise ValueError(
+            "'frames' should be those of 'observed', or a pair of these and those of 'target', got "
+            f"{len(given)}; leave them out where there are none."
+        )
 
     for values, part in zip((observed, target), given, strict=False):
         part = as_floating(part, "frames", "(n, d, m)", 3).detach()

@@ -14,6 +14,8 @@ from typing import Any, Self, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
+from equiv.checks import in_one_line
+
 __all__ = [
     "MAPS",
     "DoublePrecision",
@@ -32,6 +34,9 @@ __all__ = [
 
 # Classes that `build` knows, by name; each registers itself by `savable`.
 MAPS: dict[str, Any] = {}
+
+# Dtypes of activations that maps take, and give back.
+FLOATING = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 class DoublePrecision(nn.Module):
@@ -119,13 +124,12 @@ def check_activations(values: object, neurons: int) -> None:
         TypeError: If it is no floating tensor: the result, in its dtype, would be truncated.
         ValueError: If it has another shape than `(q, neurons)`.
     """
-    if not isinstance(values, Tensor) or not values.is_floating_point():
-        got = (
-            str(values.dtype).removeprefix("torch.") if isinstance(values, Tensor) else type(values).__name__
-        )
+    dense = isinstance(values, Tensor) and not values.is_nested and values.layout == torch.strided
+
+    if not isinstance(values, Tensor) or not dense or values.dtype not in FLOATING:
         raise TypeError(
-            f"'values' should be a floating tensor of shape (q, {neurons}), got {got}; convert it with "
-            "torch.as_tensor(values, dtype=torch.float32)."
+            f"'values' should be a dense floating tensor of shape (q, {neurons}), got {in_one_line(values)}; convert "
+            "it with torch.as_tensor(values, dtype=torch.float32)."
         )
 
     if values.ndim != 2 or values.shape[1] != neurons:
@@ -240,13 +244,27 @@ class Transformation(Map):
         r"""Activations of A, `(q, d_a)`, to activations of B, `(q, d_b)`.
 
         Raises:
-            ValueError: If there is no transformation in this direction.
+            TypeError: If they are no floating tensor.
+            ValueError: If there is no transformation in this direction, or they have another shape or device.
         """
+        self._check_device(values)
+
         return self.there(values)
 
     def extrapolates(self, values: Tensor) -> Tensor:
         r"""Where `values` or their image lie outside the region that T was built on, shape `(q,)`, bool."""
+        self._check_device(values)
+
         return self.there.extrapolates(values)
+
+    def _check_device(self, values: Tensor) -> None:
+        tensor = next(self.there.buffers(), None)
+
+        if tensor is not None and isinstance(values, Tensor) and values.device != tensor.device:
+            raise ValueError(
+                f"'values' should be on the device of the transformation, {tensor.device}, got {values.device}; move "
+                "one with .to(device)."
+            )
 
     def config(self) -> dict[str, Any]:
         r"""JSON-ready description, without tensors."""

@@ -179,7 +179,7 @@ def test_nothing_else_changes(case: tuple[Case, Any]) -> None:
 
 
 def test_before_it_is_fitted_it_says_so(case: tuple[Case, Any]) -> None:
-    with pytest.raises(RuntimeError, match=r"^[^\n]*fit[^\n]*\.$"):
+    with pytest.raises(ValueError, match=r"^[^\n]*fit[^\n]*\.$"):
         case[0].make().transform(sample(5).values)
 
 

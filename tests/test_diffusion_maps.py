@@ -247,5 +247,5 @@ def test_wrong_types_are_refused() -> None:
         DiffusionMaps().fit(random(20, 2))  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="'n_coordinates' should be an integer"):
         DiffusionMaps(2.5)  # type: ignore[arg-type]
-    with pytest.raises(RuntimeError, match="call fit"):
+    with pytest.raises(ValueError, match="not yet fitted"):
         DiffusionMaps().transform(random(3, 2))

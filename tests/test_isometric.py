@@ -278,7 +278,7 @@ def test_what_cannot_be_mapped_is_refused(fitted: IsometricMaps, square: tuple[T
     broken[3, 1] = math.nan
     with pytest.raises(TypeError, match="wrap arrays"):
         IsometricMaps().fit(values)  # type: ignore[arg-type]
-    with pytest.raises(RuntimeError, match="call fit"):
+    with pytest.raises(ValueError, match="not yet fitted"):
         IsometricMaps().transform(values)
     with pytest.raises(ValueError, match="'values' should have 5 columns"):
         fitted.transform(values[:, :3])

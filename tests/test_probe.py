@@ -352,7 +352,7 @@ X = random(8, 3)
         (lambda: probe(nn.Linear, X), TypeError, "got the class Linear; make a network of it"),
         (lambda: probe(build(InPlace), X, layers=["frist"]), ValueError, "got 'frist'; did you mean 'first'"),
         (lambda: probe(GOOD, X, layers="0"), TypeError, r"write \['0'\]"),
-        (lambda: probe(GOOD, X, layers=[]), ValueError, "at least one layer, got none"),
+        (lambda: probe(GOOD, X, layers=[]), ValueError, "at least one name, got none"),
         (
             lambda: probe(build(Attention), random(4, 3, 4), layers=["attend.out_proj"]),
             ValueError,
@@ -368,7 +368,7 @@ X = random(8, 3)
             ValueError,
             "'neurons' should hold indices below 5",
         ),
-        (lambda: probe(GOOD, X, neurons=[torch.tensor([0.5])]), TypeError, "got float32 of shape"),
+        (lambda: probe(GOOD, X, neurons=[torch.tensor([0.5])]), TypeError, "got Tensor of float32"),
         (lambda: probe(GOOD, [1.0, 2.0]), TypeError, r"'inputs\[0\]' should be a tensor"),
         (lambda: probe(GOOD, X.fill_diagonal_(0) / 0 + math.nan), ValueError, "'inputs' should be finite"),
         (lambda: probe(GOOD, (X, X[:3])), ValueError, "same number of samples"),

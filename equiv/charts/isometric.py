@@ -150,8 +150,7 @@ class IsometricMaps:
         r"""Coordinates out of sample, `(q, d)` to `(q, m)`; frames are not needed and ignored.
 
         Raises:
-            RuntimeError: If `fit` was not called.
-            TypeError, ValueError: If the values have another shape or dtype, or are not finite.
+            TypeError, ValueError: If `fit` was not called; if values have another shape or dtype, or are not finite.
         """
         chart = self._fitted("transform")
 
@@ -167,7 +166,7 @@ class IsometricMaps:
 
     def _fitted(self, call: str) -> Chart:
         if not hasattr(self, "chart_"):
-            raise RuntimeError(f"'{call}' needs fitted maps; call fit(obs) first.")
+            raise ValueError(f"'fit' should come before '{call}', got maps not yet fitted; call fit(obs).")
 
         return self.chart_
 

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator
 from typing import Any, Protocol
 
+from equiv.checks import without_controls
 from equiv.findings.direction import Direction, further_rows, shared_rows
 from equiv.findings.evidence import evidence_rows
 from equiv.transformation import Map, NoMap, Transformation
@@ -101,7 +102,7 @@ def _text(found: Finding, rows: list[tuple[str, str]]) -> str:
     width = max(len(name) for name, _ in rows)
     lines = [f"  {name:<{width}}  {value}" for name, value in rows]
 
-    return "\n".join([_headline(found), *lines, "", found.sentence])
+    return "\n".join(map(without_controls, [_headline(found), *lines, "", found.sentence]))
 
 
 def _directions(found: Finding) -> tuple[tuple[str, Direction, str], ...]:

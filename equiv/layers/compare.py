@@ -14,6 +14,7 @@ from equiv.layers.errors import Asked, Judged, errors_between, widened
 from equiv.layers.matrix import LayerMatrix
 from equiv.layers.record import MAX_LAYERS, Recorded, recorded
 from equiv.layers.source import MAX_SAMPLES
+from equiv.metric.binary_scale import binary_scale
 from equiv.observe.draws import Draws
 from equiv.observe.observations import Observations, place
 from equiv.observe.progress import Progress, checked_progress, watched
@@ -194,7 +195,10 @@ def _entries(inputs: Any, kept: Tensor, a: Recorded) -> Tensor | None:
     r"""Entries of the inputs at the samples that are kept, `(l, m)`; None where there is not one input for each."""
     entries = Probing(nn.Identity(), inputs).entries(len(a))
 
-    return None if entries is None else entries[kept.to(entries.device)].to(kept.device)
+    if entries is None:
+        return None
+
+    return binary_scale(entries).values(entries)[kept.to(entries.device)].to(kept.device)
 
 
 def _blocking(draws: Draws) -> list[str]:

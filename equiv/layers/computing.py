@@ -45,19 +45,19 @@ def computing_layers(network: nn.Module, inputs: Any) -> dict[str, torch.Size]:
         if first is not None and first.is_floating_point():
             outputs[name] = first.detach().clone()
 
-    handles = [
-        module.register_forward_hook(partial(keep, plain_name(name)))
-        for name, module in network.named_modules()
-        # The output needs no hook, and the inner layers of TorchScript can have none.
-        if name and not isinstance(module, torch.jit.ScriptModule)
-    ]
+    with quiet(network), torch.no_grad():
+        handles = [
+            module.register_forward_hook(partial(keep, plain_name(name)))
+            for name, module in network.named_modules()
+            # The output needs no hook, and the inner layers of TorchScript can have none.
+            if name and not isinstance(module, torch.jit.ScriptModule)
+        ]
 
-    try:
-        with quiet(network), torch.no_grad():
+        try:
             keep("", network, few, Reader(network).attempt(few))
-    finally:
-        for handle in handles:
-            handle.remove()
+        finally:
+            for handle in handles:
+                handle.remove()
 
     shown = len(input_tensors(few)[0])
     found: dict[str, Tensor] = {}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
+from equiv.checks import as_path, without_controls
 from equiv.comparison import LOADERS
 from equiv.findings.storage import read_result, write_result
 from equiv.layers.matches import answering
@@ -126,7 +127,7 @@ class LayerMatrix:
 
     def summary(self) -> str:
         r"""A line for each layer of A, and at the end one plain sentence."""
-        width = max(map(len, map(named, self.layers_a)))
+        width = max(len(without_controls(named(layer))) for layer in self.layers_a)
         rows = []
 
         for i, (name, match) in enumerate(zip(self.layers_a, self.matches, strict=True)):
@@ -136,23 +137,23 @@ class LayerMatrix:
                 there, back = self.errors(i, self.layers_b.index(match.layer))
                 found = f"{named(match.layer)}: error {error_in_words(there, 'B')}, back {error_in_words(back, 'A')}"
 
-            rows.append(f"  {named(name):<{width}}  {found}")
+            rows.append(f"  {without_controls(named(name)):<{width}}  {found}")
 
         counts = Counter(str(verdict).replace("_", " ") for row in self.verdicts for verdict in row)
         told = ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
         answered = sum(match is not None for match in self.matches)
 
-        return "\n".join(
-            [
-                f"{len(self.layers_a)} layers of A against {len(self.layers_b)} of B at {self.samples} samples",
-                *rows,
-                *(f"  {note}" for note in self.notes),
-                "",
-                f"To {answered} of {len(self.layers_a)} layers of A a layer of B answers; of "
-                f"{len(self.layers_a) * len(self.layers_b)} pairs {told} (tolerance {100 * self.tolerance:g} %, "
-                f"bounds at {100 * self.confidence:g} %).",
-            ]
-        )
+        lines = [
+            f"{len(self.layers_a)} layers of A against {len(self.layers_b)} of B at {self.samples} samples",
+            *rows,
+            *(f"  {note}" for note in self.notes),
+            "",
+            f"To {answered} of {len(self.layers_a)} layers of A a layer of B answers; of "
+            f"{len(self.layers_a) * len(self.layers_b)} pairs {told} (tolerance {100 * self.tolerance:g} %, "
+            f"bounds at {100 * self.confidence:g} %).",
+        ]
+
+        return "\n".join(map(without_controls, lines))
 
     def to_dict(self) -> dict[str, Any]:
         r"""JSON-ready, NaN as null, with the matches."""
@@ -164,7 +165,7 @@ class LayerMatrix:
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         r"""Writes `layers.json` into `folder`, which is made if need be; `equiv.load` reads it."""
-        path = Path(folder)
+        path = as_path(folder, "folder")
         path.mkdir(parents=True, exist_ok=True)
         write_result(path / DESCRIPTION_FILE, self.to_dict(), {})
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from equiv.checks import as_path
 from equiv.findings.storage import write_text
 from equiv.report.markup import escape, percent, table
 from equiv.report.page import page_html, versions
@@ -46,6 +47,7 @@ def write_page(matrix: LayerMatrix, path: str | os.PathLike[str]) -> Path:
     Returns:
         The path.
     """
+    file = as_path(path, "path")
     sentence = matrix.summary().splitlines()[-1]
     head = (
         f"<style>{STYLE}</style>"
@@ -63,9 +65,9 @@ def write_page(matrix: LayerMatrix, path: str | os.PathLike[str]) -> Path:
     parts += [("The pair that was clicked", _pairs(matrix)), ("Linear CKA, debiased", _similarity(matrix))]
     parts += [("From the inputs themselves", _inputs(matrix)), ("Versions", versions())]
     name = "Layers of two networks"
-    write_text(path, page_html(name, name, head, parts))
+    write_text(file, page_html(name, name, head, parts))
 
-    return Path(path)
+    return file
 
 
 def _matches(matrix: LayerMatrix) -> str:

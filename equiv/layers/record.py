@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from equiv.checks import as_floating, check_finite, nearest_name
+from equiv.checks import as_array, as_floating, as_names, check_finite, nearest_name
 from equiv.layers.computing import computing_layers
+from equiv.metric.binary_scale import binary_scale
 from equiv.observe.observations import Observations
 from equiv.probing.inputs import ATTENTION_MASK, batch_of, checked_inputs
 from equiv.probing.networks import as_network, plain_name
@@ -30,7 +31,7 @@ class Recorded:
     r"""Layers of one side.
 
     Attributes:
-        values: Activations `(n, d)` by the layer's name, in order.
+        values: Activations `(n, d)` by the layer's name, in order, at scales at which no square overflows.
         groups: Labels `(n,)` of samples that are no independent draws, where they are known.
         left_out: How many layers there are beside them.
         elsewhere: How many layers have other positions, where each is a sample.
@@ -83,8 +84,9 @@ def recorded(
 
         return _probed(as_network(network, inputs, f"network_{side}"), inputs, layers, positions, side)
 
-    names = _checked_names(layers, [str(name) for name in network if name != ATTENTION_MASK], side)
-    seen = {name: _rows(network[name], f"network_{side}[{name!r}]", positions, mask) for name in names}
+    held = {str(name): array for name, array in network.items() if name != ATTENTION_MASK}
+    names = _checked_names(layers, list(held), side)
+    seen = {name: _rows(held[name], f"network_{side}[{name!r}]", positions, mask) for name in names}
     values = _equally_many({name: rows for name, (rows, _) in seen.items()}, side)
 
     return Recorded(values, next(iter(seen.values()))[1])
@@ -107,7 +109,7 @@ def _probed(
         names = [found[k * len(found) // count] for k in range(count)]
     else:
         modules = list(dict.fromkeys(plain_name(name) for name, _ in network.named_modules()))
-        named = layers if isinstance(layers, str) else [plain_name(str(name)) for name in layers]
+        named = [plain_name(name) for name in as_names(layers, f"layers_{side}")]
         found = names = _checked_names(named, modules, side)
 
     if positions is not None:  # then widths, and groups, are for each layer to say
@@ -121,17 +123,16 @@ def _probed(
     widths = [probe(network, few, layers=[name], frames=None).values.shape[1] for name in names]
     parts = probe(network, inputs, layers=names, frames=None).values.split(widths, dim=1)
 
-    return Recorded(dict(zip(names, parts, strict=True)), left_out=len(found) - len(names))
+    values = _equally_many(dict(zip(names, parts, strict=True)), side)
+
+    return Recorded(values, left_out=len(found) - len(names))
 
 
 def _checked_names(layers: Sequence[str] | None, known: list[str], side: str) -> list[str]:
-    if isinstance(layers, str):
-        raise TypeError(f"'layers_{side}' should be a list of names, got {layers!r}; write [{layers!r}].")
+    if not known:
+        raise ValueError(f"'network_{side}' should hold at least one layer, got none; record some.")
 
-    names = known if layers is None else list(layers)
-
-    if not names:
-        raise ValueError(f"'layers_{side}' should name at least one layer, got none; pass None for all.")
+    names = known if layers is None else as_names(layers, f"layers_{side}")
 
     for name in names:
         if name not in known:
@@ -155,7 +156,7 @@ def _at_one_place(shapes: Mapping[str, torch.Size]) -> list[str]:
 
 
 def _equally_many(values: dict[str, Tensor], side: str) -> dict[str, Tensor]:
-    r"""The layers, with as many samples in each."""
+    r"""The layers, with as many samples in each, at scales at which no square overflows."""
     counts = sorted({len(array) for array in values.values()})
 
     if len(counts) > 1:
@@ -164,13 +165,15 @@ def _equally_many(values: dict[str, Tensor], side: str) -> dict[str, Tensor]:
             "the same inputs, and at as many positions where each is a sample."
         )
 
-    return values
+    return {name: binary_scale(array).values(array) for name, array in values.items()}
 
 
 def _rows(array: Any, name: str, positions: str | None, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
     r"""Recorded activations as `(n, d)`, and the input of each row where each position is one."""
-    tensor = torch.as_tensor(array).detach()
-    rows, groups = positioned(tensor, positions, name, mask) if tensor.ndim else (tensor, None)
+    tensor = as_array(array, name, "(n, ...)").detach()
+    rows, groups = (
+        positioned(tensor, positions, name, mask) if tensor.numel() and tensor.ndim else (tensor, None)
+    )
     rows = as_floating(rows, name, "(n, ...)", 2)
     check_finite(rows, name)
 

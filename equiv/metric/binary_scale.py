@@ -100,7 +100,7 @@ def binary_scales(sides: Sequence[tuple[Tensor, Tensor | None]]) -> list[BinaryS
         for (_, frames), (neurons, _) in zip(sides, exponents, strict=True)
         if frames is not None and bool((frames != 0).any())
     ]
-    length = max(steepest, default=0)
+    length = max(-LARGEST_EXPONENT, min(max(steepest, default=0), LARGEST_EXPONENT))
     lengths = math.ldexp(1.0, length if abs(length) > ORDINARY_EXPONENT else 0)
 
     return [

@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from equiv.checks import as_floating, check_finite, check_integer, checked_groups
+from equiv.checks import as_floating, check_finite, check_integer
 from equiv.observe.frames import split_frames
+from equiv.observe.labels import checked_groups, checked_index
 
 __all__ = ["Observations", "place"]
 
@@ -99,9 +100,10 @@ class Observations:
                 "move one with .to(device)."
             )
 
+        frames = frames.to(self.values.dtype)
         check_finite(frames, "frames")
 
-        return frames.to(self.values.dtype)
+        return frames
 
     @property
     def rank(self) -> Tensor | None:
@@ -132,7 +134,13 @@ class Observations:
         return moved
 
     def subset(self, index: Tensor) -> Observations:
-        r"""The observations at some samples: `index` selects along the first axis (integers or booleans)."""
+        r"""The observations at some samples: `index` selects along the first axis (integers or booleans).
+
+        Raises:
+            TypeError: If it holds something else.
+            ValueError: If it is no list of samples that there are.
+        """
+        index = checked_index(index, "index", len(self))
         some = self._derived(lambda tensor: tensor[index])
         some.groups = None if self.groups is None else self.groups[index]
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from equiv.checks import without_controls
+
 __all__ = ["Progress", "Watched", "checked_progress", "further", "watched"]
 
 # Called with how many steps are done, of how many, and what comes next.
@@ -114,7 +116,6 @@ def silent(done: int, total: int, label: str) -> None:
 def bar(done: int, total: int, label: str) -> None:
     r"""Draws a bar on stderr, over the last one; a line of its own at the end."""
     full = WIDTH * done // max(total, 1)
-    sys.stderr.write(
-        f"\r\033[K[{'#' * full}{'.' * (WIDTH - full)}] {done}/{total} {label}" + "\n" * (done >= total)
-    )
+    said = f"{done}/{total} {without_controls(label)}"
+    sys.stderr.write(f"\r\033[K[{'#' * full}{'.' * (WIDTH - full)}] {said}" + "\n" * (done >= total))
     sys.stderr.flush()

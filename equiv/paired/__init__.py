@@ -18,6 +18,7 @@ Doors: `compare.compare_paired`, `learning_curve.Neighbours`, `learning_curve.ju
                      error is final
     measures         What the usual measures of similarity say of the same samples
     chance           What the usual measures of similarity say of samples that are paired at random
+    failed           A comparison of pairs of which a computation failed: it says so, and nothing else
     compare          Comparison of two networks seen at the same inputs: learn both maps, bound their
                      errors, decide
 """

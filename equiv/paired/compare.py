@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from equiv.comparison import Comparison
@@ -16,6 +17,7 @@ from equiv.observe.draws import Draws
 from equiv.observe.observations import Observations, place
 from equiv.paired.coordinates import canonical_coordinates, integrated_coordinates
 from equiv.paired.direction import median_rank, paired_direction, widened
+from equiv.paired.failed import failed
 from equiv.paired.frame_alignment import aligned_frames
 from equiv.paired.measures import Measures
 from equiv.paired.pairs import Pairs, distinct_pairs
@@ -81,12 +83,15 @@ def compare_paired(
     local = local and (scale_a.observations(local[0]), scale_b.observations(local[1]))
     readouts = of_given_units(readouts[0], scale_a), of_given_units(readouts[1], scale_b)
 
-    if place(b.values) < place(a.values):
-        # Every choice below is made in one fixed order of the two, so that the names A and B cannot matter.
-        turned = local and local[::-1], tolerance, confidence, seed, groups, readouts[::-1], inputs[::-1]
-        found = _compared(b, a, *turned).mirrored
-    else:
-        found = _compared(a, b, local, tolerance, confidence, seed, groups, readouts, inputs)
+    try:
+        if place(b.values) < place(a.values):
+            # Every choice below is made in one fixed order of the two, so that the names A and B cannot matter.
+            turned = local and local[::-1], tolerance, confidence, seed, groups, readouts[::-1], inputs[::-1]
+            found = _compared(b, a, *turned).mirrored
+        else:
+            found = _compared(a, b, local, tolerance, confidence, seed, groups, readouts, inputs)
+    except torch.linalg.LinAlgError as failure:
+        found = failed(a, b, failure, tolerance, confidence)
 
     return in_given_units(found, scale_a, scale_b)
 

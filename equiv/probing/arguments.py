@@ -74,6 +74,12 @@ def checked_bursts(bursts: Any, given: Inputs) -> tuple[Inputs, int]:
     sizes = {part.shape[1] if part.ndim > 1 else 0 for part in parts}
 
     for part, x in zip(parts, tensors, strict=True):
+        if part.is_floating_point() != x.is_floating_point():
+            raise TypeError(
+                f"'frames(inputs)' should be of the kind of 'inputs', {x.dtype}, got {part.dtype}; convert it with "
+                ".to(inputs.dtype)."
+            )
+
         if part.ndim != x.ndim + 1 or len(part) != len(x) or part.shape[2:] != x.shape[1:] or len(sizes) > 1:
             raise ValueError(
                 f"'frames(inputs)' should have shape (n, b, *input_shape) = ({len(x)}, b, "

@@ -3,6 +3,8 @@ r"""Frames estimated from samples: bursts around each input, and neighbours amon
 import torch
 from torch import Tensor
 
+from equiv.checks import check_finite
+
 __all__ = ["burst_frames", "gap_dimension"]
 
 
@@ -63,6 +65,7 @@ def burst_frames(values: Tensor, burst_std: float, dimension: int | None) -> Ten
     values = values.double()
     b = values.shape[1]
     centred = (values - values.mean(dim=1, keepdim=True)) / ((b - 1) ** 0.5 * burst_std)
+    check_finite(centred, "network(bursts) / burst_std")
     _, scale, basis = torch.linalg.svd(centred, full_matrices=False)  # (n, r), (n, r, d)
     m = gap_dimension(scale.square()) if dimension is None else dimension
     leading = (basis[:, :m] * scale[:, :m, None]).mT

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from equiv.checks import checked_groups, nearest_name
+from equiv.checks import in_one_line, nearest_name
+from equiv.observe.labels import as_integers, checked_groups
 from equiv.observe.memory import check_regression
 from equiv.observe.observations import Observations
 from equiv.probing.networks import as_network
@@ -39,7 +40,7 @@ def check_method(method: object) -> None:
     """
     if method not in METHODS:
         raise ValueError(
-            f"'method' should be one of {', '.join(map(repr, METHODS))}, got {method!r}"
+            f"'method' should be one of {', '.join(map(repr, METHODS))}, got {in_one_line(method)}"
             f"{nearest_name(str(method), METHODS)}"
         )
 
@@ -121,7 +122,10 @@ def checked_pairing(paired: object, a: Probing, b: Probing, inputs_b: Any) -> bo
         return paired
 
     if paired is not None:
-        raise TypeError(f"'paired' should be True, False or None, got {paired!r}.")
+        raise TypeError(
+            f"'paired' should be True, False or None, got {in_one_line(paired)}; pass True if row i of both shows the "
+            "same input."
+        )
 
     if not (a.recorded or b.recorded):
         return inputs_b is None
@@ -189,10 +193,15 @@ def position_groups(groups: object, sides: Sequence[Observations]) -> object:
     """
     of_input = next((side.groups.cpu() for side in sides if side.groups is not None), None)
 
-    if groups is None or of_input is None or len(torch.as_tensor(groups)) != int(of_input.max()) + 1:
+    if groups is None or of_input is None or _count(groups) != int(of_input.max()) + 1:
         return groups
 
     return checked_groups(groups, int(of_input.max()) + 1).cpu()[of_input]
+
+
+def _count(groups: object) -> int:
+    r"""How many labels are given."""
+    return as_integers(groups, "groups", "integer labels (n,)", "number the groups").numel()
 
 
 def shared_groups(groups: object, sides: Sequence[Observations]) -> Tensor | None:
@@ -252,16 +261,12 @@ def checked_anchors(anchors: Any, n_a: int, n_b: int) -> Tensor | None:
     if anchors is None:
         return None
 
-    pairs = torch.as_tensor(anchors)
+    rule = "pairs of indices, of shape (k, 2) with k of at least 1"
+    fix = "give rows (index in a, index in b), or None for no anchors"
+    pairs = as_integers(anchors, "anchors", rule, fix)
 
     if pairs.ndim != 2 or pairs.shape[1] != 2 or len(pairs) == 0:
-        raise ValueError(
-            f"'anchors' should have shape (k, 2) with k of at least 1, got {tuple(pairs.shape)}; give rows "
-            "(index in a, index in b), or None for no anchors."
-        )
-
-    if pairs.is_floating_point() or pairs.is_complex() or pairs.dtype == torch.bool:
-        raise TypeError(f"'anchors' should hold integer indices, got {pairs.dtype}; give an int64 tensor.")
+        raise ValueError(f"'anchors' should hold {rule}, got shape {tuple(pairs.shape)}; {fix}.")
 
     for column, (name, n) in enumerate((("a", n_a), ("b", n_b))):
         indices = pairs[:, column]

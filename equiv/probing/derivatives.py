@@ -86,8 +86,8 @@ def check_alive(values: Tensor, pushed: Tensor) -> None:
     r"""Refuses a derivative of zero where the values change: it was cut off inside the network."""
     if not pushed.any() and not torch.equal(values, values[:1].expand_as(values)):
         raise ValueError(
-            "'network' should be differentiable for exact frames, but its derivative is zero everywhere "
-            "while its values vary; remove what detaches or rounds inside it, or give bursts as 'frames'."
+            "'network' should be differentiable for exact frames, got a derivative that is zero everywhere while "
+            "its values vary; remove what detaches or rounds inside it, or give bursts as 'frames'."
         )
 
 

@@ -85,8 +85,8 @@ def derivative_mode(
         refusals.append(f"{mode} mode gives another slope than differences of its values")
 
     raise ValueError(
-        f"'network' should be differentiable for exact frames, but {' and '.join(refusals)}; remove what detaches, "
-        "rounds or runs without gradients inside it, give bursts as 'frames', or take frames=None."
+        f"'network' should be differentiable for exact frames, got one whose {' and '.join(refusals)}; remove what "
+        "detaches, rounds or runs without gradients inside it, give bursts as 'frames', or take frames=None."
     )
 
 

@@ -8,17 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from equiv.checks import nearest_name
+from equiv.checks import as_array, as_names, in_one_line, nearest_name, told
+from equiv.observe.labels import as_integers
 from equiv.probing.inputs import Inputs, input_tensors, with_tensors
 from equiv.probing.networks import arithmetic, plain_name
 from equiv.probing.positions import arranged, token_mask
 
 __all__ = ["Reader", "held_tensors"]
-
-
-# Of what a network says of inputs that it cannot take, so much is passed on.
-# [characters; chosen: some lines, guards of exported programs say pages]
-MOST_SAID = 300
 
 
 class Reader:
@@ -51,13 +47,8 @@ class Reader:
         neurons: Sequence[Any] | None = None,
         positions: str | None = None,
     ) -> None:
-        if isinstance(layers, str):
-            raise TypeError(
-                f"'layers' should be a list of names, got the string {layers!r}; write [{layers!r}]."
-            )
-
         modules = {plain_name(name): module for name, module in network.named_modules()}
-        names = None if layers is None else [plain_name(str(name)) for name in layers]
+        names = None if layers is None else [plain_name(name) for name in as_names(layers, "layers")]
 
         for name in names or ():
             if name not in modules:
@@ -65,11 +56,6 @@ class Reader:
                     f"'layers' should hold names from network.named_modules(), got {name!r}"
                     + nearest_name(name, modules)
                 )
-
-        if names is not None and len(names) == 0:
-            raise ValueError(
-                "'layers' should name at least one layer, got none; pass None for the network's output."
-            )
 
         self.network = network
         self.names = names or [""]
@@ -86,6 +72,12 @@ class Reader:
         if isinstance(neurons, Tensor):
             neurons = [neurons]
 
+        if not isinstance(neurons, Sequence) or isinstance(neurons, str):
+            raise TypeError(
+                f"'neurons' should be a list of index tensors, one for each layer, got {in_one_line(neurons)}; write "
+                "[torch.tensor([0, 3])], say."
+            )
+
         if len(neurons) != len(self.names):
             raise ValueError(
                 f"'neurons' should hold one index tensor for each of the {len(self.names)} layers, "
@@ -95,16 +87,17 @@ class Reader:
         return [None if index is None else self._checked_index(index) for index in neurons]
 
     def _checked_index(self, index: Any) -> Tensor:
-        index = torch.as_tensor(index)
+        rule, fix = "integer (or boolean) tensors of shape (k,)", "give a list of indices for each layer"
+        index = as_integers(index, "neurons", rule, fix, booleans=True)
 
-        if index.ndim != 1 or index.is_floating_point() or index.is_complex() or len(index) == 0:
-            raise TypeError(
-                "'neurons' should hold integer (or boolean) tensors of shape (k,), "
-                f"got {str(index.dtype).removeprefix('torch.')} of shape {tuple(index.shape)}; give a list of "
-                "indices for each layer."
+        chosen = index.nonzero().flatten() if index.dtype == torch.bool and index.ndim == 1 else index
+
+        if chosen.ndim != 1 or len(chosen) == 0:
+            raise ValueError(
+                f"'neurons' should hold {rule} that choose some, got {in_one_line(index)}; {fix}."
             )
 
-        return index.nonzero().flatten() if index.dtype == torch.bool else index.long()
+        return chosen
 
     def __call__(self, inputs: Inputs) -> Tensor:
         r"""The chosen activations of a batch, differentiable, in the network's dtype."""
@@ -178,9 +171,8 @@ class Reader:
                 f"{str(t.dtype).removeprefix('torch.')} of shape ({', '.join(map(str, ('n', *t.shape[1:])))})"
                 for t in input_tensors(inputs)
             )
-            said = " ".join(f"{type(error).__name__}: {error}".split())[:MOST_SAID]
             raise ValueError(
-                f"'inputs' should be a batch that the network takes, got {kinds}, on which it fails ({said}); "
+                f"'inputs' should be a batch that the network takes, got {kinds}, on which it fails ({told(error)}); "
                 "give them the names, shapes and dtypes that it was trained on."
             ) from error
 
@@ -201,10 +193,12 @@ class Reader:
                 )
             )
 
+        outputs = [as_array(output, "network(inputs)", "(n, ...)") for output in outputs]
+
         for output in outputs:
-            if output.ndim == 0 or len(output) != n:
+            if output.ndim == 0 or len(output) != n or output.numel() == 0:
                 raise ValueError(
-                    f"'layers' should name layers whose outputs have the samples first, got shape "
+                    f"'layers' should name layers whose outputs have neurons, and the samples first, got shape "
                     f"{tuple(output.shape)} from {layer} for a batch of {n}; observe another layer, or use "
                     "batch_first=True."
                 )

@@ -2,6 +2,7 @@ r"""Inputs of a network: tensors, tuples and dictionaries of them, and whatever 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,10 +11,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from equiv.checks import check_finite
+from equiv.checks import as_array, check_finite
 
 __all__ = [
     "ATTENTION_MASK",
+    "ONE_AT_A_TIME",
     "Inputs",
     "Loaded",
     "batch_of",
@@ -32,6 +34,10 @@ Inputs = Tensor | tuple[Tensor, ...] | dict[str, Tensor]
 
 # The name among inputs of the mask `(n, T)` that says which positions count.
 ATTENTION_MASK = "attention_mask"
+
+# Held while a network is probed. Modes and hooks belong to networks, which may share layers; the switches of attention,
+# the random state and the level of forward-mode derivatives to the whole process: one thread at a time changes them.
+ONE_AT_A_TIME = threading.RLock()
 
 
 class Loaded(tuple):
@@ -86,7 +92,10 @@ def gathered_inputs(inputs: Any) -> Any:
     if not isinstance(inputs, DataLoader):
         return inputs
 
-    with torch.random.fork_rng([]):  # a loader draws a seed for its workers, whether it has some or none
+    with (
+        ONE_AT_A_TIME,
+        torch.random.fork_rng([]),
+    ):  # a loader draws a seed for its workers, whether it has some or none
         batches = [checked_inputs(batch) for batch in inputs]
 
     if not batches:
@@ -159,21 +168,14 @@ def checked_tensor(value: Any, name: str) -> Tensor:
         TypeError: If it is neither a tensor nor an array.
         ValueError: If it is empty, or floating and not finite.
     """
-    if isinstance(value, np.ndarray):
-        value = torch.from_numpy(np.ascontiguousarray(value))
-
-    if not isinstance(value, Tensor):
-        raise TypeError(
-            f"'{name}' should be a tensor of shape (n, *input_shape), got {type(value).__name__}; "
-            "convert it with torch.as_tensor (a tokenizer: return_tensors='pt')."
-        )
+    value = as_array(
+        value, name, "(n, *input_shape)", "convert it with torch.as_tensor (a tokenizer: return_tensors='pt')"
+    ).detach()
 
     if value.ndim == 0 or value.numel() == 0:
         raise ValueError(
             f"'{name}' should have shape (n, *input_shape), got {tuple(value.shape)}; add samples."
         )
-
-    value = value.detach() if value.layout == torch.strided else value.detach().to_dense()
 
     if value.is_floating_point():
         check_finite(value, name)

@@ -13,7 +13,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from equiv.probing.inputs import Inputs, Loaded, checked_inputs, holds_arrays, input_tensors, with_tensors
+from equiv.probing.inputs import (
+    ONE_AT_A_TIME,
+    Inputs,
+    Loaded,
+    checked_inputs,
+    holds_arrays,
+    input_tensors,
+    with_tensors,
+)
 
 __all__ = ["Arithmetic", "Opaque", "arithmetic", "as_network", "network_inputs", "plain_name", "quiet"]
 
@@ -197,8 +205,14 @@ def quiet(network: nn.Module) -> Iterator[None]:
     Restored: each submodule's own train/eval flag, its buffers, and the random state of the CPU and of the
     network's devices. While it lasts, attention runs as plain matrix products: the fused kernels skip submodules
     (and hooks on them), and have no forward-mode derivative; what is compiled runs as it was written; and an
-    inference mode around it all does not hold.
+    inference mode around it all does not hold. Other threads that would do the same wait.
     """
+    with ONE_AT_A_TIME, _quiet(network):
+        yield
+
+
+@contextlib.contextmanager
+def _quiet(network: nn.Module) -> Iterator[None]:
     tensors = [*network.parameters(), *network.buffers()]
     devices = sorted({t.device.index for t in tensors if t.is_cuda})
     modes = [(module, module.training) for module in network.modules()]

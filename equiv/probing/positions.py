@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from equiv.checks import nearest_name
+from equiv.checks import in_one_line, nearest_name
 from equiv.probing.inputs import ATTENTION_MASK, Inputs, checked_mask, checked_tensor
 
 __all__ = ["POSITIONS", "agreed_mask", "arranged", "check_positions", "counted", "positioned", "token_mask"]
@@ -24,7 +24,7 @@ def check_positions(positions: object) -> None:
     """
     if positions is not None and positions not in POSITIONS:
         raise ValueError(
-            f"'positions' should be None, {', '.join(map(repr, POSITIONS))}, got {positions!r}"
+            f"'positions' should be None, {', '.join(map(repr, POSITIONS))}, got {in_one_line(positions)}"
             f"{nearest_name(str(positions), POSITIONS)}"
         )
 

@@ -88,6 +88,10 @@ def probe(
     network = as_network(network, inputs)
     given = network_inputs(network, inputs)
     check_positions(positions)
+
+    if batch_size is not None:
+        check_integer(batch_size, "batch_size")
+
     device = input_tensors(given)[0].device
     read = Reader(network, layers, neurons, positions)
     kind = checked_kind(frames, dimension, burst_std)
@@ -99,9 +103,6 @@ def probe(
             "'inputs' should hold a floating tensor to take directions in, got integers only; use frames=None, "
             "or probe the part of the network behind the embedding."
         )
-
-    if batch_size is not None:
-        check_integer(batch_size, "batch_size")
 
     with quiet(network):
         affordable = affordable_batch(

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from equiv.probing.hooks import Reader
-from equiv.probing.inputs import Inputs, input_tensors, moving_tensors, with_tensors
+from equiv.probing.inputs import ONE_AT_A_TIME, Inputs, input_tensors, moving_tensors, with_tensors
 
 __all__ = ["FORWARD", "REVERSE", "derivatives_along", "pushforward"]
 
@@ -100,8 +100,12 @@ def derivatives_along(function: Callable[[Tensor], Tensor], points: Tensor, fram
     """
     columns = []
 
+    if frames.shape[2] == 0:
+        with torch.no_grad():
+            return function(points)[:, :, None][:, :, :0]
+
     for direction in frames.unbind(dim=2):
-        with torch.no_grad(), forward_ad.dual_level():
+        with ONE_AT_A_TIME, torch.no_grad(), forward_ad.dual_level():
             value, tangent = forward_ad.unpack_dual(function(_dual(points, direction.contiguous())))
             columns.append(torch.zeros_like(value) if tangent is None else tangent.clone())
 

@@ -47,6 +47,9 @@ def affordable_batch(read: Reader, given: Inputs) -> int:
         for handle in handles:
             handle.remove()
 
+    with torch.no_grad():
+        read(few)  # what it makes of so few is refused where it is no batch of activations
+
     size = taken + sum(t.numel() * t.element_size() for t in input_tensors(few))
 
     return max(BATCH_MEMORY * len(input_tensors(few)[0]) // (4 * size), 2)

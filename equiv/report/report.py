@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from equiv.checks import as_path
 from equiv.figures.drawing import as_array
 from equiv.findings.storage import write_text
 from equiv.report.agreement import error_map_html, registration_html
@@ -71,6 +72,7 @@ def write_report(
         TypeError: If a section is neither a `Section` nor a `PictureStrip`, or its figure is no picture.
         ValueError: If a picture strip's rows, labels and angles do not fit together.
     """
+    file = as_path(path, "path")
     name = title or "Comparison of two networks"
     name = name[0].upper() + name[1:]
 
@@ -98,9 +100,9 @@ def write_report(
 
     verdict = str(result.verdict).replace("_", " ")
     html = page_html(name, f"{name}: {verdict}", _verdict(result), parts)
-    write_text(path, html)
+    write_text(file, html)
 
-    return Path(path)
+    return file
 
 
 def _verdict(result: Comparison) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from equiv.checks import in_one_line, told
 from equiv.metric.binary_scale import BinaryScale
 from equiv.metric.neuron_scale import centred
 from equiv.observe.draws import Draws
@@ -93,6 +94,18 @@ def relative_squares(said: Tensor, own: Tensor) -> Tensor:
     return (said - own).square().sum(dim=1) / torch.where(spread > 0, spread, torch.nan)
 
 
+def _answered(readout: Readout, batch: Tensor) -> Any:
+    try:
+        return readout(batch)
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:
+        raise ValueError(
+            f"'readout' should take activations such as are observed, got {in_one_line(batch)}, on which it fails "
+            f"({told(error)}); let it map (n, d) to (n, k)."
+        ) from error
+
+
 def read_off(readout: Readout, values: Tensor, dtype: torch.dtype) -> Tensor:
     r"""What a read-out makes of activations, `(n, k)`, float64, on their device."""
     module = readout if isinstance(readout, nn.Module) else None
@@ -102,11 +115,12 @@ def read_off(readout: Readout, values: Tensor, dtype: torch.dtype) -> Tensor:
 
     with contextlib.nullcontext() if module is None else quiet(module), torch.no_grad():
         for batch in values.split(BATCH):
-            part = readout(batch.to(device, dtype))
+            part = _answered(readout, batch.to(device, dtype))
 
-            if not isinstance(part, Tensor):
+            if not isinstance(part, Tensor) or part.is_complex():
                 raise TypeError(
-                    f"'readout' should return a tensor, got {type(part).__name__}; wrap it in a function that does."
+                    f"'readout' should return a tensor of real numbers, got {in_one_line(part)}; wrap it in a function "
+                    "that does."
                 )
 
             if part.ndim == 0 or len(part) != len(batch):

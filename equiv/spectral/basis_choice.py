@@ -57,12 +57,17 @@ def choose_basis(
     Raises:
         ValueError: If there are too few samples, too few that differ, or no neuron varies.
     """
+    if weights is not None:  # samples that do not count choose nothing
+        counting = weights > 0
+        values, frames = values[counting], frames[counting]
+        weights = weights[counting].ldexp(-torch.frexp(weights.max()).exponent)  # whose sums are finite
+
     mean, projection = half_whitening(values)
 
     if len(values) < 2 * n_coordinates + 4:
         raise ValueError(
             f"'observations' should hold at least 2 n_coordinates + 4 = {2 * n_coordinates + 4} "
-            f"samples, got {len(values)} that differ; add samples or ask for fewer coordinates."
+            f"samples that count, got {len(values)} that differ; add samples or ask for fewer coordinates."
         )
 
     z = (values.double() - mean) @ projection

@@ -87,7 +87,9 @@ class DiffusionMaps:
 
         if isinstance(epsilon, str):
             if epsilon != "auto":
-                raise ValueError(f"'epsilon' should be a positive number or \"auto\", got {epsilon!r}.")
+                raise ValueError(
+                    f'\'epsilon\' should be a positive number or "auto", got {epsilon!r}; take "auto".'
+                )
         else:
             self.epsilon = check_number(epsilon, "epsilon")
 
@@ -210,11 +212,10 @@ class DiffusionMaps:
             `coordinates_`.
 
         Raises:
-            RuntimeError: If `fit` was not called.
-            TypeError, ValueError: If the arrays have another shape or dtype, or are not finite.
+            TypeError, ValueError: If `fit` was not called; if arrays have another shape or dtype, or are not finite.
         """
         if not hasattr(self, "coordinates_"):
-            raise RuntimeError("'transform' needs fitted maps; call fit(observations) first.")
+            raise ValueError("'fit' should come first, got maps not yet fitted; call fit(observations).")
 
         values = self._checked_values(values)
 

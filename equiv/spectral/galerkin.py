@@ -165,7 +165,12 @@ class GalerkinMaps:
         Raises:
             ValueError: If their shape is not that of this basis's sums.
         """
+        if not hasattr(self, "basis_"):
+            raise ValueError("'choose' should come first, got maps without basis_; call choose or fit.")
+
         size = self.basis_.size
+        sums = as_floating(sums, "sums", "(2, q + 1, q + 1)", 3)
+        check_finite(sums, "sums")
 
         if sums.shape != (2, size, size):
             raise ValueError(
@@ -181,7 +186,7 @@ class GalerkinMaps:
     def sums_(self) -> Tensor:
         r"""Mass and stiffness sums; set them to replace them, by those reduced over all processes, say."""
         if self._sums is None:
-            raise RuntimeError("These maps are not fitted yet; call fit or partial_fit(observations) first.")
+            raise ValueError("'fit' should come first, got maps not yet fitted; call fit or partial_fit.")
 
         return self._sums
 
@@ -209,9 +214,7 @@ class GalerkinMaps:
         check_finite(weights, "weights")
 
         if len(weights) != len(obs):
-            raise ValueError(
-                f"'weights' should hold one number for each of the {len(obs)} samples, got {len(weights)}."
-            )
+            raise ValueError(f"'weights' should be ({len(obs)},), got {len(weights)}; give one a sample.")
 
         if not (weights >= 0).all() or not (weights > 0).any():
             raise ValueError(
@@ -239,7 +242,7 @@ class GalerkinMaps:
     def coordinates_(self) -> Tensor:
         r"""Eigenfunctions at the samples of `fit`, shape `(n, k)`."""
         if self._coordinates is None:
-            raise RuntimeError("Streamed samples are not kept; call transform(values) for their coordinates.")
+            raise ValueError("'fit' should come first, got streamed samples, not kept; call transform.")
 
         return self._coordinates
 
@@ -279,8 +282,7 @@ class GalerkinMaps:
             samples the Gaussians vanish and the coordinates tend to a constant.
 
         Raises:
-            RuntimeError: If nothing was fitted.
-            TypeError, ValueError: If `values` has another shape or dtype, or is not finite.
+            TypeError, ValueError: If nothing was fitted; if `values` has another shape or dtype, or is not finite.
         """
         solution = self._solved()
         values = as_floating(values, "values", "(q, d)", 2)

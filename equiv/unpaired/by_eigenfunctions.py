@@ -27,7 +27,7 @@ from equiv.unpaired.result import Facts, Finding, SideFacts
 from equiv.unpaired.symmetries import best_refinement
 from equiv.verdict import NAME_A, NAME_B, Interval, Sentence
 
-__all__ = ["compare_by_eigenfunctions"]
+__all__ = ["compare_by_eigenfunctions", "nothing_found"]
 
 # The neighbour within whose distance a point belongs to a cloud.
 # [neighbours; derived: as `equiv.supports.support.inside`, which misses a share of exp(-6) of the support]
@@ -103,17 +103,17 @@ def compare_by_eigenfunctions(
     clouds = said_of_clouds(a, b)
 
     if clouds:
-        return _nothing(clouds, method)
+        return nothing_found(clouds, method)
 
     try:
         sides = eigen_sides(a, b, method)
     except (ValueError, torch.linalg.LinAlgError) as failure:
-        return _nothing(str(failure), method)
+        return nothing_found(str(failure), method)
 
     m = sides[0].frames.shape[2]
 
     if m != sides[1].frames.shape[2]:
-        return _nothing("The intrinsic dimensions differ.", method)
+        return nothing_found("The intrinsic dimensions differ.", method)
 
     known, rejected = _without_outliers(*sides, known, seed)
     matrices, apart, count = register_eigenspaces(*sides, known, seed)
@@ -121,13 +121,15 @@ def compare_by_eigenfunctions(
     if m > 1 and not apart <= UNREFINED_MISFIT:
         reason = f"The eigenfunctions of the two sides lie {apart:.1f} times as far apart as samples do."
 
-        return _nothing(reason, method)
+        return nothing_found(reason, method)
 
     ends = None if known is None else (sides[0].coordinates[known[:, 0]], sides[1].coordinates[known[:, 1]])
     refined, count = best_refinement(*sides, matrices, count, ends)
 
     if not refined.strain <= WORST_STRAIN:
-        return _nothing(f"The refined map is off an isometry by {refined.strain:.0%} of lengths.", method)
+        return nothing_found(
+            f"The refined map is off an isometry by {refined.strain:.0%} of lengths.", method
+        )
 
     there, back, image = _learned(*sides, refined)
     misfit = _misfit(image, sides[1].coordinates)
@@ -182,14 +184,19 @@ def _place(target: EigenSide) -> Place:
     )
 
 
-def _nothing(reason: str, method: str) -> Finding:
-    r"""What is found where eigenfunctions lead nowhere."""
+def nothing_found(reason: str, method: str) -> Finding:
+    r"""What is found where a way of comparing leads nowhere.
+
+    Arguments:
+        reason: Why, a sentence.
+        method: Which way was gone.
+    """
     nothing = SideFacts(embedding=False)
 
     return Finding(
         facts=Facts(
             method=method,
-            method_reason=REASON[method],
+            method_reason=REASON.get(method, "as far as it was gone"),
             rejected_anchors=[],
             overlap_a=math.nan,
             overlap_b=math.nan,

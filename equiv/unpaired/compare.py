@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from equiv.charts.side import chart_side
+from equiv.checks import told
 from equiv.comparison import Comparison
 from equiv.metric.binary_scale import binary_scales
 from equiv.metric.rescaled_map import in_given_units
@@ -21,7 +22,7 @@ from equiv.observe.observations import Observations, place
 from equiv.registration.anchors import exchanged
 from equiv.shared_part.readout import Readout, of_given_units
 from equiv.unpaired.by_charts import compare_by_charts
-from equiv.unpaired.by_eigenfunctions import compare_by_eigenfunctions
+from equiv.unpaired.by_eigenfunctions import compare_by_eigenfunctions, nothing_found
 from equiv.unpaired.result import Finding, conclude
 from equiv.verdict import Verdict
 
@@ -142,6 +143,13 @@ def _ordered(a: Observations, b: Observations, anchors: Tensor | None, asked: _A
 
 
 def _compare(a: Observations, b: Observations, anchors: Tensor | None, asked: _Asked) -> Comparison:
+    try:
+        return _found(a, b, anchors, asked)
+    except torch.linalg.LinAlgError as failure:
+        return asked.conclude(a, b, nothing_found(f"A computation failed: {told(failure)}.", asked.method))
+
+
+def _found(a: Observations, b: Observations, anchors: Tensor | None, asked: _Asked) -> Comparison:
     if asked.method in ("galerkin", "diffusion_maps"):
         found = compare_by_eigenfunctions(a, b, anchors, asked.method, asked.tolerance, asked.seed)
 
