@@ -9,17 +9,17 @@ from equiv.flattening.development import develop
 from equiv.flattening.flat import solve_flat
 from equiv.flattening.geodesics import landmark_scaling, shortest_paths, tree_potential
 from equiv.flattening.pair_equations import PairEquations
-from equiv.flattening.synchronization import Flattening, PairSolution, misfit, synchronise
+from equiv.flattening.synchronization import Flattening, PairSolution, misfit, synchronise, torn_pairs
 
 __all__ = ["flatten"]
 
 
 # Steps after which a start is judged.
-# [steps; chosen: flipped sheets stay after any number, and all else has come near by then]
+# [steps; chosen: folds and curvature stay after any number, and all else has come near by then]
 STEPS_OF_A_START = 4
 
 # A start is folded if then half of the pairs miss by more than this.
-# [level of misfits that fits; chosen: it decides the order of the starts alone, all are tried before none fits]
+# [level of misfits that fits; chosen: spheres leave three times as much, charts that are right a tenth of it]
 FOLDED_MISFIT = 2.0
 
 # Coordinates do not fit where more than this share of the pairs is rejected, whatever the noise.
@@ -39,29 +39,22 @@ def flatten(equations: PairEquations, level: float) -> Flattening:
     r"""Solves the pair equations from the starts that there are, and keeps the best.
 
     A flat chart is tried first, from scaled geodesics. Only where it does not fit are the coordinates
-    developed from a disc and the loops searched for periods. Where after a few steps most pairs still miss it, as
-    on a torus, which scaling folds, the rest of these steps comes last.
+    developed from a disc and the loops searched for periods. A start that most pairs still miss after a few steps, as
+    scaling folds a torus, is left as it is: where all are, as on a sphere, there is no flat chart.
 
     Arguments:
         equations: Of all pairs.
         level: Root mean square misfit up to which a solution fits, dimensionless: noise of the frames.
     """
     found: list[Flattening] = []
-    folded: PairSolution | None = None
 
     if equations.m > 1:
-        begun = synchronise(
-            equations,
-            landmark_scaling(equations.graph, equations.m),
-            max_steps=STEPS_OF_A_START,
+        scaled = synchronise(
+            equations, landmark_scaling(equations.graph, equations.m), max_steps=STEPS_OF_A_START
         )
-
-        if float(misfit(begun, equations).median()) > FOLDED_MISFIT * level:
-            folded = begun
-        else:
-            found.append(solve_flat(equations, begun.coordinates, begun.rotations))
-            if _fits(found[-1], level):
-                return found[-1]
+        found.append(_solved(equations, scaled, level))
+        if _fits(found[-1], level):
+            return found[-1]
 
     for developed in _developments(equations):
         mismatch = -developed.residual
@@ -69,18 +62,25 @@ def flatten(equations: PairEquations, level: float) -> Flattening:
         if lattice is None and equations.m == 1:
             lattice = closing(mismatch, developed.coordinates)
 
-        found.append(
-            solve_flat(equations, developed.coordinates, developed.rotations)
-            if lattice is None
-            else solve_closed(equations, developed, *lattice)
-        )
+        if lattice is not None:
+            found.append(solve_closed(equations, developed, *lattice))
+        else:
+            begun = synchronise(
+                equations, developed.coordinates, developed.rotations, max_steps=STEPS_OF_A_START
+            )
+            found.append(_solved(equations, begun, level))
         if _fits(found[-1], level):
             return found[-1]
 
-    if folded is not None:
-        found.append(solve_flat(equations, folded.coordinates, folded.rotations))
-
     return min(found, key=lambda one: (one.rejected + one.torn) / one.pairs + float(one.misfit.mean()))
+
+
+def _solved(equations: PairEquations, begun: PairSolution, level: float) -> Flattening:
+    r"""The flat chart that a start leads to; the start itself where most pairs miss it."""
+    if float(misfit(begun, equations).median()) > FOLDED_MISFIT * level:
+        return Flattening(begun, equations, None, 0, torn_pairs(begun, equations))
+
+    return solve_flat(equations, begun.coordinates, begun.rotations)
 
 
 def _fits(found: Flattening, level: float) -> bool:
