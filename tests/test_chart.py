@@ -87,3 +87,31 @@ def test_the_nearest_samples_may_be_of_another_sheet() -> None:
     torch.testing.assert_close(thinned.restrict(value), expected, rtol=0, atol=1e-6)
     # Both arms are there, and the chart is right.
     assert (flat.coordinates_.max() - flat.coordinates_.min() - s[-1]).abs() < 0.01
+
+
+def test_left_out_samples_tell_what_a_lift_misses_of_fresh_ones() -> None:
+    # A network of smoothed kinks, as interatomic potentials are: smooth fits ring, what is near tells more.
+    generator = torch.Generator().manual_seed(0)
+    drawn = [
+        torch.randn(*size, generator=generator, dtype=torch.float64) for size in ((2, 24), (24,), (24, 8))
+    ]
+
+    def network(x: Tensor) -> Tensor:
+        return torch.nn.functional.celu(2 * x @ drawn[0] + drawn[1], 0.1) @ drawn[2]
+
+    x, fresh = (
+        torch.rand(400, 2, generator=generator).double(),
+        torch.rand(400, 2, generator=generator).double(),
+    )
+    frames = torch.func.vmap(torch.func.jacrev(lambda point: network(point[None])[0]))(x)
+    flat = IsometricMaps().fit(Observations(network(x), frames))
+    values = network(fresh)
+    assert len(flat.chart_.node_values) == 400
+
+    def missed(chart: Chart) -> float:
+        return float(
+            (chart.lift(chart.restrict(values)) - values).norm() / (values - values.mean(dim=0)).norm()
+        )
+
+    assert missed(flat.chart_) < 0.7 * missed(flat.chart_.smooth)
+    assert missed(flat.chart_) / 2 < flat.diagnosis_.fit_error < 2 * missed(flat.chart_)

@@ -39,10 +39,12 @@ def build_chart(found: Integration, scaled: Tensor, values: Tensor, weights: Ten
     """
     from scipy.spatial import KDTree
 
-    u, basis = found.solution.coordinates, found.fit.basis
+    u, lift = found.solution.coordinates, found.lift
+    basis = lift.fit.basis
     n, m = u.shape
     alive = weights > 0
-    coefficients = found.fit.coefficients / torch.where(alive, weights, 1.0)
+    scale = torch.where(alive, weights, 1.0)
+    coefficients = lift.fit.coefficients / scale
     coefficients[0, ~alive] = values.mean(dim=0)[~alive]  # constant neurons
     chosen = anchor_indices(n)
     anchors = u[chosen]
@@ -50,9 +52,6 @@ def build_chart(found: Integration, scaled: Tensor, values: Tensor, weights: Ten
     k = min(SPACING_NEIGHBOR + 1, len(anchors))
     spacing = torch.from_numpy(KDTree(copies.numpy()).query(anchors.numpy(), k=k)[0][:, -1])
     between = torch.from_numpy(KDTree(scaled[chosen].numpy()).query(scaled[chosen].numpy(), k=k)[0][:, -1])
-    fitted = torch.cat([basis.evaluate(block) @ coefficients for block in u.split(8192)])
-    normal = ((values - fitted) * weights).norm(dim=1)
-    periods = found.solution.periods
 
     return Chart(
         {
@@ -65,7 +64,13 @@ def build_chart(found: Integration, scaled: Tensor, values: Tensor, weights: Ten
             "anchor_coordinates": anchors.clone(),
             "anchor_inverses": torch.linalg.pinv(found.frames[chosen], rtol=SINGULAR_SHARE),
             "anchor_spacing": spacing,
-            "normal_tolerance": torch.maximum(3 * normal.max(), NORMAL_SHARE * between.median()),
-            "periods": torch.zeros(0, m, dtype=torch.float64) if periods is None else periods,
+            "normal_tolerance": torch.maximum(
+                3 * lift.missed.norm(dim=1).max(), NORMAL_SHARE * between.median()
+            ),
+            "periods": basis.periods,
+            "node_coordinates": u[: len(lift.values)].clone(),
+            "node_values": lift.values / scale,
+            "node_slopes": lift.slopes / scale[:, None],
+            "correlation_length": lift.length,
         }
     )

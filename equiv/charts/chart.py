@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from equiv.coordinates.kriging import krige, nearest_nodes
 from equiv.coordinates.lattice import into_cell, lattice_images
 from equiv.coordinates.smooth_fit import SmoothBasis
 from equiv.transformation import DoublePrecision, check_activations, outside, savable
@@ -44,6 +45,10 @@ _TENSORS = (
     "anchor_spacing",
     "normal_tolerance",
     "periods",
+    "node_coordinates",
+    "node_values",
+    "node_slopes",
+    "correlation_length",
 )
 
 
@@ -51,11 +56,12 @@ _TENSORS = (
 class Chart(DoublePrecision):
     r"""Coordinates :math:`u \in R^m` of values :math:`y = F(u)`, and F itself.
 
-    F is a sum of Gaussians and an affine part. `restrict` starts from the linear map of the near anchors
-    (samples kept with their frames) whose tangents reach the value best, and takes Gauss-Newton steps on
-    :math:`|D (y - F(u))|^2` with D the weights of the neurons; its derivative is that of the implicit
-    function, :math:`(D\,DF)^+ D`.
-    The number of steps is fixed, so that the module can be exported; it keeps the dtype that it is given.
+    F is a sum of Gaussians and an affine part and, where that misses less between samples, what kriging of the rest of
+    values and frames at the nearest samples adds (`equiv.coordinates.kriging`). `restrict` starts from the linear map
+    of the near anchors (samples kept with their frames) whose tangents reach the value best, and takes Gauss-Newton
+    steps on :math:`|D (y - F(u))|^2` with D the weights of the neurons; its derivative is that of the implicit
+    function, :math:`(D\,DF)^+ D`. The number of steps is fixed, so that the module can be exported; it keeps the dtype
+    that it is given.
 
     Attributes:
         coefficients: Of F, `(b, d)`.
@@ -66,6 +72,10 @@ class Chart(DoublePrecision):
         anchor_spacing: Distance to the fourth nearest anchor, `(a,)`, in input units.
         normal_tolerance: Largest ordinary weighted distance from the manifold, `()`.
         periods: Lattice vectors, `(p, m)`; p = 0 where coordinates are not periodic.
+        node_coordinates: Of the samples that are kriged, `(k, m)`; k = 0 for none.
+        node_values: What Gaussians and affine part leave of their values, `(k, d)`.
+        node_slopes: Likewise of their frames, `(k, d, m)`.
+        correlation_length: Of the kriging, `()`, in input units.
     """
 
     def __init__(
@@ -90,9 +100,19 @@ class Chart(DoublePrecision):
         tensors = {name: self.get_buffer(name) for name in _TENSORS}
         factors = factors.to(tensors["weights"])
         scaled = {name: tensors[name] * factors for name in ("coefficients", "anchor_values")}
+        scaled["node_values"] = tensors["node_values"] * factors
+        scaled["node_slopes"] = tensors["node_slopes"] * factors[:, None]
         scaled["weights"] = tensors["weights"] / factors
 
         return Chart(tensors | scaled, **self.config())
+
+    @property
+    def smooth(self) -> "Chart":
+        r"""The chart without kriging: Gaussians and the affine part alone."""
+        tensors = {name: self.get_buffer(name) for name in _TENSORS}
+        none = {name: tensors[name][:0] for name in _TENSORS if name.startswith("node")}
+
+        return Chart(tensors | none, **self.config())
 
     @property
     def dimension(self) -> int:
@@ -110,10 +130,7 @@ class Chart(DoublePrecision):
 
     def lift(self, coordinates: Tensor) -> Tensor:
         r"""Values F(u): `(q, m)` coordinates in input units to `(q, d)` values."""
-        wide = coordinates.double()
-        values = self._basis(wide.dtype).evaluate(wide) @ self.get_buffer("coefficients").double()
-
-        return values.to(coordinates.dtype)
+        return self._combine(coordinates.double())[0].to(coordinates.dtype)
 
     def frames(self, coordinates: Tensor) -> Tensor:
         r"""Jacobians of `lift`, `(q, m)` to `(q, d, m)`."""
@@ -121,8 +138,17 @@ class Chart(DoublePrecision):
 
     def _combine(self, coordinates: Tensor) -> tuple[Tensor, Tensor]:
         coefficients = self.get_buffer("coefficients").double()
+        values, slopes = self._basis(coordinates.dtype).combine(coordinates, coefficients)
+        names = ("node_coordinates", "node_values", "node_slopes", "correlation_length")
+        nodes, rest, steep, length = (self.get_buffer(name).double() for name in names)
 
-        return self._basis(coordinates.dtype).combine(coordinates, coefficients)
+        if len(nodes) == 0:
+            return values, slopes
+
+        near, offsets = nearest_nodes(coordinates, nodes, self.get_buffer("periods").double())
+        more, steeper = krige(offsets, rest[near], steep[near], length)
+
+        return values + more, slopes + steeper
 
     def restrict(self, values: Tensor) -> Tensor:
         r"""Coordinates of values: `(q, d)` to `(q, m)`, differentiable in the values.

@@ -9,9 +9,9 @@ from equiv.charts.build import anchor_indices
 from equiv.charts.chart import Chart
 from equiv.charts.crossings import count_crossings
 from equiv.charts.limits import FOLDED, PAIRS_PER_MIRRORED, Limits
+from equiv.coordinates.lift import relative_error
 from equiv.flattening.cloud import Cloud
 from equiv.flattening.curve_ends import NEAR_ENDS
-from equiv.flattening.deferred_correction import fit_error
 from equiv.flattening.integrate import Integration
 
 __all__ = ["Diagnosis", "diagnose", "objections", "roughness"]
@@ -25,13 +25,12 @@ class Diagnosis:
         dimension: Of the coordinates, m.
         noise: Of the frames, a share of their lengths; 0 where they are exact.
         residual: Root mean square misfit of the pairs of neighbours over their lengths.
-        fit_error: Root mean square misfit of the smooth fit over the spread of the values; where frames jump, with what
-            it misses between the samples.
+        fit_error: Root mean square of what the lift misses of values, of samples left out where frames take part in
+            it, over the spread of the values.
         refinement: Root mean square move of the last correction over the spread of the coordinates.
         rejected_pairs: Number of pairs whose displacement contradicts the coordinates.
-        frustrated_pairs: Number of pairs whose orientation does.
+        frustrated_pairs: Number of pairs whose orientation does, of nearly parallel tangent spaces.
         torn_pairs: How many of the rejected ones no kink explains.
-        mirrored_pairs: How many of the frustrated ones no kink explains.
         pairs: Number of all pairs of neighbours.
         crossings: Number of pairs of samples from which a crossing of the image with itself was found.
         smallest_gap: Between two sheets, in distances of neighbours there; infinite where none come near each other.
@@ -48,7 +47,6 @@ class Diagnosis:
     rejected_pairs: int
     frustrated_pairs: int
     torn_pairs: int
-    mirrored_pairs: int
     pairs: int
     crossings: int
     smallest_gap: float
@@ -66,33 +64,25 @@ def diagnose(found: Integration, cloud: Cloud, chart: Chart) -> Diagnosis:
         chart: The chart that was built from both.
     """
     coordinates = found.solution.coordinates
-    missed = fit_error(found.fit, coordinates, cloud.values)
-
-    if found.jumps is not None:
-        spread = (cloud.values - cloud.values.mean(dim=0)).norm()
-        # At the samples it misses less than between them, left out at their edge more.
-        missed = math.sqrt(missed * float(found.jumps.missed.norm() / spread))
-
     anchors = anchor_indices(len(cloud))
     crossings, gap = count_crossings(
-        cloud.values[anchors], coordinates[anchors], chart.get_buffer("anchor_spacing").cpu(), found.fit
+        cloud.values[anchors], coordinates[anchors], chart.get_buffer("anchor_spacing").cpu(), found.lift.fit
     )
 
     return Diagnosis(
         dimension=cloud.dimension,
         noise=cloud.noise,
         residual=found.residual,
-        fit_error=missed,
+        fit_error=relative_error(found.lift.missed, cloud.values),
         refinement=found.refinement,
         rejected_pairs=found.rejected,
         frustrated_pairs=found.frustrated,
         torn_pairs=found.torn,
-        mirrored_pairs=found.mirrored,
         pairs=found.edges,
         crossings=crossings,
         smallest_gap=gap,
         nearest_ends=found.ends,
-        kinks=None if found.jumps is None else found.jumps.excess,
+        kinks=found.excess,
         converged=found.solution.converged,
     )
 
@@ -107,7 +97,7 @@ def _contradictions(found: Diagnosis, limits: Limits) -> int:
 
         return every if every > max(1, found.pairs // usual) else 0
 
-    unexplained = found.torn_pairs + found.mirrored_pairs
+    unexplained = found.torn_pairs + found.frustrated_pairs
     tear = limits.pairs_per_tear
     few = limits.unexplained_pairs * math.sqrt(found.pairs) if tear is None else found.pairs / tear
 
@@ -124,10 +114,9 @@ def objections(found: Diagnosis, limits: Limits) -> list[str]:
     contradictions = _contradictions(found, limits)
 
     if contradictions:
-        mirrored = found.frustrated_pairs if kinks is None else found.mirrored_pairs
         reasons.append(
-            f"{contradictions} of {found.pairs} pairs of neighbours contradict the coordinates ({mirrored} in "
-            "orientation): no flat chart, or too few samples."
+            f"{contradictions} of {found.pairs} pairs of neighbours contradict the coordinates ("
+            f"{found.frustrated_pairs} in orientation): no flat chart, or too few samples."
         )
 
     if kinks is not None:

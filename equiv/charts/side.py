@@ -61,7 +61,9 @@ class ChartedSide:
     @property
     def spread(self) -> float:
         r"""RMS distance of the activations from their mean."""
-        return _spread(self.observations)
+        values = self.observations.values.double()
+
+        return (values - values.mean(dim=0)).square().sum(dim=1).mean().sqrt().item()
 
     @property
     def stretch(self) -> float:
@@ -79,7 +81,12 @@ class ChartedSide:
         if self.strain is None:
             return math.nan
 
-        return math.hypot(self.strain.displacement, self.strain.noise, self.strain.misfit)
+        return math.hypot(self.strain.displacement, self.strain.noise, self.misfit)
+
+    @property
+    def misfit(self) -> float:
+        r"""RMS of what the lift misses of the values, in activation units; NaN without a chart."""
+        return math.nan if self.diagnosis is None else self.diagnosis.fit_error * self.spread
 
 
 def chart_side(obs: Observations, tolerance: float = 0.0) -> ChartedSide:
@@ -105,19 +112,8 @@ def chart_side(obs: Observations, tolerance: float = 0.0) -> ChartedSide:
         return ChartedSide(obs, eigenvalues, ("its coordinates are not finite",), diagnosis)
 
     strain = measure_strain(maps.chart_, obs, coordinates, periods)
-
-    if diagnosis.kinks is not None:
-        # Fits of kinks miss more between the samples than at them, and their slopes scatter.
-        strain = replace(strain, misfit=max(strain.misfit, diagnosis.fit_error * _spread(obs)))
-
     reasons = tuple(each.rstrip(".") for each in objections(diagnosis, Limits().at_least(tolerance)))
     domain = Domain(coordinates, periods)
     side = ChartedSide(obs, eigenvalues, reasons, diagnosis, domain, maps.chart_, strain)
 
     return replace(side, domain=replace(domain, accuracy=side.error / side.stretch))
-
-
-def _spread(obs: Observations) -> float:
-    values = obs.values.double()
-
-    return (values - values.mean(dim=0)).square().sum(dim=1).mean().sqrt().item()

@@ -1,11 +1,12 @@
 r"""How far a chart is from isometric, and how far its coordinates are off for it.
 
-A chart that is off by a displacement w, u = x + w(x), shows it in the metric that its lift F gives to the
-inputs:
+A chart that is off by a displacement w, u = x + w(x), shows it in the frames that its lift F gives to the
+inputs, beside those observed, turned as fits best:
 
-.. math:: E_i = \tfrac12 \left( DF_i^+ C_i DF_i^{+\top} - 1 \right) = \operatorname{sym} Dw + O(|Dw|^2)
+.. math:: J_i R_i - DF_i = DF_i\,(Dw + \Omega_i) + O(|Dw|^2)
 
-so that w follows from the strains by linear elasticity, up to the rigid motions that registration settles.
+with small turns :math:`\Omega_i`, so that w follows by linear elasticity, up to the rigid motions that registration
+settles. The misfit is weighed in the activations: directions that the neurons hardly see count as little as they show.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from equiv.charts.chart import Chart
 from equiv.coordinates.lattice import minimum_image
+from equiv.coordinates.motion import skew_matrix
 from equiv.coordinates.smooth_fit import SmoothBasis
 from equiv.observe.observations import Observations
 
@@ -41,11 +43,10 @@ class Strain:
     r"""The strain of a chart at its samples and the displacement behind it.
 
     Attributes:
-        size: RMS relative error of lengths, dimensionless.
+        size: RMS relative error of lengths, in the activations, dimensionless.
         displacement: RMS of what w moves in the activations, :math:`|DF\,w|`, in activation units.
         noise: RMS of what strains without pattern, from noisy frames, leave undetermined there, in activation
             units.
-        misfit: RMS distance of the samples from the lift of their coordinates, in activation units.
         gap: How far the two sides of a gap in a curve may be off each other, RMS, in input units; 0 where there is more
             than one way across.
     """
@@ -53,65 +54,79 @@ class Strain:
     size: float
     displacement: float
     noise: float
-    misfit: float
     gap: float
 
 
 def measure_strain(chart: Chart, obs: Observations, coordinates: Tensor, periods: Tensor | None) -> Strain:
     r"""Strains of a chart against the frames, and the displacement that explains them.
 
-    Least squares of :math:`\operatorname{sym} Dw = E` over smooth w (Gaussians and an affine part); the noise
-    is that of its coefficients when the residual strains are independent.
+    Least squares for smooth w (Gaussians and an affine part); the noise is that of its coefficients when what is left
+    is independent from sample to sample.
 
     Arguments:
-        chart: The chart.
+        chart: The chart, whose smooth part is held against the frames: kriging takes these for its own.
         obs: Samples with frames.
         coordinates: Their coordinates, shape `(n, m)`.
         periods: Lattice, or None.
     """
     assert obs.frames is not None
     n, m = coordinates.shape
-    there = coordinates.to(obs.device)
-    lifted = chart.frames(there).double().cpu()
-    pulled = torch.linalg.pinv(lifted) @ obs.frames.double().cpu()  # (n, m, m): of the frames, in the chart
-    defect = (pulled @ pulled.mT - torch.eye(m, dtype=torch.float64)) / 2
+    lifted = chart.smooth.frames(coordinates.to(obs.device)).double().cpu()
+    frames = obs.frames.double().cpu()
+    turn, _, back = torch.linalg.svd(frames.mT @ lifted, full_matrices=False)
+    along, root = torch.linalg.qr(lifted)  # also where DF is singular
+    defect = (along.mT @ (frames @ (turn @ back)) - root).flatten(1)  # (n, m m)
+    pairs = list(itertools.combinations_with_replacement(range(m), 2))
+    stretches = torch.stack([_symmetric(m, *pair) for pair in pairs])
+    seen = torch.einsum("nab,sbc->nacs", root, stretches).flatten(1, 2)
+    skew = [skew_matrix(m, *pair) for pair in itertools.combinations(range(m), 2)]
+
+    if skew:
+        turns = torch.linalg.qr(torch.einsum("nab,qbc->nacq", root, torch.stack(skew)).flatten(1, 2)).Q
+        seen = seen - turns @ (turns.mT @ seen)
+
+    seen, scale = torch.linalg.qr(seen)
+    target = (seen.mT @ defect[:, :, None])[:, :, 0]
     basis = SmoothBasis.at_farthest_points(coordinates, FUNCTIONS, periods, WIDTH)
     functions = torch.eye(1 + basis.free.shape[1] + len(basis.centers), dtype=torch.float64)
     values, slopes = basis.combine(coordinates, functions[:, 1:])  # (n, b), (n, b, m)
     b = values.shape[1]
-    design, target = [], []
+    design = torch.zeros(n, len(pairs), b, m, dtype=torch.float64)
 
-    for first in range(m):
-        for second in range(first, m):
-            rows = torch.zeros(n, b, m, dtype=torch.float64)
-            rows[:, :, first] += slopes[:, :, second] / 2
-            rows[:, :, second] += slopes[:, :, first] / 2
-            weight = 1.0 if first == second else 2**0.5  # the off-diagonal entry stands for two
-            design.append(weight * rows.reshape(n, b * m))
-            target.append(weight * defect[:, first, second])
+    for row, (first, second) in enumerate(pairs):
+        # Entries of sym Dw, twice those off the diagonal.
+        design[:, row, :, first] += slopes[:, :, second]
+        design[:, row, :, second] += slopes[:, :, first] if first != second else 0.0
 
-    rows, strains = torch.cat(design), torch.cat(target)
+    rows, strains = (scale @ design.flatten(2)).flatten(0, 1), target.flatten()
     gram = rows.T @ rows
     inverse = torch.linalg.pinv(gram, rtol=UNSTRAINED, hermitian=True)
     solved = inverse @ (rows.T @ strains)
     left = (strains - rows @ solved).square().sum() / max(len(strains) - b * m, 1)
     # Lengths in the activations: |DF w| = |H w| with H^T H = DF^T DF.
-    root = torch.linalg.qr(lifted, mode="r").R  # also where DF is singular
     moved = torch.einsum("nb,ncm->ncbm", values, root).reshape(-1, b * m)
     rigid = torch.einsum("ncm,nmr->ncr", root, rigid_motions(coordinates, periods)).flatten(0, 1)
     moved = moved - rigid @ torch.linalg.lstsq(rigid, moved).solution  # which registration settles
     mass = moved.T @ moved / n
 
     return Strain(
-        size=(defect.square().sum(dim=(1, 2)).mean() / m).sqrt().item(),
+        size=(strains.square().sum() / root.square().sum()).sqrt().item(),
         displacement=(solved @ mass @ solved).clamp_min(0).sqrt().item(),
-        misfit=(chart.lift(there) - obs.values.double()).square().sum(dim=1).mean().sqrt().item(),
         noise=(left * (inverse @ gram @ inverse @ mass).trace()).clamp_min(0).sqrt().item(),
-        gap=0.0 if m > 1 else _across_gaps(obs, coordinates, pulled, periods),
+        gap=0.0 if m > 1 else _across_gaps(obs, coordinates, lifted, periods),
     )
 
 
-def _across_gaps(obs: Observations, coordinates: Tensor, pulled: Tensor, periods: Tensor | None) -> float:
+def _symmetric(m: int, first: int, second: int) -> Tensor:
+    r"""The symmetric matrix `(m, m)` with ones on the diagonal at `first`, or a half at both places off it."""
+    matrix = torch.zeros(m, m, dtype=torch.float64)
+    matrix[first, second] += 0.5
+    matrix[second, first] += 0.5
+
+    return matrix
+
+
+def _across_gaps(obs: Observations, coordinates: Tensor, lifted: Tensor, periods: Tensor | None) -> float:
     r"""RMS of what samples of a curve would be moved by if its widest gap were as long as the trapezoid rule says.
 
     How the curve goes on in a gap nothing shows but the frames at its ends: what the coordinates differ by from the
@@ -121,8 +136,9 @@ def _across_gaps(obs: Observations, coordinates: Tensor, pulled: Tensor, periods
     assert obs.frames is not None
     values = obs.values.double().cpu()
     # Along the chart, of frames that may have more columns than the curve has directions.
-    along = pulled.mT / pulled.norm(dim=2, keepdim=True).mT.clamp_min(1e-300)
-    frames = (obs.frames.double().cpu() @ along)[:, :, 0]
+    frames = obs.frames.double().cpu()
+    along = frames.mT @ lifted
+    frames = (frames @ (along / along.norm(dim=1, keepdim=True).clamp_min(1e-300)))[:, :, 0]
     order = coordinates[:, 0].argsort()
     first, second = (order[:-1], order[1:]) if periods is None else (order, order.roll(-1))
     mean = (frames[first] + frames[second]) / 2

@@ -4,7 +4,8 @@ Doors: `lattice.into_cell`, `lattice.lattice_embeddings`, `lattice.lattice_image
 `lattice.reduce_lattice`, `motion.Motion`, `motion.rigid_fit`, `motion.rotation_grid`, `motion.skew_matrix`,
 `domain.Domain`, `smooth_fit.SmoothBasis`, `smooth_fit.SmoothFit`, `smooth_fit.farthest_points`,
 `smooth_fit.fit_smooth`, `smooth_fit.in_blocks`, `hermite_fit.HermiteFit`, `hermite_fit.fit_hermite`,
-`preimages.Function`, `preimages.gauss_newton_step`, `preimages.preimages`.
+`kriging.krige`, `kriging.nearest_nodes`, `lift.Lift`, `lift.RESOLVED_ERROR`, `lift.best_lift`,
+`lift.relative_error`, `preimages.Function`, `preimages.gauss_newton_step`, `preimages.preimages`.
 
     lattice      Coordinates modulo a lattice of periods: differences, nearest representatives, local
                  isometries
@@ -17,5 +18,9 @@ Doors: `lattice.into_cell`, `lattice.lattice_embeddings`, `lattice.lattice_image
                  part
     hermite_fit  Functions of few coordinates fitted to values and frames, and how far off they are between
                  the samples
+    kriging      Kriging: functions of few coordinates between samples at which their values and slopes are
+                 known
+    lift         The lift of a chart, from coordinates to values: a smooth fit, or that with kriging of what it
+                 leaves
     preimages    Preimages: points of few coordinates that a function takes nearest to given values
 """

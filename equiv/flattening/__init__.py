@@ -1,7 +1,7 @@
 r"""From frames to flat coordinates, in which every frame is orthonormal.
 
-Doors: `cloud.Cloud`, `curve_ends.NEAR_ENDS`, `deferred_correction.fit_error`, `integrate.Integration`,
-`integrate.integrate`, `integrate.integrate_from`.
+Doors: `cloud.Cloud`, `curve_ends.NEAR_ENDS`, `integrate.Integration`, `integrate.integrate`,
+`integrate.integrate_from`.
 
     cloud                A cloud of samples with their frames, neurons weighted
     geodesics            Classical scaling of landmark geodesics: rough coordinates to start from

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from equiv.coordinates.hermite_fit import HermiteFit, fit_hermite
+from equiv.coordinates.lift import RESOLVED_ERROR, Lift, best_lift, relative_error
 from equiv.coordinates.smooth_fit import SmoothFit, fit_smooth, in_blocks
 from equiv.flattening.jumps import displacements_across_jumps
 from equiv.flattening.synchronization import Flattening, PairSolution, synchronise
 
-__all__ = ["Corrected", "Jumps", "correct", "fit_error"]
+__all__ = ["Corrected", "correct"]
 
 
 # Corrections of a curve, at most.
@@ -49,10 +50,6 @@ FIRST_FUNCTIONS = 150
 # Likewise in three dimensions and more.
 # [functions; chosen: somewhat more than half of what the next fits have]
 FIRST_FUNCTIONS_OF_MORE = 300
-
-# Error of a fit above which the next has twice as many functions.
-# [share of the values' spread; chosen: the accuracy at which coordinates have settled]
-RESOLVED_ERROR = 1e-5
 
 # Functions of a fit, at most.
 # [functions; chosen: more resolve more, and the cost of a fit grows with their square]
@@ -92,35 +89,23 @@ LEFT_BY_A_FIT = 0.7
 
 
 @dataclass(frozen=True)
-class Jumps:
-    r"""What is known of coordinates where derivatives of networks jump.
-
-    Attributes:
-        missed: What the fit misses of each value left out, `(n, d)`.
-        excess: RMS residual of the pairs over what jumps explain. Dimensionless.
-    """
-
-    missed: Tensor
-    excess: float
-
-
-@dataclass(frozen=True)
 class Corrected:
     r"""Coordinates that solve the corrected equations.
 
     Attributes:
         solution: Coordinates, rotations and periods.
-        fit: F.
+        lift: F.
         residual: Root mean square misfit of the pairs over their lengths.
         refinement: Root mean square move of the last correction over the spread of the coordinates.
-        jumps: Of networks whose derivatives jump; None elsewhere.
+        excess: RMS residual of the pairs over what jumps explain, where derivatives jump; None elsewhere.
+            Dimensionless.
     """
 
     solution: PairSolution
-    fit: SmoothFit
+    lift: Lift
     residual: float
     refinement: float
-    jumps: Jumps | None = None
+    excess: float | None = None
 
 
 def correct(values: Tensor, found: Flattening, *, rough: bool, exact: bool, jumping: bool) -> Corrected:
@@ -162,12 +147,14 @@ def _without_frames(values: Tensor, found: Flattening, rough: bool, exact: bool)
             fit = fit_smooth(u, values, periods, count, wide=True)
         else:
             fit = fit_smooth(u, values, periods, finer, noisy=not exact)
-            if m > 1 and fit_error(fit, u, values) > RESOLVED_ERROR:
+            if m > 1 and relative_error(_missed(fit, u, values), values) > RESOLVED_ERROR:
                 finer = min(2 * len(fit.basis.centers), MAX_FUNCTIONS)
         if refinement < (SETTLED_CURVES if m == 1 else SETTLED):
             break
 
-    return Corrected(found.solution, fit, found.root_mean_square, refinement)
+    missed = _missed(fit, found.solution.coordinates, values)
+
+    return Corrected(found.solution, _lift(fit, missed, values, found), found.root_mean_square, refinement)
 
 
 def _with_frames(values: Tensor, found: Flattening) -> Corrected | None:
@@ -188,9 +175,10 @@ def _with_frames(values: Tensor, found: Flattening) -> Corrected | None:
         if refinement < SETTLED:
             break
 
-    fit = _fit_hermite(values, found, width).fit
+    best = _fit_hermite(values, found, width)
+    lift = _lift(best.fit, best.missed, values, found)
 
-    return Corrected(found.solution, fit, found.root_mean_square, refinement)
+    return Corrected(found.solution, lift, found.root_mean_square, refinement)
 
 
 def _across_jumps(values: Tensor, found: Flattening) -> Corrected:
@@ -206,9 +194,15 @@ def _across_jumps(values: Tensor, found: Flattening) -> Corrected:
 
     best = _fit_hermite(values, found, NARROW_WIDTH)
     excess = float((found.solution.residual.square().mean(dim=1) * equations.weights).mean().sqrt())
-    jumps = Jumps(best.missed, excess)
+    lift = _lift(best.fit, best.missed, values, found)
 
-    return Corrected(found.solution, best.fit, found.root_mean_square, refinement, jumps)
+    return Corrected(found.solution, lift, found.root_mean_square, refinement, excess)
+
+
+def _lift(fit: SmoothFit, missed: Tensor, values: Tensor, found: Flattening) -> Lift:
+    solution = found.solution
+
+    return best_lift(fit, missed, solution.coordinates, values, found.equations.frames @ solution.rotations)
 
 
 def _fit_hermite(values: Tensor, found: Flattening, width: float) -> HermiteFit:
@@ -236,9 +230,8 @@ def _solved(found: Flattening, defect: Tensor) -> tuple[Flattening, float]:
     return replace(found, solution=solution), moved
 
 
-def fit_error(fit: SmoothFit, coordinates: Tensor, values: Tensor) -> float:
-    r"""Root mean square misfit of the fit over the spread of the values."""
-    return float((in_blocks(fit, coordinates)[0] - values).norm() / (values - values.mean(dim=0)).norm())
+def _missed(fit: SmoothFit, coordinates: Tensor, values: Tensor) -> Tensor:
+    return values - in_blocks(fit, coordinates)[0]
 
 
 def _trapezoid_defect(fit: SmoothFit, found: Flattening) -> Tensor:

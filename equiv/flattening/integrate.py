@@ -7,10 +7,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from equiv.coordinates.smooth_fit import SmoothFit
+from equiv.coordinates.lift import Lift
 from equiv.flattening.cloud import Cloud
 from equiv.flattening.curve_ends import NEAR_ENDS, join_corners, nearest_ends
-from equiv.flattening.deferred_correction import Jumps, correct
+from equiv.flattening.deferred_correction import correct
 from equiv.flattening.jumps import JUMPING_SHARE, unexplained_share
 from equiv.flattening.orientation import orient
 from equiv.flattening.pair_equations import PairEquations
@@ -78,30 +78,28 @@ class Integration:
     Attributes:
         solution: Coordinates, rotations and periods.
         frames: The cloud's frames :math:`J_i R_i`, `(n, d, m)`.
-        fit: F.
+        lift: F.
         edges: Number of edges of the graph.
-        frustrated: Number of edges whose ends disagree in orientation.
+        frustrated: Number of edges of nearly parallel tangent spaces whose ends disagree in orientation.
         rejected: Number of other edges that do not fit.
-        mirrored: How many of the frustrated edges no jump explains: nearly parallel tangent spaces.
         torn: How many of the rejected ones no jump explains: edges that have become much longer.
         residual: Root mean square misfit of the edges kept. Dimensionless.
         refinement: Root mean square move of the last correction over the spread. Dimensionless.
         ends: How near ends of a curve come to each other, by `equiv.flattening.curve_ends`; infinite elsewhere.
-        jumps: What piecewise linear networks leave, by `equiv.flattening.deferred_correction`; None elsewhere.
+        excess: RMS residual of the edges over what jumps of derivatives explain, where they jump; None elsewhere.
     """
 
     solution: PairSolution
     frames: Tensor
-    fit: SmoothFit
+    lift: Lift
     edges: int
     frustrated: int
     rejected: int
-    mirrored: int
     torn: int
     residual: float
     refinement: float
     ends: float
-    jumps: Jumps | None
+    excess: float | None
 
 
 @dataclass(frozen=True)
@@ -110,8 +108,7 @@ class _Oriented:
 
     Attributes:
         edges: Number of edges with those left out.
-        frustrated: How many edges are frustrated.
-        mirrored: As in `Integration`.
+        frustrated: As in `Integration`.
         ends: As in `Integration`.
         jumping: Whether frames jump between neighbours: those of piecewise linear networks do, and those of samples
             too few to resolve what bends.
@@ -121,7 +118,6 @@ class _Oriented:
     frames: Tensor
     edges: int
     frustrated: int
-    mirrored: int
     ends: float
     jumping: bool
 
@@ -232,17 +228,17 @@ def _orient(cloud: Cloud) -> _Oriented:
     edges = len(graph.i)
     signs, agree = orient(cloud.values, cloud.basis, graph, jumping=jumping)
     frustrated = int((~agree).sum())
-    mirrored = frustrated
-    if jumping and cloud.dimension > 1:
+    if cloud.dimension > 1:
+        # Of tangent spaces that are turned against each other, orientation says little.
         cosines = torch.linalg.svdvals(cloud.basis[graph.i[~agree]].mT @ cloud.basis[graph.j[~agree]])
-        mirrored = int((cosines[:, -1] > PARALLEL_COSINE).sum())
+        frustrated = int((cosines[:, -1] > PARALLEL_COSINE).sum())
     if frustrated < FRUSTRATED_SHARE * edges and graph.subset(agree).components()[0] == 1:
         graph = graph.subset(agree)
 
     frames = cloud.basis * cloud.scale[:, None]
     frames[:, :, 0] *= signs[:, None]
 
-    return _Oriented(graph, frames, edges, frustrated, mirrored, ends, jumping)
+    return _Oriented(graph, frames, edges, frustrated, ends, jumping)
 
 
 def _corrected(cloud: Cloud, oriented: _Oriented, equations: PairEquations, found: Flattening) -> Integration:
@@ -257,14 +253,13 @@ def _corrected(cloud: Cloud, oriented: _Oriented, equations: PairEquations, foun
     return Integration(
         solution=best.solution,
         frames=oriented.frames @ best.solution.rotations,
-        fit=best.fit,
+        lift=best.lift,
         edges=oriented.edges,
         frustrated=oriented.frustrated,
         rejected=found.rejected,
-        mirrored=oriented.mirrored,
-        torn=found.rejected if best.jumps is None else torn_pairs(best.solution, equations),
+        torn=found.rejected if best.excess is None else torn_pairs(best.solution, equations),
         residual=best.residual,
         refinement=best.refinement,
         ends=oriented.ends,
-        jumps=best.jumps,
+        excess=best.excess,
     )

@@ -1,0 +1,105 @@
+r"""Kriging: functions of few coordinates between samples at which their values and slopes are known.
+
+The function is taken for a Gaussian process with Matern's covariance of smoothness 5/2, and predicted by its mean given
+values and slopes at the nearest samples. Rough functions, such as networks of smoothed kinks, are so known from near
+samples alone, where sums of Gaussians would ring.
+"""
+
+import torch
+from torch import Tensor
+
+from equiv.coordinates.lattice import into_cell, lattice_images
+
+__all__ = ["correlation_length", "krige", "nearest_nodes"]
+
+
+# Correlation length of the process.
+# [distances to a sample's sixth neighbour; chosen: predictions hardly change between half of it and twice as much]
+CORRELATION_LENGTH = 6.0
+
+# Which neighbour, the sample itself counted, tells the distance of samples.
+# [neighbours; chosen: on a grid of the plane about as many are nearest, in more dimensions the nearest of these]
+SPACING_NEIGHBOR = 7
+
+# Variance of what is known, so that nearly coinciding samples leave systems solvable.
+# [share of the variance of the process; chosen: predictions at a sample are off by a ten thousandth of the misfit]
+NUGGET = 1e-8
+
+# Samples around a point that its value is predicted from, for each value and slope that one of them tells.
+# [samples; measured: with twice as many, lifts of ANI-1x on water, ammonia and peroxide are no better by a twentieth]
+NODES_A_UNKNOWN = 4
+
+
+def correlation_length(coordinates: Tensor) -> Tensor:
+    r"""The length for samples at `(n, m)` coordinates, `()`, in their units."""
+    from scipy.spatial import KDTree
+
+    points = coordinates.numpy()
+    distance = KDTree(points).query(points, k=min(SPACING_NEIGHBOR, len(points)))[0][:, -1]
+
+    return CORRELATION_LENGTH * torch.from_numpy(distance).median()
+
+
+def nearest_nodes(points: Tensor, nodes: Tensor, periods: Tensor, more: int = 0) -> tuple[Tensor, Tensor]:
+    r"""The nodes that a function is kriged from, the nearest to each point, modulo periods.
+
+    Arguments:
+        points: `(q, m)`.
+        nodes: `(n, m)`.
+        periods: Lattice vectors, `(p, m)`; p = 0 for none.
+        more: How many beyond those that kriging takes.
+
+    Returns:
+        Their indices, `(q, k)`, nearest first, and where they lie from the points, `(q, k, m)`.
+    """
+    count = NODES_A_UNKNOWN * (1 + points.shape[1]) + more
+    inside, nodes = into_cell(points, periods), into_cell(nodes, periods)
+    images = lattice_images(periods, points.shape[1])
+    every = (nodes[:, None] + images.to(nodes)).flatten(0, 1)
+    near = torch.cdist(inside.detach(), every).topk(min(count, len(every)), largest=False).indices
+
+    return near // len(images), every[near] - inside[:, None]
+
+
+def krige(offsets: Tensor, values: Tensor, slopes: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
+    r"""Predicts a function and its slopes at points from values and slopes at samples around each.
+
+    Arguments:
+        offsets: Where the samples lie from the points, `(q, k, m)`.
+        values: `(q, k, d)`.
+        slopes: `(q, k, d, m)`.
+        length: Of correlations, `()`, in coordinate units.
+
+    Returns:
+        Values `(q, d)` and slopes `(q, d, m)`; differentiable in the offsets.
+
+    References:
+        | Interpolation of Spatial Data: Some Theory for Kriging (Stein, 1999)
+    """
+    places = offsets / length
+    q, k, m = places.shape
+    system = _covariances(places[:, :, None] - places[:, None])  # (q, k, 1 + m, k, 1 + m)
+    system = system.reshape(q, k * (1 + m), k * (1 + m))
+    system = system + NUGGET * torch.eye(k * (1 + m), dtype=system.dtype, device=system.device)
+    wanted = _covariances(places[:, :, None])  # with the point itself, (q, k, 1 + m, 1, 1 + m)
+    weights = torch.linalg.solve(system, wanted.reshape(q, k * (1 + m), 1 + m))
+    known = torch.cat([values[:, :, None], length * slopes.mT], dim=2).flatten(1, 2)  # (q, k (1 + m), d)
+    found = weights.mT @ known
+
+    return found[:, 0], found[:, 1:].mT / length
+
+
+def _covariances(apart: Tensor) -> Tensor:
+    r"""Covariances of values and slopes at x with those at z: `(q, k, 1 + m, l, 1 + m)` of x - z, `(q, k, l, m)`."""
+    radius = (5 * apart.square().sum(dim=-1)).clamp_min(1e-24).sqrt()
+    decay = torch.exp(-radius)
+    value = (1 + radius + radius.square() / 3) * decay
+    # Derivatives by half the squared distance.
+    first = (-5 / 3 * (1 + radius) * decay)[..., None]
+    second = (25 / 3 * decay)[..., None, None]
+    eye = torch.eye(apart.shape[-1], dtype=apart.dtype, device=apart.device)
+    across = -first[..., None] * eye - second * apart[..., :, None] * apart[..., None, :]
+    top = torch.cat([value[..., None], -first * apart], dim=-1)
+    below = torch.cat([(first * apart)[..., None], across], dim=-1)
+
+    return torch.cat([top[..., None, :], below], dim=-2).transpose(2, 3)
