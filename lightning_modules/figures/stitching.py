@@ -52,7 +52,7 @@ def stitching_figure(
             axes.minorticks_off()
             axes.set_xlabel("common inputs")
 
-        left.set(ylabel="accuracy on fresh digits, %", ylim=(60, 100))
+        left.set(ylabel="accuracy on fresh digits, %", ylim=(84, 98))
         right.set(ylabel="error, share of the spread", yscale="log")
         left.legend(loc="lower right")
         heading(left, "One's body, the other's head")

@@ -46,7 +46,7 @@ class Stitching:
     def __init__(
         self,
         anchors: Sequence[int] = (10, 20, 50, 100, 200),
-        draws: int = 3,
+        draws: int = 2,
         n_train: int = 597,
         n_shared: int = 400,
         hidden: Sequence[int] = (64, 64),

@@ -55,11 +55,11 @@ class Waves(nn.Module):
 #: From a number of outputs to a new network of two inputs, each of another kind or size.
 ARCHITECTURES: tuple[Callable[[int], nn.Module], ...] = (
     lambda outputs: MLP(2, outputs, [32, 32]),
-    lambda outputs: MLP(2, outputs, [96], nn.GELU),
+    lambda outputs: MLP(2, outputs, [64, 48], nn.GELU),
     lambda outputs: Residual(outputs, 32, 2),
     lambda outputs: MLP(2, outputs, [16, 24, 16], nn.SiLU),
     lambda outputs: Waves(outputs, 32),
-    lambda outputs: MLP(2, outputs, [64, 64], nn.Softplus),
+    lambda outputs: MLP(2, outputs, [24, 24, 24]),
 )
 
 
@@ -170,7 +170,7 @@ class Zoo:
     """
 
     def __init__(
-        self, n_train: int = 2048, n_compared: int = 240, tolerance: float = 0.05, seed: int = 0
+        self, n_train: int = 4096, n_compared: int = 240, tolerance: float = 0.05, seed: int = 0
     ) -> None:
         self.n_train, self.n_compared, self.tolerance, self.seed = n_train, n_compared, tolerance, seed
         self.members = members()
