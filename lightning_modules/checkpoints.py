@@ -30,13 +30,9 @@ KINDS = (nn.Module, Optimizer, LRScheduler)
 def keep_last(trainer: pl.Trainer, folder: Path) -> None:
     r"""Makes `checkpoints/last.ckpt` hold the networks as they are now, however the training ended.
 
-    What the settings ask to be kept on the way may be older: they may keep every tenth epoch, or none.
+    What the settings ask to be kept on the way may be older, or there may be none; what lies there may be another's.
     """
-    path = folder / "checkpoints" / "last.ckpt"
-    kept = read_checkpoint(path)["global_step"] if path.is_file() else None
-
-    if kept != trainer.global_step:
-        trainer.save_checkpoint(path)
+    trainer.save_checkpoint(folder / "checkpoints" / "last.ckpt")
 
 
 def load_pair(path: str | Path, trusted: Collection[str] = ()) -> NetworkPair:

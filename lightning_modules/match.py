@@ -2,6 +2,7 @@ r"""One comparison during training, and how a checkpoint holds it."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -37,7 +38,7 @@ class Match:
         description, tensors = described(self.result)
 
         return {
-            "description": description,
+            "description": json.loads(json.dumps(description)),  # no kinds of text of our own
             "tensors": tensors,
             "observations": [
                 {"values": each.values, "frames": each.frames, "burst_size": each.burst_size}

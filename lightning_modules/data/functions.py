@@ -161,8 +161,9 @@ class FunctionViews:
 
     def _states(self, n: int, stream: int) -> Tensor:
         engine = torch.quasirandom.SobolEngine(len(self.low), scramble=True, seed=4 * self.seed + stream)
+        drawn = engine.draw(n) if n else self.low.new_empty(0, len(self.low))  # which it could not draw
 
-        return self.low + (self.high - self.low) * engine.draw(n)
+        return self.low + (self.high - self.low) * drawn
 
     def _uniform(self, n: int) -> tuple[Tensor, Tensor]:
         r"""Twice n states: for the evaluation, and to validate the losses on during training."""
