@@ -1,4 +1,4 @@
-r"""What the README and the page on networks of one's own show of the library runs, and prints what stands below."""
+r"""What the README, the tutorial and the page on networks of one's own show runs, and prints what stands below."""
 
 import re
 from pathlib import Path
@@ -46,3 +46,8 @@ def test_page_on_networks_of_ones_own(capsys: pytest.CaptureFixture[str]) -> Non
     held_against_page(
         (ROOT / "docs/own_networks.md").read_text().partition("## In a Lightning run")[0], capsys
     )
+
+
+@pytest.mark.slow
+def test_tutorial(capsys: pytest.CaptureFixture[str]) -> None:
+    held_against_page((ROOT / "docs/tutorial.md").read_text(), capsys)

@@ -146,7 +146,7 @@ def _held_against(error: Interval, tolerance: float, map_: Map) -> str:
     if error.high < tolerance:
         return f"below {said}"
 
-    return f"above {said}" if error.low > tolerance else f"not told from {said}"
+    return f"above {said}" if error.low > tolerance else f"the bounds enclose {said}"
 
 
 def _space(found: Finding) -> str:
@@ -161,7 +161,7 @@ def _space(found: Finding) -> str:
         if a is None or b is None:
             return f"{samples}{known['frames']}"
 
-        seen = f"{_counted(a, 'direction')} seen by both" if a == b else f"A sees {a} directions, B {b}"
+        seen = f"{_counted(a, 'direction')} seen by both" if a == b else f"A sees {_counted(a, 'direction')}, B {b}"
 
         return samples + seen
 
