@@ -27,4 +27,6 @@ assert equiv.load("saved").summary(details=True) == result.summary(details=True)
 
 np.save("a.npy", a(inputs).detach().numpy())
 np.save("b.npy", b(inputs).detach().numpy())
-print(f"equiv {equiv.__version__}, {sum(1 for _ in Path(equiv.__file__).parent.rglob('*.py'))} files: {result!r}")
+print(
+    f"equiv {equiv.__version__}, {sum(1 for _ in Path(equiv.__file__).parent.rglob('*.py'))} files: {result!r}"
+)

@@ -32,6 +32,17 @@ def test_ten_lines_of_the_readme(capsys: pytest.CaptureFixture[str]) -> None:
     held_against_page(README.partition("Eight outputs")[0], capsys)
 
 
+def test_every_page_is_on_the_site() -> None:
+    site = (ROOT / "mkdocs.yml").read_text()
+    pages = [
+        *(ROOT / "docs").glob("*.md"),
+        *(ROOT / "docs/experiments").glob("*.md"),
+        *(ROOT / "examples").glob("*.md"),
+    ]
+
+    assert not [path.name for path in pages if path.relative_to(ROOT).as_posix() not in site]
+
+
 @pytest.mark.slow
 def test_all_blocks_of_the_readme(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

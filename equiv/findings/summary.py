@@ -161,7 +161,11 @@ def _space(found: Finding) -> str:
         if a is None or b is None:
             return f"{samples}{known['frames']}"
 
-        seen = f"{_counted(a, 'direction')} seen by both" if a == b else f"A sees {_counted(a, 'direction')}, B {b}"
+        seen = (
+            f"{_counted(a, 'direction')} seen by both"
+            if a == b
+            else f"A sees {_counted(a, 'direction')}, B {b}"
+        )
 
         return samples + seen
 
