@@ -79,3 +79,14 @@ def test_without_anchors_a_circle_asks_for_some() -> None:
     assert "a closed curve, seen alike by both" in free and "a closed curve, seen alike by both" in fixed
     assert "infinitely many" in free and "anchors: 0 so far, 2 fix" in free
     assert "maps that fit   one" in fixed and "would help" not in fixed
+
+
+def test_matrices_and_classes_print_as_a_line() -> None:
+    a, other = random(60, 3), random(60, 3, seed=1)
+    layers = {"first": a, "second": a.square()}
+    classes = equiv.Classes(torch.tensor([0, 0, 1]), torch.eye(3, dtype=torch.bool), {}, [(0, 1)])
+
+    assert repr(equiv.compare_layers(layers, {"only": other})).startswith(
+        "LayerMatrix(2 layers of A, 1 of B, "
+    )
+    assert repr(classes) == "Classes(labels=[0, 0, 1], 1 pairs of classes undecided)"
