@@ -49,6 +49,15 @@ def test_a_decided_comparison_answers_and_asks_for_nothing(tmp_path) -> None:  #
     assert again.summary(details=True) == details and repr(again) == repr(found)
 
 
+def test_the_tolerance_is_told_as_it_was_given() -> None:
+    found = equiv.compare(
+        Observations(random(12, 2)), Observations(random(12, 2)), paired=True, tolerance=0.125
+    )
+
+    assert all("tolerance 12.5 %" in said for said in (repr(found), found.sentence))
+    assert "the tolerance of 12.5 %" in found.summary()
+
+
 def test_cards_escape_what_they_show() -> None:
     found = equiv.compare(Observations(random(12, 2)), Observations(random(12, 2, seed=1)), paired=True)
     card = found._repr_html_()

@@ -64,7 +64,7 @@ def line(found: Finding) -> str:
     r"""Verdict and errors, for `repr`."""
     return (
         f"Comparison({found.verdict}: A to B {found.a_to_b.error}, B to A {found.b_to_a.error}, "
-        f"tolerance {percent(found.tolerance)} %)"
+        f"tolerance {percent(found.tolerance, 'g')} %)"
     )
 
 
@@ -135,7 +135,7 @@ def _answer(found: Finding) -> list[tuple[str, str]]:
 
 
 def _held_against(error: Interval, tolerance: float, map_: Map) -> str:
-    said = f"the tolerance of {percent(tolerance)} %"
+    said = f"the tolerance of {percent(tolerance, 'g')} %"
 
     if math.isnan(error.estimate):
         return "none could be computed"
