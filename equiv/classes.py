@@ -33,7 +33,7 @@ MAX_COMPARED = 8
 ONE_WAY = (Verdict.A_DETERMINES_B, Verdict.B_DETERMINES_A)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Classes:
     r"""Equivalence classes of networks and the partial order between them.
 
@@ -50,6 +50,9 @@ class Classes:
     determines: Tensor
     comparisons: dict[tuple[int, int], Comparison]
     undecided: list[tuple[int, int]]
+
+    def __repr__(self) -> str:
+        return f"Classes(labels={self.labels.tolist()}, {len(self.undecided)} pairs of classes undecided)"
 
 
 @torch.inference_mode(False)

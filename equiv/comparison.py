@@ -70,6 +70,17 @@ class Comparison:
         chart_a: Chart of A, a module with `restrict`, `lift`, `frames`, `extrapolates` and `periods`; None
             where the comparison needed no chart.
         chart_b: Chart of B, likewise.
+
+    Example:
+        >>> import torch
+        >>> from equiv.compare import compare
+        >>> a = nn.Sequential(nn.Linear(2, 8), nn.Tanh())
+        >>> x = torch.rand(100, 2)
+        >>> found = compare(a, nn.Sequential(a, nn.Linear(8, 3)), x)
+        >>> print(found.summary().splitlines()[0])
+        Verdict: equivalent (each network determines the other)
+        >>> found.transformation(a(x)).shape
+        torch.Size([100, 3])
     """
 
     verdict: Verdict
@@ -176,6 +187,15 @@ def load(folder: str | os.PathLike[str]) -> Any:
 
     Raises:
         ValueError: If the folder holds nothing that was saved, or something that was damaged or edited since.
+
+    Example:
+        >>> import tempfile, torch
+        >>> from equiv.compare import compare
+        >>> network = nn.Linear(2, 3)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     compare(network, network, torch.rand(60, 2)).save(folder)
+        ...     load(folder).verdict == "equivalent"
+        True
     """
     path = as_path(folder, "folder")
     for name, loader in LOADERS.items():

@@ -227,7 +227,7 @@ def decide(
     backward = determines(b_to_a, tolerance, doubts_b_to_a)
     errors = (
         f"error from {NAME_A} to {NAME_B} {a_to_b}, from {NAME_B} to {NAME_A} {b_to_a} of "
-        f"the target's spread, bounds at {100 * confidence:g} %, tolerance {percent(tolerance)} %"
+        f"the target's spread, bounds at {100 * confidence:g} %, tolerance {percent(tolerance, 'g')} %"
     )
 
     if blocking or forward is None or backward is None:

@@ -1,4 +1,4 @@
-r"""What the README and the page on networks of one's own show of the library runs, and prints what stands below."""
+r"""What the README, the tutorial and the page on networks of one's own show runs, and prints what stands below."""
 
 import re
 from pathlib import Path
@@ -32,6 +32,17 @@ def test_ten_lines_of_the_readme(capsys: pytest.CaptureFixture[str]) -> None:
     held_against_page(README.partition("Eight outputs")[0], capsys)
 
 
+def test_every_page_is_on_the_site() -> None:
+    site = (ROOT / "mkdocs.yml").read_text()
+    pages = [
+        *(ROOT / "docs").glob("*.md"),
+        *(ROOT / "docs/experiments").glob("*.md"),
+        *(ROOT / "examples").glob("*.md"),
+    ]
+
+    assert not [path.name for path in pages if path.relative_to(ROOT).as_posix() not in site]
+
+
 @pytest.mark.slow
 def test_all_blocks_of_the_readme(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -46,3 +57,8 @@ def test_page_on_networks_of_ones_own(capsys: pytest.CaptureFixture[str]) -> Non
     held_against_page(
         (ROOT / "docs/own_networks.md").read_text().partition("## In a Lightning run")[0], capsys
     )
+
+
+@pytest.mark.slow
+def test_tutorial(capsys: pytest.CaptureFixture[str]) -> None:
+    held_against_page((ROOT / "docs/tutorial.md").read_text(), capsys)

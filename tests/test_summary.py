@@ -49,6 +49,15 @@ def test_a_decided_comparison_answers_and_asks_for_nothing(tmp_path) -> None:  #
     assert again.summary(details=True) == details and repr(again) == repr(found)
 
 
+def test_the_tolerance_is_told_as_it_was_given() -> None:
+    found = equiv.compare(
+        Observations(random(12, 2)), Observations(random(12, 2)), paired=True, tolerance=0.125
+    )
+
+    assert all("tolerance 12.5 %" in said for said in (repr(found), found.sentence))
+    assert "the tolerance of 12.5 %" in found.summary()
+
+
 def test_cards_escape_what_they_show() -> None:
     found = equiv.compare(Observations(random(12, 2)), Observations(random(12, 2, seed=1)), paired=True)
     card = found._repr_html_()
@@ -79,3 +88,14 @@ def test_without_anchors_a_circle_asks_for_some() -> None:
     assert "a closed curve, seen alike by both" in free and "a closed curve, seen alike by both" in fixed
     assert "infinitely many" in free and "anchors: 0 so far, 2 fix" in free
     assert "maps that fit   one" in fixed and "would help" not in fixed
+
+
+def test_matrices_and_classes_print_as_a_line() -> None:
+    a, other = random(60, 3), random(60, 3, seed=1)
+    layers = {"first": a, "second": a.square()}
+    classes = equiv.Classes(torch.tensor([0, 0, 1]), torch.eye(3, dtype=torch.bool), {}, [(0, 1)])
+
+    assert repr(equiv.compare_layers(layers, {"only": other})).startswith(
+        "LayerMatrix(2 layers of A, 1 of B, "
+    )
+    assert repr(classes) == "Classes(labels=[0, 0, 1], 1 pairs of classes undecided)"

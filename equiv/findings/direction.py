@@ -159,7 +159,7 @@ def shared_rows(direction: Direction, name: str, target: str, tolerance: float) 
 
     if found is not None:
         within = (
-            f"{found.determined} of {len(found.errors)} directions within {percent(tolerance)} %, with "
+            f"{found.determined} of {len(found.errors)} directions within {percent(tolerance, 'g')} %, with "
             f"{found.variance_determined} of {target}'s variance"
         )
         best = min((error.estimate for error in found.errors), default=math.nan)

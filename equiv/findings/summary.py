@@ -65,7 +65,7 @@ def line(found: Finding) -> str:
     r"""Verdict and errors, for `repr`."""
     return (
         f"Comparison({found.verdict}: A to B {found.a_to_b.error}, B to A {found.b_to_a.error}, "
-        f"tolerance {percent(found.tolerance)} %)"
+        f"tolerance {percent(found.tolerance, 'g')} %)"
     )
 
 
@@ -136,7 +136,7 @@ def _answer(found: Finding) -> list[tuple[str, str]]:
 
 
 def _held_against(error: Interval, tolerance: float, map_: Map) -> str:
-    said = f"the tolerance of {percent(tolerance)} %"
+    said = f"the tolerance of {percent(tolerance, 'g')} %"
 
     if math.isnan(error.estimate):
         return "none could be computed"
@@ -147,7 +147,7 @@ def _held_against(error: Interval, tolerance: float, map_: Map) -> str:
     if error.high < tolerance:
         return f"below {said}"
 
-    return f"above {said}" if error.low > tolerance else f"not told from {said}"
+    return f"above {said}" if error.low > tolerance else f"the bounds enclose {said}"
 
 
 def _space(found: Finding) -> str:
@@ -162,7 +162,11 @@ def _space(found: Finding) -> str:
         if a is None or b is None:
             return f"{samples}{known['frames']}"
 
-        seen = f"{_counted(a, 'direction')} seen by both" if a == b else f"A sees {a} directions, B {b}"
+        seen = (
+            f"{_counted(a, 'direction')} seen by both"
+            if a == b
+            else f"A sees {_counted(a, 'direction')}, B {b}"
+        )
 
         return samples + seen
 

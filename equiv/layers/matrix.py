@@ -51,7 +51,7 @@ class Match(NamedTuple):
     b_to_a: float
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LayerMatrix:
     r"""Every layer of A against every layer of B, both ways: what `equiv.compare_layers` found.
 
@@ -124,6 +124,11 @@ class LayerMatrix:
             for i, a in enumerate(self.layers_a)
             for j, b in enumerate(self.layers_b)
         ]
+
+    def __repr__(self) -> str:
+        matches = sum(match is not None for match in self.matches)
+
+        return f"LayerMatrix({len(self.layers_a)} layers of A, {len(self.layers_b)} of B, {matches} answered)"
 
     def summary(self) -> str:
         r"""A line for each layer of A, and at the end one plain sentence."""
