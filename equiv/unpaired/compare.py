@@ -21,6 +21,7 @@ from equiv.observe.observations import Observations, place
 from equiv.registration.anchors import exchanged
 from equiv.unpaired.by_charts import compare_by_charts
 from equiv.unpaired.by_eigenfunctions import compare_by_eigenfunctions
+from equiv.unpaired.by_isometry import compare_by_isometry, enough_anchors
 from equiv.unpaired.result import conclude
 from equiv.verdict import Verdict
 
@@ -135,7 +136,11 @@ def _compare(a: Observations, b: Observations, anchors: Tensor | None, asked: _A
 
     if asked.method == "auto" and all(side.objections for side in sides):
         # No flat chart of either: a curved space, or neurons that do not tell all inputs apart.
-        found = compare_by_eigenfunctions(a, b, anchors, "galerkin", asked.tolerance, asked.seed)
+        if anchors is not None and enough_anchors(a, anchors):
+            found = compare_by_isometry(a, b, anchors, asked.tolerance)
+        else:
+            found = compare_by_eigenfunctions(a, b, anchors, "galerkin", asked.tolerance, asked.seed)
+
         reason = f"neither space is flat: {found.facts.method_reason}"
         curved = replace(found, facts=replace(found.facts, method_reason=reason))
         result = conclude(a, b, curved, asked.tolerance, asked.confidence)

@@ -13,7 +13,7 @@ from equiv.charts.chart import Chart
 from equiv.comparison import Comparison
 from equiv.findings.direction import Direction
 from equiv.observe.observations import Observations
-from equiv.transformation import Transformation
+from equiv.transformation import NoMap, Transformation
 from equiv.verdict import Interval, Sentence, decide
 
 __all__ = ["NO_MAP", "UNKNOWN", "Facts", "Finding", "SideFacts", "conclude"]
@@ -137,6 +137,25 @@ class Finding:
     coordinates_b: Tensor | None = None
     chart_a: Chart | None = None
     chart_b: Chart | None = None
+
+    @classmethod
+    def nothing(cls, reason: str, method: str, method_reason: str) -> Finding:
+        r"""What is found where a method leads nowhere, for a reason that is one sentence."""
+        nowhere = SideFacts(embedding=False)
+
+        return cls(
+            facts=Facts(
+                method=method,
+                method_reason=method_reason,
+                rejected_anchors=[],
+                overlap_a=math.nan,
+                overlap_b=math.nan,
+                a=nowhere,
+                b=nowhere,
+            ),
+            transformation=Transformation(NoMap(Sentence(reason)), NoMap(Sentence(reason))),
+            blocking=[reason.rstrip(".")],
+        )
 
 
 def conclude(
