@@ -26,7 +26,7 @@ LAYERS = (
     ("metric", "registration", "baselines", "probing"),
     ("report", "spectral", "regression", "flattening"),
     ("shared_part",),
-    ("charts", "paired", "observability"),
+    ("charts", "isometry", "paired", "observability"),
     ("unpaired", "classes", "layers"),
     ("compare",),
     ("__main__", "integrations"),

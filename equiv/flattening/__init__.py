@@ -1,6 +1,7 @@
 r"""From frames to flat coordinates, in which every frame is orthonormal.
 
-Doors: `cloud.Cloud`, `curve_ends.NEAR_ENDS`, `integrate.Integration`, `integrate.integrate`,
+Doors: `block_system.BlockPattern`, `block_system.BlockSystem`, `block_system.Factorisation`,
+`cloud.Cloud`, `curve_ends.NEAR_ENDS`, `integrate.Integration`, `integrate.integrate`,
 `integrate.integrate_from`.
 
     cloud                A cloud of samples with their frames, neurons weighted

@@ -71,6 +71,10 @@ LARGEST_CORRECTION_ACROSS_JUMPS = 5.0
 # [share of the lengths of pairs; chosen: smooth fits that resolve the manifold leave less]
 COARSE_MISFIT = 1e-3
 
+# Misfit of the pairs above which no correction leads to a flat chart, so that none with frames is tried.
+# [share of the lengths; chosen: spheres leave 0.5, charts that corrections mended a tenth at most]
+HOPELESS_MISFIT = 0.3
+
 # Corrections by fits to values and frames, at most.
 # [corrections; chosen: it ends earlier where coordinates settle]
 ROUNDS_WITH_FRAMES = 8
@@ -125,7 +129,9 @@ def correct(values: Tensor, found: Flattening, *, rough: bool, exact: bool, jump
 
     smooth = _without_frames(values, found, rough, exact)
 
-    if not exact or smooth.residual <= COARSE_MISFIT:
+    hopeless = coarse is None and smooth.residual > HOPELESS_MISFIT
+
+    if not exact or hopeless or smooth.residual <= COARSE_MISFIT:
         return smooth
 
     coarse = coarse or _with_frames(values, found)

@@ -21,6 +21,7 @@ Doors: `compare.compare_unpaired`.
                          symmetries
     by_eigenfunctions    Unpaired comparison by registered eigenfunctions: curved input spaces, and methods
                          that were asked for
+    by_isometry          Unpaired comparison by the map that keeps lengths: curved input spaces, with anchors
     result               The result of an unpaired comparison, built from what either way of comparing has
                          found
     compare              Comparison of two networks without pairs: geometry, registration, and an error from

@@ -16,8 +16,9 @@ from equiv.probing.pushforward import derivatives_along
 from equiv.regression.hermite import fit_map
 from equiv.regression.kernel_map import Fit
 from equiv.spectral.spectrum import spectral_distance
-from equiv.transformation import NoMap, Transformation
+from equiv.transformation import Transformation
 from equiv.unpaired.ambiguity import LARGEST_AMBIGUITY
+from equiv.unpaired.by_isometry import share_inside
 from equiv.unpaired.eigenfunctions import EigenSide, eigen_sides, leading_frames, nearest_in, said_of_clouds
 from equiv.unpaired.eigenspace_match import register_eigenspaces
 from equiv.unpaired.evidence import low_overlaps
@@ -25,13 +26,9 @@ from equiv.unpaired.isometry_refinement import Refined
 from equiv.unpaired.readouts import Place, read_rows
 from equiv.unpaired.result import Facts, Finding, SideFacts
 from equiv.unpaired.symmetries import best_refinement
-from equiv.verdict import NAME_A, NAME_B, Interval, Sentence
+from equiv.verdict import NAME_A, NAME_B, Interval
 
-__all__ = ["compare_by_eigenfunctions", "nothing_found"]
-
-# The neighbour within whose distance a point belongs to a cloud.
-# [neighbours; derived: as `equiv.supports.support.inside`, which misses a share of exp(-6) of the support]
-NEIGHBORS = 6
+__all__ = ["compare_by_eigenfunctions"]
 
 # Largest RMS distance of refined clouds; those of one space are as near to each other as to themselves.
 # [distances of samples; chosen: twice what one space has]
@@ -103,17 +100,17 @@ def compare_by_eigenfunctions(
     clouds = said_of_clouds(a, b)
 
     if clouds:
-        return nothing_found(clouds, method)
+        return Finding.nothing(clouds, method, REASON[method])
 
     try:
         sides = eigen_sides(a, b, method)
     except (ValueError, torch.linalg.LinAlgError) as failure:
-        return nothing_found(str(failure), method)
+        return Finding.nothing(str(failure), method, REASON[method])
 
     m = sides[0].frames.shape[2]
 
     if m != sides[1].frames.shape[2]:
-        return nothing_found("The intrinsic dimensions differ.", method)
+        return Finding.nothing("The intrinsic dimensions differ.", method, REASON[method])
 
     known, rejected = _without_outliers(*sides, known, seed)
     matrices, apart, count = register_eigenspaces(*sides, known, seed)
@@ -121,19 +118,22 @@ def compare_by_eigenfunctions(
     if m > 1 and not apart <= UNREFINED_MISFIT:
         reason = f"The eigenfunctions of the two sides lie {apart:.1f} times as far apart as samples do."
 
-        return nothing_found(reason, method)
+        return Finding.nothing(reason, method, REASON[method])
 
     ends = None if known is None else (sides[0].coordinates[known[:, 0]], sides[1].coordinates[known[:, 1]])
     refined, count = best_refinement(*sides, matrices, count, ends)
 
     if not refined.strain <= WORST_STRAIN:
-        return nothing_found(
-            f"The refined map is off an isometry by {refined.strain:.0%} of lengths.", method
-        )
+        reason = f"The refined map is off an isometry by {refined.strain:.0%} of lengths."
+
+        return Finding.nothing(reason, method, REASON[method])
 
     there, back, image = _learned(*sides, refined)
     misfit = _misfit(image, sides[1].coordinates)
-    overlap_a, overlap_b = _inside(image, sides[1].coordinates), _inside(sides[1].coordinates, image)
+    overlap_a, overlap_b = (
+        share_inside(image, sides[1].coordinates),
+        share_inside(sides[1].coordinates, image),
+    )
     blocking = [*_doubts(misfit, refined, tolerance), *low_overlaps(overlap_a, overlap_b)]
     eigenvalues = [[0.0, *side.eigenvalues.tolist()] for side in sides]
     side_facts = [
@@ -181,30 +181,6 @@ def _place(target: EigenSide) -> Place:
         frames.shape[2],
         draws,
         lambda displaced: values + (frames @ displaced[:, :, None])[:, :, 0].to(device),
-    )
-
-
-def nothing_found(reason: str, method: str) -> Finding:
-    r"""What is found where a way of comparing leads nowhere.
-
-    Arguments:
-        reason: Why, a sentence.
-        method: Which way was gone.
-    """
-    nothing = SideFacts(embedding=False)
-
-    return Finding(
-        facts=Facts(
-            method=method,
-            method_reason=REASON.get(method, "as far as it was gone"),
-            rejected_anchors=[],
-            overlap_a=math.nan,
-            overlap_b=math.nan,
-            a=nothing,
-            b=nothing,
-        ),
-        transformation=Transformation(NoMap(Sentence(reason)), NoMap(Sentence(reason))),
-        blocking=[reason.rstrip(".")],
     )
 
 
@@ -264,14 +240,6 @@ def _error(refined: Refined, fit: Fit, m: int) -> Interval:
     shown = math.sqrt(max(estimate**2 - FIT_ERROR**2, 0.0))
 
     return Interval(estimate, FACTOR_BELOW * shown, FACTOR_ABOVE * math.hypot(estimate, FIT_ERROR))
-
-
-def _inside(points: Tensor, cloud: Tensor) -> float:
-    r"""Share of points that lie as near to a cloud as its samples do to their neighbours."""
-    distance, nearest = (found[:, 0] for found in nearest_in(cloud, points))
-    reach = nearest_in(cloud, cloud[nearest], NEIGHBORS + 1)[0][:, -1]
-
-    return (distance <= reach).double().mean().item()
 
 
 def _doubts(misfit: float, refined: Refined, tolerance: float) -> list[str]:

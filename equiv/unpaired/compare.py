@@ -22,7 +22,8 @@ from equiv.observe.observations import Observations, place
 from equiv.registration.anchors import exchanged
 from equiv.shared_part.readout import Readout, of_given_units
 from equiv.unpaired.by_charts import compare_by_charts
-from equiv.unpaired.by_eigenfunctions import compare_by_eigenfunctions, nothing_found
+from equiv.unpaired.by_eigenfunctions import compare_by_eigenfunctions
+from equiv.unpaired.by_isometry import compare_by_isometry, enough_anchors
 from equiv.unpaired.result import Finding, conclude
 from equiv.verdict import Verdict
 
@@ -146,7 +147,9 @@ def _compare(a: Observations, b: Observations, anchors: Tensor | None, asked: _A
     try:
         return _found(a, b, anchors, asked)
     except torch.linalg.LinAlgError as failure:
-        return asked.conclude(a, b, nothing_found(f"A computation failed: {told(failure)}.", asked.method))
+        reason = f"A computation failed: {told(failure)}."
+
+        return asked.conclude(a, b, Finding.nothing(reason, asked.method, "as far as it was gone"))
 
 
 def _found(a: Observations, b: Observations, anchors: Tensor | None, asked: _Asked) -> Comparison:
@@ -159,7 +162,11 @@ def _found(a: Observations, b: Observations, anchors: Tensor | None, asked: _Ask
 
     if asked.method == "auto" and all(side.objections for side in sides):
         # No flat chart of either: a curved space, or neurons that do not tell all inputs apart.
-        found = compare_by_eigenfunctions(a, b, anchors, "galerkin", asked.tolerance, asked.seed)
+        if anchors is not None and enough_anchors(a, anchors):
+            found = compare_by_isometry(a, b, anchors, asked.tolerance)
+        else:
+            found = compare_by_eigenfunctions(a, b, anchors, "galerkin", asked.tolerance, asked.seed)
+
         reason = f"neither space is flat: {found.facts.method_reason}"
         curved = replace(found, facts=replace(found.facts, method_reason=reason))
         result = asked.conclude(a, b, curved)

@@ -14,7 +14,7 @@ from equiv.comparison import Comparison
 from equiv.findings.direction import Direction, in_addition
 from equiv.observe.observations import Observations
 from equiv.shared_part.readout import Readout
-from equiv.transformation import Transformation
+from equiv.transformation import NoMap, Transformation
 from equiv.unpaired.readouts import Answers, Place, answers_without_pairs
 from equiv.verdict import NAME_A, NAME_B, Interval, Sentence, decide, determines
 
@@ -142,6 +142,25 @@ class Finding:
     chart_a: Chart | None = None
     chart_b: Chart | None = None
     places: Callable[[], tuple[list[Place], list[Place]]] = lambda: ([], [])
+
+    @classmethod
+    def nothing(cls, reason: str, method: str, method_reason: str) -> Finding:
+        r"""What is found where a method leads nowhere, for a reason that is one sentence."""
+        nowhere = SideFacts(embedding=False)
+
+        return cls(
+            facts=Facts(
+                method=method,
+                method_reason=method_reason,
+                rejected_anchors=[],
+                overlap_a=math.nan,
+                overlap_b=math.nan,
+                a=nowhere,
+                b=nowhere,
+            ),
+            transformation=Transformation(NoMap(Sentence(reason)), NoMap(Sentence(reason))),
+            blocking=[reason.rstrip(".")],
+        )
 
 
 def conclude(
