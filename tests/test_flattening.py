@@ -82,7 +82,9 @@ def test_block_systems_agree_with_dense_algebra(monkeypatch: pytest.MonkeyPatch)
         dense[i, :, j] = cross
         dense[j, :, i] = cross.mT
         expected = torch.linalg.solve(dense.reshape(n * b, n * b), right)
-        found = BlockSystem(pattern, diagonal, cross, 2, known).solve(right, tolerance=1e-10)
+        motions, aggregates = torch.eye(b, dtype=torch.float64).expand(n, b, b), torch.arange(n) // 5
+        system = BlockSystem(pattern, diagonal, cross, 2, known, motions.clone(), aggregates)
+        found = system.solve(right, tolerance=1e-10)
         return float((found - expected).abs().max())
 
     cross = torch.randn(len(i), b, b, generator=generator, dtype=torch.float64)

@@ -64,8 +64,10 @@ def nearest_nodes(points: Tensor, nodes: Tensor, periods: Tensor, more: int = 0)
 def krige(offsets: Tensor, values: Tensor, slopes: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
     r"""Predicts a function and its slopes at points from values and slopes at samples around each.
 
+    The process is what the tangent of the first sample leaves.
+
     Arguments:
-        offsets: Where the samples lie from the points, `(q, k, m)`.
+        offsets: Where the samples lie from the points, `(q, k, m)`, nearest first.
         values: `(q, k, d)`.
         slopes: `(q, k, d, m)`.
         length: Of correlations, `()`, in coordinate units.
@@ -83,10 +85,12 @@ def krige(offsets: Tensor, values: Tensor, slopes: Tensor, length: Tensor) -> tu
     system = system + NUGGET * torch.eye(k * (1 + m), dtype=system.dtype, device=system.device)
     wanted = _covariances(places[:, :, None])  # with the point itself, (q, k, 1 + m, 1, 1 + m)
     weights = torch.linalg.solve(system, wanted.reshape(q, k * (1 + m), 1 + m))
-    known = torch.cat([values[:, :, None], length * slopes.mT], dim=2).flatten(1, 2)  # (q, k (1 + m), d)
-    found = weights.mT @ known
+    first, slope = values[:, 0], slopes[:, 0]
+    rest = values - first[:, None] - (offsets - offsets[:, :1]) @ slope.mT
+    known = torch.cat([rest[:, :, None], length * (slopes - slope[:, None]).mT], dim=2).flatten(1, 2)
+    found = weights.mT @ known  # (q, 1 + m, d)
 
-    return found[:, 0], found[:, 1:].mT / length
+    return found[:, 0] + first - (offsets[:, :1] @ slope.mT)[:, 0], found[:, 1:].mT / length + slope
 
 
 def _covariances(apart: Tensor) -> Tensor:
@@ -103,3 +107,29 @@ def _covariances(apart: Tensor) -> Tensor:
     below = torch.cat([(first * apart)[..., None], across], dim=-1)
 
     return torch.cat([top[..., None, :], below], dim=-2).transpose(2, 3)
+
+
+def krige_along(starts: Tensor, ends: Tensor, offsets: Tensor, slopes: Tensor, length: Tensor) -> Tensor:
+    r"""Predicts differences of a function between two points from slopes alone at samples around.
+
+    Arguments:
+        starts: One point of each pair, `(q, m)`.
+        ends: The other, likewise.
+        offsets: Where the samples lie, `(q, k, m)`.
+        slopes: `(q, k, d, m)`.
+        length: Of correlations, `()`, in coordinate units.
+
+    Returns:
+        `(q, d)`.
+    """
+    places = offsets / length
+    q, k, m = places.shape
+    system = _covariances(places[:, :, None] - places[:, None])[:, :, 1:, :, 1:].reshape(q, k * m, k * m)
+    system = system + NUGGET * torch.eye(k * m, dtype=system.dtype, device=system.device)
+    wanted = [
+        _covariances((places - (point / length)[:, None])[:, :, None])[:, :, 1:, 0, 0]
+        for point in (ends, starts)
+    ]
+    weights = torch.linalg.solve(system, (wanted[0] - wanted[1]).reshape(q, k * m))
+
+    return length * torch.einsum("qkm,qkdm->qd", weights.reshape(q, k, m), slopes)

@@ -8,7 +8,7 @@ from torch import Tensor
 from equiv.coordinates.kriging import correlation_length, krige, nearest_nodes
 from equiv.coordinates.smooth_fit import SmoothFit, in_blocks
 
-__all__ = ["RESOLVED_ERROR", "Lift", "best_lift", "relative_error"]
+__all__ = ["RESOLVED_ERROR", "Lift", "best_lift", "left_out", "relative_error"]
 
 
 # Error of a fit, at the samples, below which nothing is left to resolve.
@@ -54,7 +54,6 @@ def best_lift(fit: SmoothFit, missed: Tensor, coordinates: Tensor, values: Tenso
         values: `(n, d)`.
         frames: Turned as the coordinates have them, `(n, d, m)`.
     """
-    n, periods = len(values), fit.basis.periods
     length = correlation_length(coordinates)
     alone = Lift(fit, values[:0], frames[:0], length, missed)
 
@@ -63,16 +62,29 @@ def best_lift(fit: SmoothFit, missed: Tensor, coordinates: Tensor, values: Tenso
 
     fitted, steep = in_blocks(fit, coordinates)
     rest, slopes = values - fitted, frames - steep
-    left = []
+    left = left_out(coordinates, rest, slopes, fit.basis.periods)
+    kriged = Lift(fit, rest, slopes, length, left)
+
+    return min(alone, kriged, key=lambda lift: float(lift.missed.square().mean()))
+
+
+def left_out(coordinates: Tensor, values: Tensor, slopes: Tensor, periods: Tensor) -> Tensor:
+    r"""What kriging misses of values left out in turn, `(k, d)`.
+
+    Arguments:
+        coordinates: `(n, m)`.
+        values: `(n, d)`.
+        slopes: `(n, d, m)`.
+        periods: `(p, m)`, p = 0 for none.
+    """
+    n, length, missed = len(values), correlation_length(coordinates), []
 
     for rows in torch.arange(0, n, -(-n // LEFT_OUT)).split(ROWS):
         near, offsets = nearest_nodes(coordinates[rows], coordinates, periods, more=1)
         near, offsets = near[:, 1:], offsets[:, 1:]
-        left.append(rest[rows] - krige(offsets, rest[near], slopes[near], length)[0])
+        missed.append(values[rows] - krige(offsets, values[near], slopes[near], length)[0])
 
-    kriged = Lift(fit, rest, slopes, length, torch.cat(left))
-
-    return min(alone, kriged, key=lambda lift: float(lift.missed.square().mean()))
+    return torch.cat(missed)
 
 
 def relative_error(missed: Tensor, values: Tensor) -> float:

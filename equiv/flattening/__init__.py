@@ -5,7 +5,6 @@ Doors: `block_system.BlockPattern`, `block_system.BlockSystem`, `block_system.Fa
 `integrate.integrate_from`.
 
     cloud                A cloud of samples with their frames, neurons weighted
-    geodesics            Classical scaling of landmark geodesics: rough coordinates to start from
     orientation          Orientation of tangent spaces: which of two mirror images each frame is
     curve_ends           Ends of a curve: those that a corner cut apart, which are joined, and whether the
                          others look like ends
@@ -25,6 +24,8 @@ Doors: `block_system.BlockPattern`, `block_system.BlockSystem`, `block_system.Fa
                          until one fits
     jumps                Pairs of neighbours across jumps: displacements that piecewise linear networks do
                          not spoil
+    information          Information of pairs: what each says of the way from one sample to the other, and how
+                         surely, along which direction
     deferred_correction  Deferred correction: coordinates corrected for what the trapezoid rule misses, as a
                          fit y = F(u) shows it
     integrate            The frames of a cloud integrated to coordinates, and corrected by a fit y = F(u)

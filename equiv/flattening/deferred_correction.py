@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from equiv.coordinates.hermite_fit import HermiteFit, fit_hermite
-from equiv.coordinates.lift import RESOLVED_ERROR, Lift, best_lift, relative_error
+from equiv.coordinates.lift import RESOLVED_ERROR, Lift, best_lift, left_out, relative_error
 from equiv.coordinates.smooth_fit import SmoothFit, fit_smooth, in_blocks
+from equiv.flattening.information import solve_by_information
 from equiv.flattening.jumps import displacements_across_jumps
-from equiv.flattening.synchronization import Flattening, PairSolution, synchronise
+from equiv.flattening.synchronization import LARGEST_MISFIT, Flattening, PairSolution, synchronise, torn_pairs
 
 __all__ = ["Corrected", "correct"]
 
@@ -67,7 +68,7 @@ SETTLED_ACROSS_JUMPS = 5e-4
 # [share of the displacement; chosen: it follows from jumps, not from a fit, and cancelling frames alone say more]
 LARGEST_CORRECTION_ACROSS_JUMPS = 5.0
 
-# Misfit of the pairs above which frames are fitted as well.
+# Misfit of the pairs above which all else is tried beside smooth fits.
 # [share of the lengths of pairs; chosen: smooth fits that resolve the manifold leave less]
 COARSE_MISFIT = 1e-3
 
@@ -99,7 +100,10 @@ class Corrected:
     Attributes:
         solution: Coordinates, rotations and periods.
         lift: F.
-        residual: Root mean square misfit of the pairs over their lengths.
+        residual: Root mean square misfit of the pairs over their lengths, in the activations where their information
+            weighs them.
+        rejected: How many pairs do not fit.
+        torn: How many of these have become much longer, where jumps explain others; all elsewhere.
         refinement: Root mean square move of the last correction over the spread of the coordinates.
         excess: RMS residual of the pairs over what jumps explain, where derivatives jump; None elsewhere.
             Dimensionless.
@@ -108,35 +112,51 @@ class Corrected:
     solution: PairSolution
     lift: Lift
     residual: float
+    rejected: int
+    torn: int
     refinement: float
     excess: float | None = None
 
 
-def correct(values: Tensor, found: Flattening, *, rough: bool, exact: bool, jumping: bool) -> Corrected:
+def correct(
+    values: Tensor, found: Flattening, every: Flattening, *, rough: bool, exact: bool, jumping: bool
+) -> Corrected:
     r"""Subtracts what the trapezoid rule misses, and solves again, until that settles.
 
     Arguments:
         values: `(n, d)`.
-        found: Coordinates by the trapezoid rule alone, with their equations.
+        found: Coordinates by the trapezoid rule alone, with the equations of the pairs that fit.
+        every: The same with those of all pairs.
         rough: Whether noise of the frames rules the error.
         exact: Whether the frames have no noise.
         jumping: Whether frames change between neighbours by more than the trapezoid rule can follow.
     """
-    coarse = _with_frames(values, found) if jumping else None
+    ways = [
+        lambda: None if jumping else _without_frames(values, found, rough, exact),
+        lambda: _with_frames(values, found),
+        lambda: _across_jumps(values, found, every) if jumping else None,
+        lambda: _by_information(values, every, jumping) if found.equations.m > 1 else None,
+    ]
+    tried = []
 
-    if jumping and coarse is None:
-        return _across_jumps(values, found)
+    for way in ways:
+        one = way()
+        if one is None:
+            continue
+        hopeless = way is ways[0] and one.residual > HOPELESS_MISFIT
+        if not exact or hopeless or one.residual <= COARSE_MISFIT:
+            return one
+        tried.append(one)
 
-    smooth = _without_frames(values, found, rough, exact)
+    return min(tried, key=lambda each: _left_out(each.solution, values, found))
 
-    hopeless = coarse is None and smooth.residual > HOPELESS_MISFIT
 
-    if not exact or hopeless or smooth.residual <= COARSE_MISFIT:
-        return smooth
+def _left_out(solution: PairSolution, values: Tensor, found: Flattening) -> float:
+    r"""What most values that are left out in turn are missed by, as far as coordinates contradict values and frames."""
+    frames, u = found.equations.frames @ solution.rotations, solution.coordinates
+    periods = u[:0] if solution.periods is None else solution.periods
 
-    coarse = coarse or _with_frames(values, found)
-
-    return smooth if coarse is None or coarse.residual >= smooth.residual else coarse
+    return float(left_out(u, values, frames, periods).norm(dim=1).median())
 
 
 def _without_frames(values: Tensor, found: Flattening, rough: bool, exact: bool) -> Corrected:
@@ -158,9 +178,9 @@ def _without_frames(values: Tensor, found: Flattening, rough: bool, exact: bool)
         if refinement < (SETTLED_CURVES if m == 1 else SETTLED):
             break
 
-    missed = _missed(fit, found.solution.coordinates, values)
+    lift = _lift(fit, _missed(fit, found.solution.coordinates, values), values, found)
 
-    return Corrected(found.solution, _lift(fit, missed, values, found), found.root_mean_square, refinement)
+    return _without_jumps(found, lift, refinement)
 
 
 def _with_frames(values: Tensor, found: Flattening) -> Corrected | None:
@@ -182,12 +202,29 @@ def _with_frames(values: Tensor, found: Flattening) -> Corrected | None:
             break
 
     best = _fit_hermite(values, found, width)
+
+    return _without_jumps(found, _lift(best.fit, best.missed, values, found), refinement)
+
+
+def _without_jumps(found: Flattening, lift: Lift, refinement: float) -> Corrected:
+    return Corrected(found.solution, lift, found.root_mean_square, found.rejected, found.rejected, refinement)
+
+
+def _by_information(values: Tensor, every: Flattening, jumping: bool) -> Corrected:
+    informed = solve_by_information(values, every)
+    found = informed.found
+    best = _fit_hermite(values, found, NARROW_WIDTH)
     lift = _lift(best.fit, best.missed, values, found)
+    residual = float(informed.missed.square().mean().sqrt())
+    rejected = int((informed.missed > LARGEST_MISFIT).sum())
+    torn, excess = (
+        (torn_pairs(found.solution, found.equations), informed.excess) if jumping else (rejected, None)
+    )
 
-    return Corrected(found.solution, lift, found.root_mean_square, refinement)
+    return Corrected(found.solution, lift, residual, rejected, torn, informed.moved, excess)
 
 
-def _across_jumps(values: Tensor, found: Flattening) -> Corrected:
+def _across_jumps(values: Tensor, found: Flattening, every: Flattening) -> Corrected:
     equations = replace(found.equations, largest_correction=LARGEST_CORRECTION_ACROSS_JUMPS)
     refinement = torch.inf
 
@@ -202,7 +239,9 @@ def _across_jumps(values: Tensor, found: Flattening) -> Corrected:
     excess = float((found.solution.residual.square().mean(dim=1) * equations.weights).mean().sqrt())
     lift = _lift(best.fit, best.missed, values, found)
 
-    return Corrected(found.solution, lift, found.root_mean_square, refinement, excess)
+    torn = torn_pairs(found.solution, every.equations)
+
+    return Corrected(found.solution, lift, found.root_mean_square, found.rejected, torn, refinement, excess)
 
 
 def _lift(fit: SmoothFit, missed: Tensor, values: Tensor, found: Flattening) -> Lift:

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from equiv.flattening.geodesics import landmark_scaling, shortest_paths
 from equiv.flattening.pair_equations import PairEquations
 from equiv.flattening.synchronization import LARGEST_MISFIT, PairSolution, misfit, synchronise
+from equiv.metric.geodesics import landmark_scaling, shortest_paths
 
 __all__ = ["develop"]
 

@@ -1,7 +1,7 @@
 r"""The frames of a cloud integrated to coordinates, and corrected by a fit y = F(u)."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -136,13 +136,7 @@ def integrate_from(cloud: Cloud, start: Tensor, periods: Tensor | None) -> Integ
     oriented = _orient(cloud)
     equations = PairEquations.of_graph(cloud.values, oriented.frames, oriented.graph)
     rotations = equations.rotations(start, periods)
-    mismatch = equations.mismatch(start, rotations)
-    windings = None
-
-    if periods is not None:
-        windings = -(mismatch @ torch.linalg.pinv(periods)).round()
-        mismatch = mismatch + windings @ periods
-
+    windings, mismatch = _windings(equations.mismatch(start, rotations), periods)
     good = mismatch.norm(dim=1) <= LARGEST_MISFIT * equations.lengths
     if oriented.graph.subset(good).components()[0] > 1:
         good = torch.ones_like(good)
@@ -241,10 +235,25 @@ def _orient(cloud: Cloud) -> _Oriented:
     return _Oriented(graph, frames, edges, frustrated, ends, jumping)
 
 
+def _windings(mismatch: Tensor, periods: Tensor | None) -> tuple[Tensor | None, Tensor]:
+    r"""How often each pair crosses each period, `(E, p)`, and its mismatch less these."""
+    if periods is None:
+        return None, mismatch
+
+    windings = -(mismatch @ torch.linalg.pinv(periods)).round()
+
+    return windings, mismatch + windings @ periods
+
+
 def _corrected(cloud: Cloud, oriented: _Oriented, equations: PairEquations, found: Flattening) -> Integration:
+    solution = found.solution
+    mismatch = equations.mismatch(solution.coordinates, solution.rotations)
+    windings, mismatch = _windings(mismatch, solution.periods)
+    every = Flattening(replace(solution, residual=mismatch), equations, windings, 0, 0)
     best = correct(
         cloud.values,
         found,
+        every,
         rough=cloud.rough,
         exact=cloud.noise == 0,
         jumping=oriented.jumping,
@@ -256,8 +265,8 @@ def _corrected(cloud: Cloud, oriented: _Oriented, equations: PairEquations, foun
         lift=best.lift,
         edges=oriented.edges,
         frustrated=oriented.frustrated,
-        rejected=found.rejected,
-        torn=found.rejected if best.excess is None else torn_pairs(best.solution, equations),
+        rejected=best.rejected,
+        torn=best.torn,
         residual=best.residual,
         refinement=best.refinement,
         ends=oriented.ends,

@@ -7,9 +7,9 @@ import torch
 from equiv.flattening.closed import closing, find_lattice, solve_closed
 from equiv.flattening.development import develop
 from equiv.flattening.flat import solve_flat
-from equiv.flattening.geodesics import landmark_scaling, shortest_paths, tree_potential
 from equiv.flattening.pair_equations import PairEquations
 from equiv.flattening.synchronization import Flattening, PairSolution, misfit, synchronise, torn_pairs
+from equiv.metric.geodesics import landmark_scaling, shortest_paths, tree_potential
 
 __all__ = ["flatten"]
 

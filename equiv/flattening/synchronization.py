@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from equiv.coordinates.motion import skew_matrix
-from equiv.flattening.block_system import BlockSystem
+from equiv.coordinates.smooth_fit import farthest_points
+from equiv.flattening.block_system import AGGREGATES, BlockSystem
 from equiv.flattening.pair_equations import PairEquations
 from equiv.observe.progress import further
 
@@ -141,6 +142,7 @@ def synchronise(
     periods: Tensor | None = None,
     max_steps: int = MAX_STEPS,
     robust: bool = False,
+    roots: Tensor | None = None,
 ) -> PairSolution:
     r"""Gauss-Newton from a start.
 
@@ -153,12 +155,14 @@ def synchronise(
         windings: Integers :math:`k_{ij}`, `(E, p)`, with `periods` `(p, m)`: the periods are unknowns too.
         max_steps: At most so many.
         robust: Whether pairs with large misfits count little.
+        roots: Roots r of the weights, :math:`r^\top r`, `(E, m, m)`; None: those of `equations.weights`.
     """
     fresh, m = rotations is None, equations.m
     skew = _skew_basis(m)
     current = equations.rotations(coordinates) if rotations is None else rotations
     converged = False
     linearised = _linearised(equations, coordinates, current, correction, windings, periods)
+    motions, aggregates = _rigid_motions(coordinates)
 
     for step in range(max_steps):
         further()
@@ -167,11 +171,13 @@ def synchronise(
             current = equations.rotations(coordinates)
             linearised = _linearised(equations, coordinates, current, correction, windings, periods)
 
-        weights = _robust_weights(equations, linearised[0]) if robust else equations.weights
-        move, turn, stretch = _step(equations, *linearised, weights, windings)
+        if roots is None or robust:
+            weights = _robust_weights(equations, linearised[0]) if robust else equations.weights
+            roots = weights.sqrt()[:, None, None] * torch.eye(m, dtype=coordinates.dtype)
+        move, turn, stretch = _step(equations, *linearised, roots, windings, motions, aggregates)
         if m > 1:
             move, turn, stretch = _without_rotation(coordinates, periods, move, turn, stretch)
-        before = _objective(linearised[0], weights)
+        before = _objective(linearised[0], roots)
         share = 1.0
 
         for _ in range(HALVINGS):
@@ -183,7 +189,7 @@ def synchronise(
             stretched = None if periods is None else periods + share * stretch
             ahead = _linearised(equations, nearer, turned, correction, windings, stretched)
             # Frames that cancel each other would fit anything, far away.
-            if _objective(ahead[0], weights) <= ALLOWED_RISE * before + ROUNDING * len(weights):
+            if _objective(ahead[0], roots) <= ALLOWED_RISE * before + ROUNDING * len(roots):
                 break
             share /= 2
 
@@ -208,8 +214,8 @@ def _skew_basis(m: int) -> Tensor:
     return torch.stack(turns) if turns else torch.zeros(0, m, m, dtype=torch.float64)
 
 
-def _objective(residual: Tensor, weights: Tensor) -> float:
-    return (weights * residual.square().sum(dim=1)).sum().item()
+def _objective(residual: Tensor, roots: Tensor) -> float:
+    return (roots @ residual[:, :, None]).square().sum().item()
 
 
 def _robust_weights(equations: PairEquations, residual: Tensor) -> Tensor:
@@ -243,17 +249,17 @@ def _step(
     residual: Tensor,
     turn_i: Tensor,
     turn_j: Tensor,
-    weights: Tensor,
+    roots: Tensor,
     windings: Tensor | None,
+    motions: Tensor,
+    aggregates: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
     r"""The Gauss-Newton step: moves `(n, m)`, turns `(n, m(m-1)/2)` and stretches of the periods `(p, m)`."""
     m, n, q = equations.m, equations.n, turn_i.shape[2]
     size = m + q
-    eye = torch.eye(m, dtype=residual.dtype).expand(len(residual), m, m)
-    root = weights.sqrt()[:, None, None]
-    block_i = root * torch.cat([-eye, turn_i], dim=2)
-    block_j = root * torch.cat([eye, turn_j], dim=2)
-    weighted = root[:, :, 0] * residual
+    block_i = torch.cat([-roots, roots @ turn_i], dim=2)
+    block_j = torch.cat([roots, roots @ turn_j], dim=2)
+    weighted = (roots @ residual[:, :, None])[:, :, 0]
 
     diagonal = torch.zeros(n, size, size, dtype=residual.dtype)
     diagonal.index_add_(0, equations.i, block_i.mT @ block_i)
@@ -263,7 +269,7 @@ def _step(
     gradient.index_add_(0, equations.i, torch.einsum("eab,ea->eb", block_i, weighted))
     gradient.index_add_(0, equations.j, torch.einsum("eab,ea->eb", block_j, weighted))
 
-    system = BlockSystem(equations.pattern, diagonal, cross, m, equations.factorisation)
+    system = BlockSystem(equations.pattern, diagonal, cross, m, equations.factorisation, motions, aggregates)
     right = -gradient.reshape(-1, 1)
 
     if windings is None:
@@ -272,7 +278,7 @@ def _step(
 
     p = windings.shape[1]
     border = torch.zeros(n, size, p * m, dtype=residual.dtype)
-    kron = torch.einsum("ep,ab->eapb", windings, torch.eye(m, dtype=residual.dtype)) * root[:, :, :, None]
+    kron = torch.einsum("ep,eab->eapb", windings, roots)
     kron = kron.reshape(len(residual), m, p * m)
     border.index_add_(0, equations.i, block_i.mT @ kron)
     border.index_add_(0, equations.j, block_j.mT @ kron)
@@ -285,6 +291,22 @@ def _step(
     solution = (solved[:, 0] - solved[:, 1:] @ stretch).reshape(n, size)
 
     return solution[:, :m], solution[:, m:], stretch.reshape(p, m)
+
+
+def _rigid_motions(coordinates: Tensor) -> tuple[Tensor, Tensor]:
+    r"""Moves and turns of each sample as all shift or turn, `(n, m + m(m-1)/2, m + m(m-1)/2)`, and its aggregate."""
+    from scipy.spatial import KDTree
+
+    n, m = coordinates.shape
+    skew = _skew_basis(m)
+    points = coordinates.numpy()
+    middles = points[farthest_points(coordinates, AGGREGATES).numpy()]
+    aggregates = torch.from_numpy(KDTree(middles).query(points)[1])
+    motions = torch.eye(m + len(skew), dtype=coordinates.dtype).expand(n, -1, -1).clone()
+    # Of two frames that turn alike with their coordinates the equations see nothing.
+    motions[:, :m, m:] = -torch.einsum("na,qba->nbq", coordinates - coordinates.mean(dim=0), skew)
+
+    return motions, aggregates
 
 
 def _without_rotation(

@@ -1,0 +1,203 @@
+r"""Information of pairs: what each says of the way from one sample to the other, and how surely, along which direction.
+
+What the trapezoid rule misses of a pair,
+
+.. math:: e_{ij} = y_j - y_i - c_{ij} - \bar J_{ij} (u_j - u_i), \qquad \operatorname{Cov} e_{ij} = s_{ij}^2 I,
+
+curvature, jumps of derivatives or noise, is of one size along all neurons, so that the information of the way is
+:math:`W_{ij} = \bar J_{ij}^\top \bar J_{ij} / s_{ij}^2`: directions that the neurons hardly see count as little as they
+should. The variances are those of Student's t about what the change of the frames lets expect, of one scale for all
+pairs, which the residuals tell.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from equiv.coordinates.kriging import correlation_length, krige_along, nearest_nodes
+from equiv.flattening.synchronization import Flattening, synchronise
+
+__all__ = ["Informed", "solve_by_information"]
+
+
+# Degrees of freedom of the residuals.
+# [degrees; chosen: heavy tails, as kinks lie in some pairs and not in others]
+FREEDOM = 3.0
+
+# What is added to variances that frames let expect, whose change may vanish.
+# [mean of them; chosen: far below what a usual pair has]
+SMALLEST_VARIANCE = 1e-6
+
+# Variance that a correction leaves, where nothing normal to the frames is left.
+# [share of the change of the frames; chosen: corrections take away more than this where they are right]
+LEFT_BY_CORRECTION = 0.05
+
+# Solutions with weights from the last one: at first, and after each correction.
+# [rounds; chosen: weights change little after so many]
+ROUNDS, ROUNDS_CORRECTED = 3, 2
+
+# Corrections.
+# [corrections; chosen: they follow from frames, which coordinates hardly change, and a third gains nothing]
+CORRECTIONS = 2
+
+# Least cosine of a correction with what is missed, both normal to the frames, where no coordinates explain it away.
+# [dimensionless; chosen: of what points elsewhere no multiple leaves much less than all]
+LEAST_COSINE = 0.5
+
+# A correction is taken up to so many times.
+# [dimensionless; chosen: where more would fit, something else is missed]
+LARGEST_GAIN = 1.2
+
+# Added to the diagonal of information.
+# [mean diagonal entry; chosen: far above rounding, far below what counts]
+SMALLEST_INFORMATION = 1e-9
+
+# Steps of Gauss-Newton with the same weights.
+# [steps; chosen: these change before more would count]
+STEPS = 2
+
+# Pairs of values nearer than this are taken for so far apart, as what they miss is rounding.
+# [median distance of pairs; chosen: it touches samples that nearly coincide alone]
+SHORTEST = 0.01
+
+# Numbers that corrections gather at a time.
+# [float64 numbers; chosen: a trade of memory alone]
+GATHERED = 4_000_000
+
+
+@dataclass(frozen=True)
+class Informed:
+    r"""Coordinates that solve the equations of all pairs, weighed by their information.
+
+    Attributes:
+        found: Coordinates and their equations.
+        missed: What the corrected trapezoid rule misses of each pair over the difference of values, `(E,)`.
+        moved: How far the last correction moved the coordinates, over their spread.
+        excess: Root mean square of what is missed over what jumps anywhere between two samples would leave.
+    """
+
+    found: Flattening
+    missed: Tensor
+    moved: float
+    excess: float
+
+
+def solve_by_information(values: Tensor, found: Flattening) -> Informed:
+    r"""Solves by the trapezoid rule, then by what frames around each pair say besides.
+
+    Arguments:
+        values: `(n, d)`.
+        found: A start that is nearly right, with the equations of all pairs.
+    """
+    pairs = _Pairs.of(values, found)
+    prior = pairs.changed
+    found = _settled(values, found, torch.zeros_like(pairs.missed), prior, ROUNDS)
+
+    for _ in range(CORRECTIONS):
+        pairs, last = _Pairs.of(values, found), found
+        correction, left = pairs.gated(_along_lines(found))
+        prior = LEFT_BY_CORRECTION * pairs.changed + left.square().mean(dim=1)
+        found = _settled(values, found, correction, prior, ROUNDS_CORRECTED)
+
+    pairs = _Pairs.of(values, found)
+    left = pairs.missed - correction
+    u, length = (
+        found.solution.coordinates,
+        (values[found.equations.j] - values[found.equations.i]).norm(dim=1),
+    )
+
+    return Informed(
+        found,
+        left.norm(dim=1) / length.clamp_min(SHORTEST * float(length.median())),
+        float((u - last.solution.coordinates).norm() / u.norm()),
+        float((12 * left.square().mean() / pairs.changed.mean()).sqrt()),
+    )
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    r"""Pairs at given coordinates.
+
+    Attributes:
+        middle: :math:`\bar J_{ij}`, `(E, d, m)`.
+        missed: What the trapezoid rule misses, `(E, d)`.
+        changed: Mean square of what the change of the frames amounts to, `(E,)`.
+    """
+
+    middle: Tensor
+    missed: Tensor
+    changed: Tensor
+
+    @classmethod
+    def of(cls, values: Tensor, found: Flattening) -> "_Pairs":
+        i, j, steps = found.equations.i, found.equations.j, found.steps[:, :, None]
+        frames = found.equations.frames @ found.solution.rotations
+        middle = (frames[i] + frames[j]) / 2
+        changed = ((frames[j] - frames[i]) @ steps)[:, :, 0].square().mean(dim=1)
+
+        return cls(
+            middle,
+            values[j] - values[i] - (middle @ steps)[:, :, 0],
+            changed + SMALLEST_VARIANCE * changed.mean(),
+        )
+
+    def gated(self, correction: Tensor) -> tuple[Tensor, Tensor]:
+        r"""How much of a correction what is missed normal to the frames bears out, and what of that is left.
+
+        No coordinates explain away what is normal to the frames.
+        """
+        along = torch.linalg.qr(self.middle).Q
+        missed, said = (
+            each - (along @ (along.mT @ each[:, :, None]))[:, :, 0] for each in (self.missed, correction)
+        )
+        product, square = (missed * said).sum(dim=1), said.square().sum(dim=1)
+        borne_out = product > LEAST_COSINE * (square * missed.square().sum(dim=1)).sqrt()
+        gain = torch.where(borne_out, (product / square.clamp_min(1e-300)).clamp_max(LARGEST_GAIN), 0.0)
+
+        return gain[:, None] * correction, missed - gain[:, None] * said
+
+
+def _settled(values: Tensor, found: Flattening, correction: Tensor, prior: Tensor, rounds: int) -> Flattening:
+    for _ in range(rounds):
+        pairs = _Pairs.of(values, found)
+        square = (pairs.missed - correction).square().mean(dim=1)
+        scale = (square / prior).median()
+        variance = (FREEDOM * scale * prior + square) / (FREEDOM + 1)
+        information = pairs.middle.mT @ pairs.middle
+        floor = SMALLEST_INFORMATION * information.diagonal(dim1=1, dim2=2).mean(dim=1)
+        eye = torch.eye(information.shape[1], dtype=values.dtype)
+        information = (information + floor[:, None, None] * eye) / variance[:, None, None]
+        last = found.solution
+        solution = synchronise(
+            found.equations,
+            last.coordinates,
+            last.rotations,
+            correction=found.equations.project(correction),
+            windings=found.windings,
+            periods=last.periods,
+            max_steps=STEPS,
+            roots=torch.linalg.cholesky(information).mT,
+        )
+        found = replace(found, solution=solution)
+
+    return found
+
+
+def _along_lines(found: Flattening) -> Tensor:
+    r"""What kriging of frames says along each pair, less the trapezoid rule, `(E, d)`."""
+    i, steps, u = found.equations.i, found.steps, found.solution.coordinates
+    frames = found.equations.frames @ found.solution.rotations
+    periods = u[:0] if found.solution.periods is None else found.solution.periods
+    length = correlation_length(u)
+    middle = (frames[i] + frames[found.equations.j]) / 2
+    parts = []
+    rows = max(1, GATHERED // (16 * frames[0].numel()))
+
+    for some in torch.arange(len(i)).split(rows):
+        half = steps[some] / 2
+        near, offsets = nearest_nodes(u[i[some]] + half, u, periods)
+        slopes = frames[near] - middle[some, None]
+        parts.append(krige_along(-half, half, offsets, slopes, length))
+
+    return torch.cat(parts)
