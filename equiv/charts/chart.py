@@ -107,6 +107,11 @@ class Chart(DoublePrecision):
         return Chart(tensors | scaled, **self.config())
 
     @property
+    def kriged(self) -> bool:
+        r"""Whether kriging takes part in F."""
+        return len(self.get_buffer("node_coordinates")) > 0
+
+    @property
     def smooth(self) -> "Chart":
         r"""The chart without kriging: Gaussians and the affine part alone."""
         tensors = {name: self.get_buffer(name) for name in _TENSORS}
@@ -142,7 +147,7 @@ class Chart(DoublePrecision):
         names = ("node_coordinates", "node_values", "node_slopes", "correlation_length")
         nodes, rest, steep, length = (self.get_buffer(name).double() for name in names)
 
-        if len(nodes) == 0:
+        if not self.kriged:
             return values, slopes
 
         near, offsets = nearest_nodes(coordinates, nodes, self.get_buffer("periods").double())

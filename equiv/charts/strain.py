@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from equiv.charts.chart import Chart
+from equiv.coordinates.kriging import slopes_of_values
 from equiv.coordinates.lattice import minimum_image
 from equiv.coordinates.motion import skew_matrix
 from equiv.coordinates.smooth_fit import SmoothBasis
@@ -63,15 +64,29 @@ def measure_strain(chart: Chart, obs: Observations, coordinates: Tensor, periods
     Least squares for smooth w (Gaussians and an affine part); the noise is that of its coefficients when what is left
     is independent from sample to sample.
 
+    Lifts that take frames for their own show none of it: the smooth part of the chart does, and, where it is the only
+    way, kriging of the values alone.
+
     Arguments:
-        chart: The chart, whose smooth part is held against the frames: kriging takes these for its own.
+        chart: The chart.
         obs: Samples with frames.
         coordinates: Their coordinates, shape `(n, m)`.
         periods: Lattice, or None.
     """
     assert obs.frames is not None
+    lifts = [chart.smooth.frames(coordinates.to(obs.device)).double().cpu()]
+
+    if chart.kriged:
+        lattice = coordinates[:0] if periods is None else periods
+        lifts.append(slopes_of_values(coordinates, obs.values.double().cpu(), lattice))
+
+    # Whatever the coordinates are off by both show; what either misses besides is its own.
+    return min((_against(lifted, obs, coordinates, periods) for lifted in lifts), key=lambda each: each.size)
+
+
+def _against(lifted: Tensor, obs: Observations, coordinates: Tensor, periods: Tensor | None) -> Strain:
+    assert obs.frames is not None
     n, m = coordinates.shape
-    lifted = chart.smooth.frames(coordinates.to(obs.device)).double().cpu()
     frames = obs.frames.double().cpu()
     turn, _, back = torch.linalg.svd(frames.mT @ lifted, full_matrices=False)
     along, root = torch.linalg.qr(lifted)  # also where DF is singular

@@ -4,9 +4,9 @@ Doors: `lattice.into_cell`, `lattice.lattice_embeddings`, `lattice.lattice_image
 `lattice.reduce_lattice`, `motion.Motion`, `motion.rigid_fit`, `motion.rotation_grid`, `motion.skew_matrix`,
 `domain.Domain`, `smooth_fit.SmoothBasis`, `smooth_fit.SmoothFit`, `smooth_fit.farthest_points`,
 `smooth_fit.fit_smooth`, `smooth_fit.in_blocks`, `hermite_fit.HermiteFit`, `hermite_fit.fit_hermite`,
-`kriging.correlation_length`, `kriging.krige`, `kriging.krige_along`, `kriging.nearest_nodes`, `lift.Lift`,
-`lift.RESOLVED_ERROR`, `lift.best_lift`, `lift.left_out`, `lift.relative_error`, `preimages.Function`,
-`preimages.gauss_newton_step`, `preimages.preimages`.
+`kriging.correlation_length`, `kriging.krige`, `kriging.krige_along`, `kriging.nearest_nodes`,
+`kriging.slopes_of_values`, `lift.Lift`, `lift.RESOLVED_ERROR`, `lift.best_lift`, `lift.left_out`,
+`lift.relative_error`, `preimages.Function`, `preimages.gauss_newton_step`, `preimages.preimages`.
 
     lattice      Coordinates modulo a lattice of periods: differences, nearest representatives, local
                  isometries

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from equiv.coordinates.lattice import into_cell, lattice_images
 
-__all__ = ["correlation_length", "krige", "nearest_nodes"]
+__all__ = ["ROWS", "correlation_length", "krige", "krige_along", "nearest_nodes", "slopes_of_values"]
 
 
 # Correlation length of the process.
@@ -24,6 +24,10 @@ SPACING_NEIGHBOR = 7
 # Variance of what is known, so that nearly coinciding samples leave systems solvable.
 # [share of the variance of the process; chosen: predictions at a sample are off by a ten thousandth of the misfit]
 NUGGET = 1e-8
+
+# Samples that are predicted at a time.
+# [samples; chosen: a trade of memory alone]
+ROWS = 256
 
 # Samples around a point that its value is predicted from, for each value and slope that one of them tells.
 # [samples; measured: with twice as many, lifts of ANI-1x on water, ammonia and peroxide are no better by a twentieth]
@@ -107,6 +111,38 @@ def _covariances(apart: Tensor) -> Tensor:
     below = torch.cat([(first * apart)[..., None], across], dim=-1)
 
     return torch.cat([top[..., None, :], below], dim=-2).transpose(2, 3)
+
+
+def slopes_of_values(coordinates: Tensor, values: Tensor, periods: Tensor) -> Tensor:
+    r"""Slopes at samples by kriging of the values around each alone, whose mean is affine.
+
+    Arguments:
+        coordinates: `(n, m)`.
+        values: `(n, d)`.
+        periods: `(p, m)`, p = 0 for none.
+
+    Returns:
+        `(n, d, m)`.
+    """
+    n, m = coordinates.shape
+    length, found = correlation_length(coordinates), []
+
+    for rows in torch.arange(n).split(ROWS):
+        near, offsets = nearest_nodes(coordinates[rows], coordinates, periods)
+        places = offsets / length
+        q, k, _ = places.shape
+        system = torch.zeros(q, k + 1 + m, k + 1 + m, dtype=values.dtype)
+        system[:, :k, :k] = _covariances(places[:, :, None] - places[:, None])[:, :, 0, :, 0]
+        system[:, :k, :k] += NUGGET * torch.eye(k, dtype=values.dtype)
+        system[:, :k, k], system[:, :k, k + 1 :] = 1.0, places
+        system[:, k:, :k] = system[:, :k, k:].mT
+        wanted = torch.zeros(q, k + 1 + m, m, dtype=values.dtype)
+        wanted[:, :k] = _covariances(places[:, :, None])[:, :, 0, 0, 1:]
+        wanted[:, k + 1 :] = torch.eye(m, dtype=values.dtype)
+        weights = torch.linalg.solve(system, wanted)[:, :k]
+        found.append((weights.mT @ values[near]).mT / length)
+
+    return torch.cat(found)
 
 
 def krige_along(starts: Tensor, ends: Tensor, offsets: Tensor, slopes: Tensor, length: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from equiv.coordinates.kriging import correlation_length, krige, nearest_nodes
+from equiv.coordinates.kriging import ROWS, correlation_length, krige, nearest_nodes
 from equiv.coordinates.smooth_fit import SmoothFit, in_blocks
 
 __all__ = ["RESOLVED_ERROR", "Lift", "best_lift", "left_out", "relative_error"]
@@ -18,10 +18,6 @@ RESOLVED_ERROR = 1e-5
 # Samples that are left out in turn, about; of more, every so many.
 # [samples; chosen: their root mean square miss is then known to a few percent]
 LEFT_OUT = 2000
-
-# Samples that are predicted at a time.
-# [samples; chosen: a trade of memory alone]
-ROWS = 256
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,17 @@
 r"""Symmetric systems of small blocks: one block alone, or sparse with one for each sample and each edge."""
 
+import functools
+import itertools
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-__all__ = ["AGGREGATES", "BlockPattern", "BlockSystem", "Factorisation", "solve_positive"]
+from equiv.coordinates.motion import skew_matrix
+from equiv.coordinates.smooth_fit import farthest_points
+
+__all__ = ["BlockPattern", "BlockSystem", "Factorisation", "rigid_motions", "skew_basis", "solve_positive"]
 
 
 # Samples up to which a system is factorised, by dimension: a factorisation fills in little for a curve, n log n for a
@@ -245,3 +250,27 @@ def solve_positive(matrices: Tensor, right: Tensor) -> Tensor:
         backward[row] = value / factor[row][row][:, None]
 
     return torch.stack(backward, dim=1)
+
+
+@functools.cache
+def skew_basis(m: int) -> Tensor:
+    r"""The :math:`m(m-1)/2` generators of SO(m), `(m(m-1)/2, m, m)`."""
+    turns = [skew_matrix(m, first, second) for first, second in itertools.combinations(range(m), 2)]
+
+    return torch.stack(turns) if turns else torch.zeros(0, m, m, dtype=torch.float64)
+
+
+def rigid_motions(coordinates: Tensor) -> tuple[Tensor, Tensor]:
+    r"""Moves and turns of each sample as all shift or turn, `(n, m + m(m-1)/2, m + m(m-1)/2)`, and its aggregate."""
+    from scipy.spatial import KDTree
+
+    n, m = coordinates.shape
+    skew = skew_basis(m)
+    points = coordinates.numpy()
+    middles = points[farthest_points(coordinates, AGGREGATES).numpy()]
+    aggregates = torch.from_numpy(KDTree(middles).query(points)[1])
+    motions = torch.eye(m + len(skew), dtype=coordinates.dtype).expand(n, -1, -1).clone()
+    # Of two frames that turn alike with their coordinates the equations see nothing.
+    motions[:, :m, m:] = -torch.einsum("na,qba->nbq", coordinates - coordinates.mean(dim=0), skew)
+
+    return motions, aggregates

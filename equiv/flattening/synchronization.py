@@ -5,16 +5,12 @@ They minimise the weighted squares of the pair equations' residuals (`equiv.flat
 .. math:: \sum_{ij} w_{ij} |u_j - u_i + k_{ij} T - \bar J_{ij}^+ (y_j - y_i - c_{ij})|^2.
 """
 
-import functools
-import itertools
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from equiv.coordinates.motion import skew_matrix
-from equiv.coordinates.smooth_fit import farthest_points
-from equiv.flattening.block_system import AGGREGATES, BlockSystem
+from equiv.flattening.block_system import BlockSystem, rigid_motions, skew_basis
 from equiv.flattening.pair_equations import PairEquations
 from equiv.observe.progress import further
 
@@ -158,11 +154,11 @@ def synchronise(
         roots: Roots r of the weights, :math:`r^\top r`, `(E, m, m)`; None: those of `equations.weights`.
     """
     fresh, m = rotations is None, equations.m
-    skew = _skew_basis(m)
+    skew = skew_basis(m)
     current = equations.rotations(coordinates) if rotations is None else rotations
     converged = False
     linearised = _linearised(equations, coordinates, current, correction, windings, periods)
-    motions, aggregates = _rigid_motions(coordinates)
+    motions, aggregates = rigid_motions(coordinates)
 
     for step in range(max_steps):
         further()
@@ -206,14 +202,6 @@ def synchronise(
     return PairSolution(coordinates, current, periods, linearised[0], converged)
 
 
-@functools.cache
-def _skew_basis(m: int) -> Tensor:
-    r"""The :math:`m(m-1)/2` generators of SO(m), `(m(m-1)/2, m, m)`."""
-    turns = [skew_matrix(m, first, second) for first, second in itertools.combinations(range(m), 2)]
-
-    return torch.stack(turns) if turns else torch.zeros(0, m, m, dtype=torch.float64)
-
-
 def _objective(residual: Tensor, roots: Tensor) -> float:
     return (roots @ residual[:, :, None]).square().sum().item()
 
@@ -239,7 +227,7 @@ def _linearised(
     residual = coordinates[equations.j] - coordinates[equations.i] - z
     if windings is not None and periods is not None:
         residual = residual + windings @ periods
-    turned = torch.einsum("qbc,ec->ebq", _skew_basis(equations.m), z)
+    turned = torch.einsum("qbc,ec->ebq", skew_basis(equations.m), z)
 
     return residual, response_i @ turned, response_j @ turned
 
@@ -293,27 +281,11 @@ def _step(
     return solution[:, :m], solution[:, m:], stretch.reshape(p, m)
 
 
-def _rigid_motions(coordinates: Tensor) -> tuple[Tensor, Tensor]:
-    r"""Moves and turns of each sample as all shift or turn, `(n, m + m(m-1)/2, m + m(m-1)/2)`, and its aggregate."""
-    from scipy.spatial import KDTree
-
-    n, m = coordinates.shape
-    skew = _skew_basis(m)
-    points = coordinates.numpy()
-    middles = points[farthest_points(coordinates, AGGREGATES).numpy()]
-    aggregates = torch.from_numpy(KDTree(middles).query(points)[1])
-    motions = torch.eye(m + len(skew), dtype=coordinates.dtype).expand(n, -1, -1).clone()
-    # Of two frames that turn alike with their coordinates the equations see nothing.
-    motions[:, :m, m:] = -torch.einsum("na,qba->nbq", coordinates - coordinates.mean(dim=0), skew)
-
-    return motions, aggregates
-
-
 def _without_rotation(
     coordinates: Tensor, periods: Tensor | None, move: Tensor, turn: Tensor, stretch: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     r"""A step without its part that turns everything alike, which no equation sees."""
-    skew = _skew_basis(coordinates.shape[1])
+    skew = skew_basis(coordinates.shape[1])
     velocity = torch.einsum("na,qba->qnb", coordinates - coordinates.mean(dim=0), skew)
     flat = velocity.reshape(len(skew), -1)
     rate = torch.linalg.pinv(flat @ flat.T, hermitian=True) @ (flat @ move.flatten())
