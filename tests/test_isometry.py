@@ -9,7 +9,7 @@ import equiv
 from equiv import Observations
 from equiv.isometry.side import CurvedSide
 from equiv.isometry.solve import solve_isometry
-from equiv.isometry.starts import start_by_anchors
+from equiv.isometry.starts import contradicting_anchors, start_by_anchors, tells_mirror_images
 
 KNOWN = 5
 
@@ -55,6 +55,20 @@ def test_images_lie_where_the_network_has_them(along: float) -> None:
     assert error < 0.01 and found.whole and found.strain < 0.01
 
 
+def test_a_wrong_anchor_contradicts_the_others() -> None:
+    sides = [CurvedSide.of_observations(spheroid(x, 7 + k, k + 1)) for k, x in enumerate(SEEN)]
+    wrong = ANCHORS.clone()
+    wrong[2, 1] = (SEEN[1] @ SEEN[0][ANCHORS[2, 0]]).argmin()  # the antipode
+    assert contradicting_anchors(*sides, ANCHORS) == [] and contradicting_anchors(*sides, wrong) == [2]
+
+
+def test_anchors_on_a_great_circle_leave_its_mirror_image() -> None:
+    side = CurvedSide.of_observations(spheroid(SEEN[0], 7, seed=1))
+    near = SEEN[0][:, 2].abs().argsort()[:40:5]
+    assert not tells_mirror_images(side, near) and tells_mirror_images(side, ANCHORS[:, 0])
+
+
+@pytest.mark.slow
 def test_spheroids_of_other_lengths_are_torn_or_strained() -> None:
     sides = [
         CurvedSide.of_observations(spheroid(x, 7 + k, k + 1, along))

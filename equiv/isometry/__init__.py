@@ -1,6 +1,7 @@
 r"""From one curved space to another: the local geometry of each, and the map that keeps lengths.
 
-Doors: `side.CurvedSide`, `starts.Start`, `starts.start_by_anchors`, `solve.Isometry`,
+Doors: `side.CurvedSide`, `starts.Start`, `starts.contradicting_anchors`,
+`starts.start_by_anchors`, `starts.tells_mirror_images`, `solve.Isometry`,
 `solve.solve_isometry`, `strain_correction.without_strain`.
 
     local_polynomials  Polynomials about every sample, fitted to its neighbours by weighted least squares

@@ -13,11 +13,25 @@ from torch import Tensor
 from equiv.isometry.local_metric import orthogonal, pseudo_inverse
 from equiv.isometry.side import CurvedSide
 
-__all__ = ["Start", "start_by_anchors", "start_by_functions"]
+__all__ = ["Start", "contradicting_anchors", "start_by_anchors", "start_by_functions", "tells_mirror_images"]
 
 # Directions along which common functions change less than this are left as they are.
 # [share of the steepest; chosen: distances told along flat directions are noise]
 FLAT_SLOPE = 0.2
+
+
+# Anchors whose distances to the others differ between the sides by more than so many of what is usual are wrong.
+# [medians; chosen: paths of neighbours are longer than geodesics by a few percent, more or less]
+OUTLIER_MEDIANS = 5.0
+
+# No anchor is wrong whose distances differ by less.
+# [spacings; chosen: paths go from sample to sample, and those of either side have other samples]
+OUTLIER_SPACINGS = 2.0
+
+
+# Directions from most anchors to the others span the space where their smallest singular value is above this.
+# [share of the root of their number; measured: 0.36 and more for anchors drawn at random, 0.2 on a great circle]
+SPANNING_DIRECTIONS = 0.25
 
 
 class Start(NamedTuple):
@@ -33,6 +47,34 @@ def start_by_anchors(a: CurvedSide, b: CurvedSide, anchors: Tensor) -> Start:
     slopes = [_slopes(side, each) for side, each in zip((a, b), functions, strict=True)]
 
     return start_by_functions(b, functions[0], slopes[0], functions[1], slopes[1])
+
+
+def contradicting_anchors(a: CurvedSide, b: CurvedSide, anchors: Tensor) -> list[int]:
+    r"""Rows of anchors `(k, 2)` that lie otherwise to most of the others on the one side than on the other.
+
+    None where they are a third or more: nothing then tells which ones are right.
+    """
+    own, other = anchors.unbind(dim=1)
+    differing = (_distances(a, own)[own] - _distances(b, other)[other]).abs()
+    apart = ~torch.eye(len(anchors), dtype=torch.bool)
+    off = torch.stack([row[kept].median() for row, kept in zip(differing, apart, strict=True)])
+    least = OUTLIER_SPACINGS * max(float(side.spacing.median()) for side in (a, b))
+    wrong = off > max(OUTLIER_MEDIANS * float(off.median()), least)
+
+    return wrong.nonzero()[:, 0].tolist() if 3 * int(wrong.sum()) < len(anchors) else []
+
+
+def tells_mirror_images(side: CurvedSide, anchors: Tensor) -> bool:
+    r"""Whether no other isometry leaves the anchors, samples `(k,)`, where they are.
+
+    One that leaves an anchor and the directions to the others, where these span all of them, is the identity.
+    """
+    slopes = _slopes(side, _distances(side, anchors))[anchors]  # (k, k, m)
+    slopes = torch.nn.functional.normalize(slopes, dim=2)
+    slopes[torch.arange(len(anchors)), torch.arange(len(anchors))] = 0
+    smallest = torch.linalg.svdvals(slopes)[:, side.m - 1]
+
+    return float(smallest.median()) > SPANNING_DIRECTIONS * (len(anchors) - 1) ** 0.5
 
 
 def start_by_functions(
