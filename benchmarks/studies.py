@@ -89,7 +89,7 @@ def zoo(runs: list[dict[str, Any]]) -> str:
         for key in runs[0]
         if key.startswith(("adjusted", "classes", "networks", "comparisons", "undecided", "determined"))
     ]
-    keys.append("seconds_total")
+
     lines = [
         "# The zoo",
         "",

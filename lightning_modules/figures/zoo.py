@@ -40,7 +40,7 @@ def zoo_figure(
     with style():
         from matplotlib.colors import LogNorm
 
-        figure = blank_figure(11.0, 5.4)
+        figure = blank_figure(11.0, 4.6)
         left, right = figure.subplots(1, 2)
         error = np.where(np.eye(len(order), dtype=bool), np.nan, error)
         norm = LogNorm(tolerance**2, 1.0, clip=True)
@@ -48,7 +48,7 @@ def zoo_figure(
         bar = figure.colorbar(drawn, ax=left, shrink=0.8, label="error, share of the spread")
         bar.ax.axhline(tolerance, color="white", lw=1.5)
         left.set_facecolor("#e6e6e6")
-        heading(left, "Error of the column told from the row (grey: not compared)")
+        heading(left, "Error of the column told from the row")
         drawn = right.imshow(like, cmap="viridis_r", vmin=0, vmax=1, interpolation="nearest")
         figure.colorbar(drawn, ax=right, shrink=0.8, label="linear CKA")
         heading(right, "Linear CKA of the same networks")

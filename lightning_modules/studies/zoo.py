@@ -18,8 +18,10 @@ __all__ = ["Member", "Zoo", "members", "true_order"]
 
 CAPTIONS = {
     "zoo": "Errors of every pair that was compared, networks ordered by the classes that were found; linear CKA beside",
-    "classes": "The classes that were found, and which determines which",
+    "classes": "Which class determines which: f field, s slope, s² its square, a across, r radius, x shuffled",
 }
+#: Short names for the graph of the classes.
+SHORT = {"field": "f", "slope": "s", "slope squared": "s²", "across": "a", "radius": "r", "shuffled": "x"}
 
 
 class Residual(nn.Module):
@@ -170,7 +172,7 @@ class Zoo:
     """
 
     def __init__(
-        self, n_train: int = 4096, n_compared: int = 240, tolerance: float = 0.05, seed: int = 0
+        self, n_train: int = 4096, n_compared: int = 240, tolerance: float = 0.1, seed: int = 0
     ) -> None:
         self.n_train, self.n_compared, self.tolerance, self.seed = n_train, n_compared, tolerance, seed
         self.members = members()
@@ -228,7 +230,7 @@ class Zoo:
         }
         figures = {
             "zoo": zoo_figure(errors, similarity, names, found.labels.tolist(), self.tolerance),
-            "classes": class_graph(found.labels, found.determines, names),
+            "classes": class_graph(found.labels, found.determines, [_short(name) for name in names]),
         }
 
         return Studied(found.comparisons[0, 1], Finding(metrics, figures, CAPTIONS))
@@ -239,6 +241,12 @@ class Zoo:
         values = [network(inputs).double() for network in networks.values()]
 
         return np.array([[equiv.baselines.linear_cka(a, b) for b in values] for a in values])
+
+
+def _short(name: str) -> str:
+    task, number = name.rsplit(" ", 1)
+
+    return SHORT[task] + number
 
 
 def _clusterings(similarity: np.ndarray) -> Sequence[Sequence[int]]:
