@@ -3,11 +3,12 @@ r"""Faulty command lines, over every experiment and option: what is said of each
 Each is the program itself, in a process of its own that is a copy of one in which torch and Lightning are loaded; what
 loading takes is measured once, and counted with each. A few are started anew as a check of that.
 
-    python benchmarks/faults.py [--every N]     writes benchmarks/results/faults.md
+    python benchmarks/faults.py [--first N]     writes benchmarks/results/faults.md
 """
 
 import argparse
 import os
+import random
 import resource
 import runpy
 import signal
@@ -154,60 +155,60 @@ def anew(arguments: list[str], folder: Path) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--every", type=int, default=1, help="of so many command lines one alone")
-    every = parser.parse_args().every
-    os.chdir(ROOT)
-    sys.path.insert(0, str(ROOT))
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    rows = []
-
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        sample = [
-            anew(["experiment=horse", fault], folder) for fault in ("matching.anchors=two", "objective=eror")
-        ]
-        import hydra  # noqa: F401  # what every run loads, once for all
-        import pytorch_lightning  # noqa: F401
-
-        import lightning_modules.data.functions
-        import lightning_modules.evaluations.reconstruction
-        import lightning_modules.rehearsal  # noqa: F401
-
-        loading = time.process_time()
-
-        for arguments in lines()[::every]:
-            code, said, seconds = told(arguments, folder)
-            long = [line for line in said.splitlines() if line.strip()]
-            good = code not in (0, -signal.SIGKILL, -signal.SIGXCPU) and "Traceback" not in said
-            good = good and len(long) <= SCREEN and "no fault of yours" not in said
-            rows.append((arguments, good, len(long), seconds + loading, " ".join(long)[:150]))
-            print("fine " if good else "SHORT", *arguments, "->", rows[-1][-1], flush=True)
-
-    seconds = statistics.median(row[3] for row in rows)
-    bad = [row for row in rows if not row[1]]
+def page(rows: list[tuple[list[str], bool, int, float, str]], anew: list[float]) -> str:
+    r"""What was measured so far."""
+    seconds, good = [row[3] for row in rows], sum(row[1] for row in rows)
+    fresh = (
+        f" ({len(anew)} that were started anew: {', '.join(f'{each:.1f}' for each in anew)})" if anew else ""
+    )
     text = [
         "# Faulty command lines",
         "",
-        f"{len(rows)} command lines; {len(rows) - len(bad)} end without a traceback, in at most {SCREEN} lines, and "
-        f"not as a fault of ours; the longest is {max(row[2] for row in rows)} lines. Seconds of one core until it is "
-        f"said, loading included: median {seconds:.1f}, at most {max(row[3] for row in rows):.1f} (two that were "
-        f"started anew: {', '.join(f'{each:.1f}' for each in sample)}).",
+        f"{len(rows)} command lines; {good} end without a traceback, in at most {SCREEN} lines, and not as a fault of "
+        f"ours; the longest is {max(row[2] for row in rows)} lines. Seconds of one core until it is said, loading "
+        f"included: median {statistics.median(seconds):.1f}, at most {max(seconds):.1f}{fresh}.",
         "",
         "| command line | lines | s | said |",
         "| --- | --- | --- | --- |",
     ]
     mark = {True: "", False: "**short of it** "}
     text += [
-        f"| `{' '.join(arguments)}` | {count} | {spent:.1f} | {mark[good]}{said.replace('|', '/')} |"
-        for arguments, good, count, spent, said in rows
+        f"| `{' '.join(arguments)}` | {count} | {spent:.1f} | {mark[fine]}{said.replace('|', '/')} |"
+        for arguments, fine, count, spent, said in rows
     ]
 
-    if every == 1:
-        (ROOT / "benchmarks" / "results" / "faults.md").write_text("\n".join(text) + "\n")
+    return "\n".join(text) + "\n"
 
-    print("\n".join(text[:3] + [line for line in text if "**" in line]))
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument(
+        "--first", type=int, help="so many of the command lines, in random order; all by default"
+    )
+    first = parser.parse_args().first
+    os.chdir(ROOT)
+    sys.path.insert(0, str(ROOT))
+    import hydra  # noqa: F401  # what every run loads, once for all
+    import pytorch_lightning  # noqa: F401
+
+    import lightning_modules.data.functions
+    import lightning_modules.evaluations.reconstruction
+    import lightning_modules.rehearsal  # noqa: F401
+
+    loading, rows, file = time.process_time(), [], ROOT / "benchmarks" / "results" / "faults.md"
+    chosen = random.Random(0).sample(lines(), first or len(lines()))
+
+    with tempfile.TemporaryDirectory() as name:
+        for arguments in chosen:
+            code, said, seconds = told(arguments, Path(name))
+            told_lines = [line for line in said.splitlines() if line.strip()]
+            good = code not in (0, -signal.SIGKILL, -signal.SIGXCPU) and "Traceback" not in said
+            good = good and len(told_lines) <= SCREEN and "no fault of yours" not in said
+            rows.append((arguments, good, len(told_lines), seconds + loading, " ".join(told_lines)[:150]))
+            print("fine " if good else "SHORT", *arguments, "->", rows[-1][-1], flush=True)
+            file.write_text(page(rows, []))
+
+        file.write_text(page(rows, [anew(arguments, Path(name)) for arguments in chosen[:2]]))
 
 
 if __name__ == "__main__":

@@ -158,8 +158,8 @@ def main() -> None:
         mine = [row for row in rows if row[0] == kind]
         text += [
             f"* {sum(row[3] for row in mine)} of {len(mine)} {kind}s of the horse, killed "
-            f"{sum(row[2] for row in mine)} times in all ({sum(row[1] == 'cold' for row in mine)} of them began with an "
-            "empty cache), leave the metrics and the weights of the undisturbed one to the last bit."
+            f"{sum(row[2] for row in mine)} times in all ({sum(row[1] == 'cold' for row in mine)} of them began with "
+            "an empty cache), leave the metrics and the weights of the undisturbed one to the last bit."
         ]
 
     (ROOT / "benchmarks" / "results" / "kills.md").write_text("\n".join(text) + "\n")

@@ -13,6 +13,7 @@ from hydra.utils import instantiate
 from programs import composed
 
 import run
+from lightning_modules.output.display import Display
 from lightning_modules.output.results import plain
 from lightning_modules.output.told import extra_for, nearest, printable, sentence
 from lightning_modules.pair import build_pair
@@ -84,6 +85,7 @@ def test_an_argument_that_is_missing_is_named() -> None:
         check_settings({"part": {"_target_": f"{__name__}.Made"}}, {})
 
 
+@pytest.mark.slow
 def test_a_rehearsal_leaves_the_random_numbers_and_the_networks_to_come_as_they_are(tmp_path: Path) -> None:
     settings = composed(tmp_path, "experiment=vector_field", "logger=none")
     config = plain(settings)
@@ -98,6 +100,7 @@ def test_a_rehearsal_leaves_the_random_numbers_and_the_networks_to_come_as_they_
     assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("override", ["architecture.network_a.inputs=3", "architecture.network_b.outputs=5"])
 def test_networks_that_do_not_fit_the_data_are_told_before_the_data(tmp_path: Path, override: str) -> None:
     settings = composed(tmp_path, "experiment=vector_field", "logger=none", override)
@@ -154,3 +157,10 @@ def test_help_has_five_examples_and_fits_a_screen_or_two(
     said = capsys.readouterr().out
     assert said.count("  python run.py ") == 5
     assert len(said.splitlines()) < 40
+
+
+def test_the_display_passes_no_command_of_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    display = Display()
+    display.note("0  failed  seed=\x1b]0;owned\x07")
+    display.say("layer \x1b[2J")
+    assert capsys.readouterr().out == "0  failed  seed=\\x1b]0;owned\\x07\nlayer \\x1b[2J\n"
