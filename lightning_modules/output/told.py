@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import tomllib
+import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -67,7 +68,7 @@ def sentence(error: BaseException, details: Path | None = None) -> str:
     if isinstance(cause, ImportError):
         return _missing(cause)
 
-    if isinstance(cause, HydraException | OmegaConfBaseException):
+    if isinstance(cause, HydraException | OmegaConfBaseException) or _read_by_hydra(cause):
         return _of_settings(cause)
 
     if isinstance(cause, TypeError | ValueError) and OURS.match(text):
@@ -134,6 +135,16 @@ def extra_for(name: str) -> str | None:
     return None
 
 
+def _read_by_hydra(error: BaseException) -> bool:
+    r"""Whether it was raised where the command line and the settings are read."""
+    frames = traceback.extract_tb(error.__traceback__)
+    parts = Path(frames[-1].filename).parts if frames else ()
+
+    return any(package in parts for package in ("hydra", "omegaconf", "antlr4")) and isinstance(
+        error, ValueError
+    )
+
+
 def _missing(error: ImportError) -> str:
     name = error.name or ""
     extra = extra_for(name.partition(".")[0]) if name else None
@@ -144,7 +155,7 @@ def _missing(error: ImportError) -> str:
     return f"the package {name.partition('.')[0]!r} is missing; install it by pip install 'equiv[{extra}]'."
 
 
-def _of_settings(error: Exception) -> str:
+def _of_settings(error: BaseException) -> str:
     r"""What Hydra and OmegaConf say of a command line or of settings, on one line and with what is near."""
     lines = [line.strip() for line in f"{error}\n{error.__cause__ or ''}".splitlines() if line.strip()]
 
@@ -181,7 +192,7 @@ def _of_settings(error: Exception) -> str:
 
     kept = [line for line in lines if not NOISE.match(line)]
 
-    return " ".join(dict.fromkeys(kept))[:LONGEST]
+    return f"the settings cannot be read: {' '.join(dict.fromkeys(kept))[:LONGEST]}"
 
 
 def _keys() -> list[str]:
