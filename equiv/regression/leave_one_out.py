@@ -18,6 +18,10 @@ ADDED_ERRORS = 3
 # [rows; chosen: decides speed alone, larger ones gain from products]
 MAX_DIRECT_ROWS = 256
 
+# A solution that misses its right side by more, over the sizes of the terms that add up to it, is none.
+# [dimensionless; chosen: far above rounding in float64, far below 1, by which a solution of zeros misses]
+LARGEST_MISS = 1e-6
+
 
 def triangular_inverse(lower: Tensor) -> Tensor:
     r"""Inverse of a lower triangular matrix `(n, n)` by halves, nearly all of it in products.
@@ -94,7 +98,19 @@ class Solution:
         columns = torch.cholesky_solve(unit, self.lower).view(-1, len(samples), width)
         blocks = columns[rows, torch.arange(len(samples), device=rows.device)[:, None]]  # (s, width, width)
 
-        return columns, torch.linalg.solve(blocks, self.coefficients[rows])
+        return columns, solved(blocks, self.coefficients[rows])
+
+
+def solved(matrix: Tensor, right: Tensor) -> Tensor:
+    r"""The solution of systems `(..., k, k)` with right sides `(..., k, d)`; NaN where it does not solve them.
+
+    It is multiplied back: errors of 0 are what a failure would look like best.
+    """
+    found = torch.linalg.solve(matrix, right)
+    missed = (matrix @ found - right).abs().amax(dim=(-2, -1), keepdim=True)
+    sizes = [each.abs().amax(dim=(-2, -1), keepdim=True) for each in (matrix, found, right)]
+
+    return found.masked_fill(missed > LARGEST_MISS * (sizes[0] * sizes[1] + sizes[2]), torch.nan)
 
 
 def solve(
@@ -135,7 +151,7 @@ def solve(
     if draws.independent:
         columns = inverse.view(len(noise), -1, width).permute(1, 2, 0)
         own = coefficients.view(-1, width, target.shape[1])
-        errors = torch.linalg.solve(columns @ columns.mT, own)[:, 0]
+        errors = solved(columns @ columns.mT, own)[:, 0]
     else:
         errors = _draw_errors(inverse, coefficients, width, draws)
 
@@ -150,7 +166,7 @@ def _draw_errors(inverse: Tensor, coefficients: Tensor, width: int, draws: Draws
     for out, judged in draws.left_out():
         rows = (out[:, None] * width + steps).flatten()
         columns = inverse[:, rows]
-        missed = torch.linalg.solve(columns.mT @ columns, coefficients[rows])
+        missed = solved(columns.mT @ columns, coefficients[rows])
         errors[out[judged]] = missed[::width][judged]
 
     return errors
