@@ -10,7 +10,7 @@ from hydra.utils import instantiate
 from torch import Tensor, nn
 
 from equiv.checks import check_integer, nearest_name
-from lightning_modules.data.batches import Samples, check_batch_size
+from lightning_modules.data.batches import PairData, Samples, check_batch_size
 from lightning_modules.data.views import Views
 from lightning_modules.output.told import OURS
 from lightning_modules.pair import LOGGED, NetworkPair, build_pair, loss
@@ -77,6 +77,8 @@ def check_types(config: Mapping[str, Any]) -> None:
         if isinstance(each, Mapping)
     }
     first = {"matching": config["matching"]}  # others take over what stands there
+    made = {"_target_": f"{PairData.__module__}.PairData", "_partial_": True}
+    trained["data"] = made | dict(config["data"])
     check_settings({**first, **config, **trained}, {"matching": NetworkPair.matcher})
 
 
@@ -103,7 +105,7 @@ def check_monitored(callbacks: Iterable[Any]) -> None:
 
         if monitored is not None and not monitored.startswith("matching/") and monitored not in LOGGED:
             raise ValueError(
-                f"'monitor' of {type(each).__name__} should be a number that training logs, got {monitored!r}"
+                f"'monitor' should be a number that training logs, got {monitored!r} for {type(each).__name__}"
                 f"{nearest_name(monitored, LOGGED)}"
             )
 

@@ -266,7 +266,10 @@ def read_job(folder: Path, sweep: Path) -> Job:
         error = f"what it left is damaged: {' '.join(str(damage).split())[:120]}"
 
     if not error and metrics is None and (folder / METRICS).is_file():
-        error = f"what it left is damaged: {METRICS} cannot be read"
+        try:  # whole, and without its seconds yet, it is that of a job that is still at its figures
+            json.loads((folder / METRICS).read_text())
+        except (OSError, ValueError):
+            error = f"what it left is damaged: {METRICS} cannot be read"
 
     pairs = (each.lstrip("+~").partition("=") for each in overrides)
 

@@ -324,3 +324,9 @@ def test_the_report_of_a_sweep_opens_in_a_browser_by_itself(sweep: Path, tmp_pat
             assert browser.run("document.querySelectorAll('img').length") == 1
         assert browser.errors == []
         assert {request.split(":")[0] for request in browser.requests} <= {"file", "data"}
+
+
+def test_a_job_that_is_still_at_its_figures_is_unfinished_and_not_damaged(tmp_path: Path) -> None:
+    left(tmp_path, 0, {"seed": "0"}, {"verdict": "equivalent"})
+    (found,) = read_jobs(tmp_path)
+    assert found.status == "unfinished" and found.error == ""
