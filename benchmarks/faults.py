@@ -155,6 +155,11 @@ def anew(arguments: list[str], folder: Path) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
+def quoted(said: str) -> str:
+    r"""As code in a cell of a table."""
+    return said.replace("|", "/").replace("`", "'")
+
+
 def page(rows: list[tuple[list[str], bool, int, float, str]], anew: list[float]) -> str:
     r"""What was measured so far."""
     seconds, good = [row[3] for row in rows], sum(row[1] for row in rows)
@@ -173,7 +178,7 @@ def page(rows: list[tuple[list[str], bool, int, float, str]], anew: list[float])
     ]
     mark = {True: "", False: "**short of it** "}
     text += [
-        f"| `{' '.join(arguments)}` | {count} | {spent:.1f} | {mark[fine]}{said.replace('|', '/')} |"
+        f"| `{' '.join(arguments)}` | {count} | {spent:.1f} | {mark[fine]}`{quoted(said)}` |"
         for arguments, fine, count, spent, said in rows
     ]
 

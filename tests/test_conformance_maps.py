@@ -296,7 +296,9 @@ def test_what_it_was_not_built_for_is_refused_in_a_sentence(
             taken(wrong)
 
     for wrong in (values.long(), values.tolist(), values.numpy(), None):
-        with pytest.raises(TypeError, match=r"^'values' should be a floating tensor[^\n]* got [^\n]*\.$"):
+        with pytest.raises(
+            TypeError, match=r"^'values' should be a dense floating tensor[^\n]* got [^\n]*\.$"
+        ):
             taken(wrong)
 
 
@@ -320,6 +322,7 @@ def test_comparisons_are_saved_with_their_maps(name: str, tmp_path: Path) -> Non
 
     assert {path.name for path in tmp_path.iterdir()} == {"comparison.json", "comparison.safetensors"}
     assert again.to_dict() == result.to_dict() and again.summary() == result.summary()
+    assert again.summary(details=True) == result.summary(details=True)
     for kept in ("transformation", "chart_a", "chart_b"):
         one, other = getattr(result, kept), getattr(again, kept)
         assert (one is None) == (other is None)

@@ -232,7 +232,7 @@ def _next_steps(found: Finding) -> Iterator[str]:
 
     if undecided:
         for (name, share), (other, _) in zip(overlaps, overlaps[::-1], strict=True):
-            if share < 1:
+            if share is not None and share < 1:  # one that is loaded has None for NaN
                 yield f"inputs of one kind: {percent(share)} % of {name}'s samples lie where {other} has some"
 
         if None not in samples:
