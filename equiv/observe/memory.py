@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-__all__ = ["check_memory", "check_regression", "memory_limit"]
+__all__ = ["Unaffordable", "check_memory", "check_regression", "memory_limit", "regression_bytes"]
 
 # The environment variable that sets the limit, in GiB.
 LIMIT = "EQUIV_MEMORY_LIMIT"
@@ -29,11 +29,23 @@ VALUE_BYTES = 72
 # [bytes a number; derived: four times float64]
 FRAME_BYTES = 32
 
+# What the equations of a regression, and the distances of all samples, take.
+# [bytes a pair; measured: a Gram matrix, its factor, a product and a copy in float64]
+PAIR_BYTES = 32
+
+# All pairs are looked at of so many samples at most.
+# [samples; derived: the largest part of them that any measure takes]
+PAIRED_SAMPLES = 2000
+
 # Where Linux says what a group of processes may take and takes, by version of the groups.
 CONTROL_GROUPS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
     ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
 )
+
+
+class Unaffordable(ValueError):
+    r"""What would take more memory than it may."""
 
 
 def check_memory(
@@ -49,19 +61,24 @@ def check_memory(
         device: Where it would be allocated; None: in main memory.
 
     Raises:
-        ValueError: If it is more than `memory_limit`.
+        Unaffordable: If it is more than `memory_limit`.
     """
     limit = memory_limit(device)
 
     if needed > limit:
-        raise ValueError(
-            f"{argument} should fit into {limit / GIB:.1f} GiB ({LIMIT}, else three quarters of what is free), got "
-            f"{taken_by} of about {needed / GIB:.1f} GiB; {fix}."
+        raise Unaffordable(
+            f"{argument} should fit into {limit / GIB:.3g} GiB ({LIMIT}, else three quarters of what is free), got "
+            f"{taken_by} of about {needed / GIB:.3g} GiB; {fix}."
         )
 
 
 def check_regression(
-    argument: str, n: int, neurons: int, directions: int = 0, device: torch.device | None = None
+    argument: str,
+    n: int,
+    neurons: int,
+    equations: int,
+    directions: int = 0,
+    device: torch.device | None = None,
 ) -> None:
     r"""Refuses data, frames included, of which a regression would hold more than memory may.
 
@@ -69,19 +86,27 @@ def check_regression(
         argument: The arguments that hold them, in quotes, for the error.
         n: Samples.
         neurons: Of source and target together.
+        equations: The most that the map between them is learned from.
         directions: Of the frames of each; 0 for none.
         device: Where they are; None: in main memory.
 
     Raises:
-        ValueError: If it would.
+        Unaffordable: If it would.
     """
     check_memory(
-        n * neurons * (VALUE_BYTES + FRAME_BYTES * directions),
+        regression_bytes(n, neurons, equations, directions),
         argument,
-        f"a regression on {n} samples of {neurons} neurons with {directions} directions each",
+        f"a regression on {n} samples of {neurons} neurons with {directions} directions each and {equations} equations",
         "take fewer samples or neurons, or leave the frames out",
         device,
     )
+
+
+def regression_bytes(n: int, neurons: int, equations: int, directions: int = 0) -> float:
+    r"""What a regression and the measures beside it hold at once, in bytes; arguments as of `check_regression`."""
+    held = n * neurons * (VALUE_BYTES + FRAME_BYTES * directions)
+
+    return held + PAIR_BYTES * (equations**2 + min(n, PAIRED_SAMPLES) ** 2)
 
 
 def memory_limit(device: torch.device | None = None) -> float:

@@ -2,6 +2,7 @@ r"""Two networks' samples at the same inputs, as one direction of their comparis
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,10 +10,12 @@ import torch
 from torch import Tensor
 
 from equiv.observe.draws import DistinctSamples, Draws, distinct_samples
+from equiv.observe.memory import check_regression
 from equiv.observe.observations import Observations
+from equiv.regression.kernel_search import EFFORTS
 from equiv.regression.pair_data import along
 
-__all__ = ["Pairs", "distinct_pairs"]
+__all__ = ["Pairs", "check_pairs", "distinct_pairs"]
 
 
 @dataclass(frozen=True)
@@ -87,3 +90,21 @@ class Pairs:
 def distinct_pairs(a: Observations, b: Observations) -> DistinctSamples:
     r"""The pairs of samples without copies: of those with equal values on both sides one each."""
     return distinct_samples(torch.cat([a.values.double(), b.values.double()], dim=1))
+
+
+def check_pairs(argument: str, observed: Sequence[Observations]) -> None:
+    r"""Refuses networks seen at the same inputs where to compare the two widest would take more than memory may.
+
+    A thorough map is counted where it is tried: what does not fit then is left out.
+
+    Arguments:
+        argument: The arguments that hold them, in quotes, for the error.
+        observed: Observations of each, at least one, equally many samples.
+
+    Raises:
+        Unaffordable: If it would.
+    """
+    n, device = len(observed[0]), observed[0].device
+    neurons = sum(sorted(obs.values.shape[1] for obs in observed)[-2:])
+    directions = max(0 if obs.frames is None else obs.frames.shape[2] for obs in observed)
+    check_regression(argument, n, neurons, EFFORTS[0].equations(n, directions), directions, device)

@@ -18,6 +18,7 @@ from equiv.comparison import Comparison
 from equiv.metric.binary_scale import binary_scales
 from equiv.metric.rescaled_map import in_given_units
 from equiv.observe.draws import DistinctSamples, distinct_samples
+from equiv.observe.memory import check_memory
 from equiv.observe.observations import Observations, place
 from equiv.registration.anchors import exchanged
 from equiv.shared_part.readout import Readout, of_given_units
@@ -31,6 +32,14 @@ __all__ = ["compare_unpaired"]
 # So many anchors that were rejected are named in the sentence, and all in the diagnostics.
 # [anchors; chosen: a line of text]
 NAMED_ANCHORS = 10
+
+# What charts of both sides and their supports hold at once: a number of values or frames,
+# [bytes a number; measured: 170 at 1,000 samples of 200 neurons]
+NUMBER_BYTES = 150
+
+# and besides, whatever the neurons, a sample with its neighbours.
+# [bytes a sample; measured: 6,000 to 13,000 in two dimensions]
+SAMPLE_BYTES = 10_000
 
 
 @dataclass(frozen=True)
@@ -79,7 +88,18 @@ def compare_unpaired(
 
     Returns:
         The comparison, a mirror image of that of B and A.
+
+    Raises:
+        ValueError: If it would take more memory than it may.
     """
+    numbers = sum(obs.values.numel() + (0 if obs.frames is None else obs.frames.numel()) for obs in (a, b))
+    check_memory(
+        NUMBER_BYTES * numbers + SAMPLE_BYTES * (len(a) + len(b)),
+        "'a' and 'b'",
+        f"charts of {len(a)} and {len(b)} samples of {a.values.shape[1]} and {b.values.shape[1]} neurons",
+        "take fewer samples or neurons",
+        a.device,
+    )
     scales = binary_scales([(a.values, a.frames), (b.values, b.frames)])
     a, b = (scale.observations(obs) for scale, obs in zip(scales, (a, b), strict=True))
 
