@@ -66,9 +66,9 @@ def test_each_door_refuses_what_does_not_fit(
 def test_a_thorough_map_that_cannot_be_had_is_left_out_and_the_quick_one_stays(
     monkeypatch: pytest.MonkeyPatch, fails: bool
 ) -> None:
-    x = random(200, 3)
-    sides = [equiv.Observations((0.5 * x @ random(3, 10, seed=seed)).sin()) for seed in (1, 2)]
-    efforts = Effort(50, 60, 80), Effort(100, 150, 200)
+    x, weights = random(400, 3), (0.7 * random(3, 10, seed=1), 0.7 * random(3, 10, seed=2))
+    sides = [equiv.Observations((x @ w).sin(), (x @ w).cos()[:, :, None] * w.T) for w in weights]
+    efforts = Effort(60, 100, 200), Effort(100, 150, 1600)
 
     for module in (direction, pairs):
         monkeypatch.setattr(module, "EFFORTS", efforts)
@@ -88,15 +88,15 @@ def test_a_thorough_map_that_cannot_be_had_is_left_out_and_the_quick_one_stays(
 
         monkeypatch.setattr(direction, "fit_map", failing)
     else:
-        # 200 equations take 1.1 MB more than 80, with which a comparison of so many samples takes 1.8 MB.
-        monkeypatch.setenv("EQUIV_MEMORY_LIMIT", str(2.3e6 / 2**30))
+        # 1,600 equations take 82 MB, all else of a comparison of so few samples 48 MB.
+        monkeypatch.setenv("EQUIV_MEMORY_LIMIT", str(60e6 / 2**30))
 
     found = equiv.compare(*sides, paired=True)
     assert quick.verdict is found.verdict is equiv.Verdict.INCONCLUSIVE
 
     for name in ("a_to_b", "b_to_a"):
         assert getattr(found, name).error == getattr(quick, name).error
-        wanted = "^no convergence$" if fails else "^a thorough map should fit .* 200 equations of about"
+        wanted = "^no convergence$" if fails else "^a thorough map should fit .* 1600 equations of about"
         assert re.search(wanted, found.diagnostics[f"left_out_{name}"])
 
 

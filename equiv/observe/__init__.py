@@ -5,7 +5,7 @@ Doors: `observations.Observations`, `draws.DistinctSamples`, `draws.Draws`,
 `frames.split_frames`, `labels.as_integers`, `labels.checked_groups`, `processes.gathered`,
 `processes.part`, `processes.rank_and_count`, `neuron_ranking.rank_neurons`,
 `neuron_ranking.standardised`, `memory.Unaffordable`, `memory.check_memory`,
-`memory.check_regression`, `memory.regression_bytes`, `progress.Progress`,
+`memory.check_regression`, `memory.held_bytes`, `memory.regression_bytes`, `progress.Progress`,
 `progress.checked_progress`, `recorded.ARRAY_FILES`, `recorded.read_arrays`,
 `recorded.read_integers`, `recorded.read_layers`, `recorded.read_observations`,
 `observations.place`, `progress.Watched`, `progress.further`, `progress.watched`.

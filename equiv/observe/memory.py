@@ -8,7 +8,14 @@ from pathlib import Path
 
 import torch
 
-__all__ = ["Unaffordable", "check_memory", "check_regression", "memory_limit", "regression_bytes"]
+__all__ = [
+    "Unaffordable",
+    "check_memory",
+    "check_regression",
+    "held_bytes",
+    "memory_limit",
+    "regression_bytes",
+]
 
 # The environment variable that sets the limit, in GiB.
 LIMIT = "EQUIV_MEMORY_LIMIT"
@@ -29,13 +36,13 @@ VALUE_BYTES = 72
 # [bytes a number; derived: four times float64]
 FRAME_BYTES = 32
 
-# What the equations of a regression, and the distances of all samples, take.
-# [bytes a pair; measured: a Gram matrix, its factor, a product and a copy in float64]
+# What the equations of a regression take: a Gram matrix, its factor, a product and a copy in float64.
+# [bytes a pair; measured: 32 at 3,000 equations]
 PAIR_BYTES = 32
 
-# All pairs are looked at of so many samples at most.
-# [samples; derived: the largest part of them that any measure takes]
-PAIRED_SAMPLES = 2000
+# And where they are of values alone: nine of float64, for distances and kernels are as large as the matrix.
+# [bytes a pair; measured: 68 to 78 at 3,000 equations]
+VALUE_PAIR_BYTES = 72
 
 # Where Linux says what a group of processes may take and takes, by version of the groups.
 CONTROL_GROUPS = (
@@ -103,10 +110,15 @@ def check_regression(
 
 
 def regression_bytes(n: int, neurons: int, equations: int, directions: int = 0) -> float:
-    r"""What a regression and the measures beside it hold at once, in bytes; arguments as of `check_regression`."""
-    held = n * neurons * (VALUE_BYTES + FRAME_BYTES * directions)
+    r"""What a regression holds at once, in bytes; arguments as of `check_regression`."""
+    return (
+        held_bytes(n, neurons, directions) + (PAIR_BYTES if directions else VALUE_PAIR_BYTES) * equations**2
+    )
 
-    return held + PAIR_BYTES * (equations**2 + min(n, PAIRED_SAMPLES) ** 2)
+
+def held_bytes(n: int, neurons: int, directions: int = 0) -> float:
+    r"""What is held of data throughout a comparison, in bytes; arguments as of `check_regression`."""
+    return n * neurons * (VALUE_BYTES + FRAME_BYTES * directions)
 
 
 def memory_limit(device: torch.device | None = None) -> float:
