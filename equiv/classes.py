@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from equiv.checks import check_integer, check_number, in_one_line
 from equiv.comparison import Comparison
-from equiv.observe.memory import check_regression
 from equiv.observe.observations import Observations
 from equiv.observe.progress import Progress, checked_progress, watched
 from equiv.paired.compare import compare_paired
+from equiv.paired.pairs import check_pairs
 from equiv.probing.compared import shared_groups
 from equiv.probing.inputs import gathered_inputs
 from equiv.probing.networks import as_network
@@ -132,9 +132,7 @@ def equivalence_classes(
                 "at the same inputs."
             )
 
-        widest = sum(sorted(obs.values.shape[1] for obs in observed)[-2:])  # no pair takes more
-        directions = max(0 if obs.frames is None else obs.frames.shape[2] for obs in observed)
-        check_regression("'networks'", sizes[0], widest, directions, observed[0].device)
+        check_pairs("'networks'", observed)
         groups = shared_groups(groups, observed)
         comparisons: dict[tuple[int, int], Comparison] = {}
 

@@ -14,6 +14,7 @@ from equiv.comparison import Comparison
 from equiv.observe.observations import Observations
 from equiv.observe.progress import Progress, checked_progress, watched
 from equiv.paired.compare import compare_paired
+from equiv.paired.pairs import check_pairs
 from equiv.probing.compared import (
     check_method,
     check_paired,
@@ -140,6 +141,7 @@ def compare(
             seen.stage("observing both networks")
             (observed_a, observed_b), local = observe_pairs([side_a, side_b])
             check_paired(observed_a, observed_b, anchors)
+            check_pairs("'a' and 'b'", [observed_a, observed_b])
             seen.stage("learning the maps between them")
             labels = position_groups(groups, [observed_a, observed_b]) if positions == "each" else groups
             entries_a, entries_b = (side.entries(len(observed_a)) for side in (side_a, side_b))

@@ -19,6 +19,7 @@ from equiv.observe.observations import Observations
 from equiv.regression.bounds import MIN_SAMPLES, highest_of_each, relative_rms
 from equiv.regression.hermite import fit_map
 from equiv.regression.kernel_map import Fit
+from equiv.regression.kernel_search import EFFORTS
 from equiv.regression.paired_draws import MIN_DRAWS, enclosing, joint_rank, paired_draws
 from equiv.transformation import Map
 from equiv.verdict import Interval
@@ -121,8 +122,8 @@ def reconstruct(
     flat = target.reshape(len(target), -1)
     slopes = _checked_frames(frames, observed, flat)
     directions = 0 if slopes[0] is None else slopes[0].shape[2]
-    neurons = observed.shape[1] + flat.shape[1]
-    check_regression("'observed' and 'target'", len(flat), neurons, directions, flat.device)
+    neurons, equations = observed.shape[1] + flat.shape[1], EFFORTS[0].equations(len(flat), directions)
+    check_regression("'observed' and 'target'", len(flat), neurons, equations, directions, flat.device)
     labels = None if groups is None else checked_groups(groups, len(observed))
     source, aim = binary_scales([(observed, slopes[0]), (flat, slopes[1])])
     observed, flat = source.values(observed), aim.values(flat)
@@ -223,7 +224,9 @@ def select_neurons(obs: Observations, n: int | None = None) -> Tensor:
         raise TypeError(f"'obs' should be equiv.Observations, got {type(obs).__name__}; wrap values in it.")
 
     d = obs.values.shape[1]
-    check_regression("'obs'", len(obs), d, 0 if obs.frames is None else obs.frames.shape[2], obs.device)
+    directions = 0 if obs.frames is None else obs.frames.shape[2]
+    equations = EFFORTS[0].equations(len(obs), directions)
+    check_regression("'obs'", len(obs), d, equations, directions, obs.device)
     obs = binary_scale(obs.values, obs.frames).observations(obs)
 
     if n is not None:

@@ -260,7 +260,7 @@ def mahalanobis(obs: Observations, other: Observations | None = None) -> Tensor:
     points = _points(checked, scale)
 
     if other is None:
-        return all_distances(points) / scale.lengths / scale.lengths
+        return all_distances(points).div_(scale.lengths).div_(scale.lengths)
 
     if isinstance(other, Observations) and other.values.shape[1] != obs.values.shape[1]:
         raise ValueError(
@@ -276,4 +276,4 @@ def mahalanobis(obs: Observations, other: Observations | None = None) -> Tensor:
         for columns in tiles(len(others)):
             out[rows, columns] = _tile(points.subset(rows), others.subset(columns), None, buffer)
 
-    return out / scale.lengths / scale.lengths
+    return out.div_(scale.lengths).div_(scale.lengths)

@@ -4,8 +4,9 @@ Doors: `observations.Observations`, `draws.DistinctSamples`, `draws.Draws`,
 `draws.distinct_samples`, `draws.rows_of`, `frames.invert_frames`, `frames.sensitivity_cut`,
 `frames.split_frames`, `labels.as_integers`, `labels.checked_groups`, `processes.gathered`,
 `processes.part`, `processes.rank_and_count`, `neuron_ranking.rank_neurons`,
-`neuron_ranking.standardised`, `memory.check_memory`, `memory.check_regression`,
-`progress.Progress`, `progress.checked_progress`, `recorded.ARRAY_FILES`, `recorded.read_arrays`,
+`neuron_ranking.standardised`, `memory.Unaffordable`, `memory.check_memory`,
+`memory.check_regression`, `memory.held_bytes`, `memory.regression_bytes`, `progress.Progress`,
+`progress.checked_progress`, `recorded.ARRAY_FILES`, `recorded.read_arrays`,
 `recorded.read_integers`, `recorded.read_layers`, `recorded.read_observations`,
 `observations.place`, `progress.Watched`, `progress.further`, `progress.watched`.
 

@@ -8,7 +8,14 @@ from pathlib import Path
 
 import torch
 
-__all__ = ["check_memory", "check_regression", "memory_limit"]
+__all__ = [
+    "Unaffordable",
+    "check_memory",
+    "check_regression",
+    "held_bytes",
+    "memory_limit",
+    "regression_bytes",
+]
 
 # The environment variable that sets the limit, in GiB.
 LIMIT = "EQUIV_MEMORY_LIMIT"
@@ -29,11 +36,23 @@ VALUE_BYTES = 72
 # [bytes a number; derived: four times float64]
 FRAME_BYTES = 32
 
+# What the equations of a regression take: a Gram matrix, its factor, a product and a copy in float64.
+# [bytes a pair; measured: 32 at 3,000 equations]
+PAIR_BYTES = 32
+
+# And where they are of values alone: nine of float64, for distances and kernels are as large as the matrix.
+# [bytes a pair; measured: 68 to 78 at 3,000 equations]
+VALUE_PAIR_BYTES = 72
+
 # Where Linux says what a group of processes may take and takes, by version of the groups.
 CONTROL_GROUPS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
     ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
 )
+
+
+class Unaffordable(ValueError):
+    r"""What would take more memory than it may."""
 
 
 def check_memory(
@@ -49,19 +68,24 @@ def check_memory(
         device: Where it would be allocated; None: in main memory.
 
     Raises:
-        ValueError: If it is more than `memory_limit`.
+        Unaffordable: If it is more than `memory_limit`.
     """
     limit = memory_limit(device)
 
     if needed > limit:
-        raise ValueError(
-            f"{argument} should fit into {limit / GIB:.1f} GiB ({LIMIT}, else three quarters of what is free), got "
-            f"{taken_by} of about {needed / GIB:.1f} GiB; {fix}."
+        raise Unaffordable(
+            f"{argument} should fit into {limit / GIB:.3g} GiB ({LIMIT}, else three quarters of what is free), got "
+            f"{taken_by} of about {needed / GIB:.3g} GiB; {fix}."
         )
 
 
 def check_regression(
-    argument: str, n: int, neurons: int, directions: int = 0, device: torch.device | None = None
+    argument: str,
+    n: int,
+    neurons: int,
+    equations: int,
+    directions: int = 0,
+    device: torch.device | None = None,
 ) -> None:
     r"""Refuses data, frames included, of which a regression would hold more than memory may.
 
@@ -69,19 +93,32 @@ def check_regression(
         argument: The arguments that hold them, in quotes, for the error.
         n: Samples.
         neurons: Of source and target together.
+        equations: The most that the map between them is learned from.
         directions: Of the frames of each; 0 for none.
         device: Where they are; None: in main memory.
 
     Raises:
-        ValueError: If it would.
+        Unaffordable: If it would.
     """
     check_memory(
-        n * neurons * (VALUE_BYTES + FRAME_BYTES * directions),
+        regression_bytes(n, neurons, equations, directions),
         argument,
-        f"a regression on {n} samples of {neurons} neurons with {directions} directions each",
+        f"a regression on {n} samples of {neurons} neurons with {directions} directions each and {equations} equations",
         "take fewer samples or neurons, or leave the frames out",
         device,
     )
+
+
+def regression_bytes(n: int, neurons: int, equations: int, directions: int = 0) -> float:
+    r"""What a regression holds at once, in bytes; arguments as of `check_regression`."""
+    return (
+        held_bytes(n, neurons, directions) + (PAIR_BYTES if directions else VALUE_PAIR_BYTES) * equations**2
+    )
+
+
+def held_bytes(n: int, neurons: int, directions: int = 0) -> float:
+    r"""What is held of data throughout a comparison, in bytes; arguments as of `check_regression`."""
+    return n * neurons * (VALUE_BYTES + FRAME_BYTES * directions)
 
 
 def memory_limit(device: torch.device | None = None) -> float:

@@ -1,7 +1,7 @@
 r"""The comparison of two networks seen at the same inputs.
 
 Doors: `compare.compare_paired`, `learning_curve.Neighbours`, `learning_curve.judged_by_learning`,
-`learning_curve.judged_by_nearest`.
+`learning_curve.judged_by_nearest`, `pairs.check_pairs`.
 
     neighbors        Nearest samples, among all of them
     frame_alignment  Do the frames of paired samples belong to the same directions of the input space, and

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from equiv.observe.draws import Draws
+from equiv.observe.memory import Unaffordable, check_regression
 from equiv.observe.observations import Observations
 from equiv.paired.between import between_samples
 from equiv.paired.determinacy import determinacy, leaking
@@ -83,20 +84,24 @@ def paired_direction(pairs: Pairs, tolerance: float, confidence: float, seed: in
         seed: Seeds subsamples and resampling.
 
     Returns:
-        The first map that decides the direction; where none does, the one with the smallest mean square error.
+        The first map that decides the direction; where none does, the one with the smallest mean square error. The
+        evidence says what is not tried since it would not fit into memory, or fails.
     """
     candidates = _candidates(pairs, seed)
     best = _judged(next(candidates), pairs, tolerance, confidence, seed)
 
-    # Where a map decides, another one could change nothing but the numbers.
-    while determines(best.error, tolerance, best.doubts) is None:
-        fit = next(candidates, None)
+    try:
+        # Where a map decides, another one could change nothing but the numbers.
+        while determines(best.error, tolerance, best.doubts) is None:
+            fit = next(candidates, None)
 
-        if fit is None:
-            break
+            if fit is None:
+                break
 
-        if fit.squared.mean() < best.fit.squared.mean():
-            best = _judged(fit, pairs, tolerance, confidence, seed)
+            if fit.squared.mean() < best.fit.squared.mean():
+                best = _judged(fit, pairs, tolerance, confidence, seed)
+    except (Unaffordable, torch.OutOfMemoryError, torch.linalg.LinAlgError) as reason:
+        return replace(best, evidence=best.evidence | {"left_out": str(reason)})
 
     return best
 
@@ -120,6 +125,13 @@ def _candidates(pairs: Pairs, seed: int) -> Iterator[Fit]:
     # Slopes without frames cost more than they tell where values alone decide.
     for effort, derivatives in zip(EFFORTS, (pairs.frames, pairs.derivatives), strict=True):
         slopes, target_slopes = derivatives or (None, None)
+
+        if effort is not EFFORTS[0]:
+            directions = 0 if slopes is None else slopes.shape[2]
+            equations = effort.equations(len(pairs), directions)
+            neurons = source.shape[1] + target.shape[1]
+            check_regression("a thorough map", len(pairs), neurons, equations, directions, source.device)
+
         direct = fit_map(source, target, slopes, target_slopes, seed, effort, pairs.draws, taken)
         yield direct
 

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from equiv.checks import in_one_line, nearest_name
 from equiv.observe.labels import as_integers, checked_groups
-from equiv.observe.memory import check_regression
 from equiv.observe.observations import Observations
 from equiv.probing.networks import as_network
 from equiv.probing.sides import Probing
@@ -137,7 +136,7 @@ def checked_pairing(paired: object, a: Probing, b: Probing, inputs_b: Any) -> bo
 
 
 def check_paired(a: Observations, b: Observations, anchors: object) -> None:
-    r"""Paired observations are equally many, fit into memory together, and need no anchors.
+    r"""Paired observations are equally many, and need no anchors.
 
     Raises:
         ValueError: If they are or do not, or anchors are given.
@@ -153,9 +152,6 @@ def check_paired(a: Observations, b: Observations, anchors: object) -> None:
             f"'a' and 'b' should have as many samples as each other when paired, got {len(a)} and {len(b)}; "
             "say paired=False if they are unrelated samples."
         )
-
-    directions = max(0 if obs.frames is None else obs.frames.shape[2] for obs in (a, b))
-    check_regression("'a' and 'b'", len(a), a.values.shape[1] + b.values.shape[1], directions, a.device)
 
 
 def check_readout(readout: object, name: str) -> None:

@@ -9,7 +9,7 @@ from equiv.probing.hooks import Reader
 from equiv.probing.inputs import Inputs, batch_of, input_tensors, moving_tensors
 from equiv.probing.networks import Opaque
 from equiv.probing.pushforward import FORWARD, REVERSE, pushforward
-from equiv.probing.values import batches, probed_values
+from equiv.probing.values import BATCH_MEMORY, batches, probed_values
 
 __all__ = ["check_alive", "check_frames_memory", "pushed_forward", "taken_directions", "without_derivative"]
 
@@ -24,6 +24,10 @@ DIFFERENCE_SAMPLES = 16
 # What a number of a frame takes, before and after it is brought into the dtype wanted.
 # [bytes; derived: float64, for bursts and neighbours are computed in it]
 FRAME_BYTES = 8
+
+# What a batch takes beside, of few samples, by what its frames take.
+# [dimensionless; measured: 3 to 4]
+BATCH_COPIES = 4
 
 
 def without_derivative(read: Reader, inputs: Inputs) -> str | None:
@@ -93,8 +97,9 @@ def check_alive(values: Tensor, pushed: Tensor) -> None:
 
 def check_frames_memory(given: Inputs, n: int, neurons: int, directions: int) -> None:
     r"""Refuses frames `(n, d, m)` that would take more memory than they may."""
+    needed = FRAME_BYTES * n * neurons * directions
     check_memory(
-        FRAME_BYTES * n * neurons * directions,
+        needed + min(BATCH_COPIES * needed, BATCH_MEMORY),
         "'frames'",
         f"frames of {n} samples of {neurons} neurons by {directions} directions",
         "take fewer samples or 'neurons', 'positions', tangents of what varies in the inputs, or frames=None",

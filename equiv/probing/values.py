@@ -12,7 +12,7 @@ from equiv.observe.progress import further
 from equiv.probing.hooks import Reader, held_tensors
 from equiv.probing.inputs import Inputs, batch_of, input_tensors
 
-__all__ = ["affordable_batch", "batches", "check_independent", "probed_values"]
+__all__ = ["BATCH_MEMORY", "affordable_batch", "batches", "check_independent", "probed_values"]
 
 # What the activations of one batch may take, tangents and graph included.
 # [bytes; chosen: 256 MiB, larger batches are hardly faster]

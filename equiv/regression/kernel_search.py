@@ -11,7 +11,7 @@ from torch import Tensor
 from equiv.observe.progress import further
 from equiv.regression.hermite_kernel import PROFILES, gram
 from equiv.regression.leave_one_out import Solution, solve
-from equiv.regression.pair_data import PairData, plausible_range
+from equiv.regression.pair_data import MAX_DIRECTIONS, PairData, plausible_range
 
 __all__ = [
     "AFFINE_VARIANCE",
@@ -75,6 +75,10 @@ class Effort(NamedTuple):
     search: int  # while kernel and metric are searched
     tuning: int  # when length scale and ridge are chosen
     final: int
+
+    def equations(self, n: int, directions: int) -> int:
+        r"""The most that are solved for so many samples and directions of their frames."""
+        return min(n * (1 + min(directions, MAX_DIRECTIONS)), self.final)
 
 
 # What the first map of a pair takes.

@@ -18,6 +18,7 @@ from equiv.comparison import Comparison
 from equiv.metric.binary_scale import binary_scales
 from equiv.metric.rescaled_map import in_given_units
 from equiv.observe.draws import DistinctSamples, distinct_samples
+from equiv.observe.memory import check_memory
 from equiv.observe.observations import Observations, place
 from equiv.registration.anchors import exchanged
 from equiv.shared_part.readout import Readout, of_given_units
@@ -32,6 +33,14 @@ __all__ = ["compare_unpaired"]
 # So many anchors that were rejected are named in the sentence, and all in the diagnostics.
 # [anchors; chosen: a line of text]
 NAMED_ANCHORS = 10
+
+# What charts of both sides and their supports hold at once: a number of values or frames,
+# [bytes a number; measured: 170 at 1,000 samples of 200 neurons]
+NUMBER_BYTES = 150
+
+# and besides, whatever the neurons, a sample with its neighbours.
+# [bytes a sample; measured: 19,000 to 29,000 in two dimensions]
+SAMPLE_BYTES = 20_000
 
 
 @dataclass(frozen=True)
@@ -80,7 +89,18 @@ def compare_unpaired(
 
     Returns:
         The comparison, a mirror image of that of B and A.
+
+    Raises:
+        ValueError: If it would take more memory than it may.
     """
+    numbers = sum(obs.values.numel() + (0 if obs.frames is None else obs.frames.numel()) for obs in (a, b))
+    check_memory(
+        NUMBER_BYTES * numbers + SAMPLE_BYTES * (len(a) + len(b)),
+        "'a' and 'b'",
+        f"charts of {len(a)} and {len(b)} samples of {a.values.shape[1]} and {b.values.shape[1]} neurons",
+        "take fewer samples or neurons",
+        a.device,
+    )
     scales = binary_scales([(a.values, a.frames), (b.values, b.frames)])
     a, b = (scale.observations(obs) for scale, obs in zip(scales, (a, b), strict=True))
 
