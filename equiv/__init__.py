@@ -15,7 +15,8 @@ their order, with the paper's symbols; the names in brackets are the rooms that 
    sampling is uneven. Those that are harmonics of others are left out by `select_coordinates`. [spectral]
 4. The *intrinsic coordinates* of each input space. Where it is flat, frames integrate to coordinates u in the
    inputs' own units, up to an isometry: `IsometricMaps`. [flattening] A chart goes from activations to u,
-   *restrict*, and back, *lift*, and is judged. [charts]
+   *restrict*, and back, *lift*, and is judged. [charts] A curved space has no such coordinates; there the map
+   between both spaces is sought that keeps the way from every sample to its neighbours. [isometry]
 5. *Registration* g of A's coordinates with B's, up to the symmetries of the space: by a few anchors, known in both
    networks, or by the shapes alone. [registration] Where samples live is told whatever their density. [supports]
 6. The *transformation* :math:`T = \ell_B \circ g \circ r_A`, restrict A, register, lift to B:

@@ -25,9 +25,9 @@ COPIED = {
 EVENLY = ["2", "3", "10"]
 
 
-def copied(rows: Tensor) -> Observations:
+def copied(rows: Tensor, of: Observations = OBS) -> Observations:
     """The rows, each copy's frame turned in its own way: the metric is the same."""
-    some = OBS.subset(rows)
+    some = of.subset(rows)
     assert some.frames is not None
 
     return Observations(some.values, rotate_frames(some.frames))
@@ -105,9 +105,13 @@ def test_density_weights_share_the_weight_among_copies(copies: str) -> None:
     )
 
 
+# A network that has a chart: where there is none, which of several failed ones is told follows the rounding.
+CHARTED = observe(DOMAINS["square"], DOMAINS["square"].sample(N, kind="low_discrepancy"), outputs=5, seed=1)
+
+
 @pytest.fixture(scope="module")
 def flat() -> IsometricMaps:
-    return IsometricMaps().fit(OBS)
+    return IsometricMaps().fit(CHARTED)
 
 
 @pytest.mark.parametrize(
@@ -116,9 +120,9 @@ def flat() -> IsometricMaps:
 )
 def test_isometric_maps(copies: str, flat: IsometricMaps) -> None:
     rows = COPIED[copies]
-    one, other = flat, IsometricMaps().fit(copied(rows))
-    assert other.accepted_ == one.accepted_
-    assert other.residual_ == pytest.approx(one.residual_, rel=1e-6)
+    one, other = flat, IsometricMaps().fit(copied(rows, CHARTED))
+    assert other.accepted_ and one.accepted_
+    assert other.residual_ == pytest.approx(one.residual_, abs=1e-6)
     apart, expected = (torch.cdist(u, u) for u in (other.coordinates_, one.coordinates_[rows]))
     torch.testing.assert_close(apart, expected, rtol=0, atol=1e-6)
 

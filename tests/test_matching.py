@@ -238,6 +238,7 @@ class WandbLogger(pl.loggers.CSVLogger):
     experiment = Mock()
 
 
+@pytest.mark.slow
 def test_all_layers_are_compared_as_they_form_and_left_in_the_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

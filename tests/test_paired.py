@@ -303,7 +303,7 @@ def test_what_are_no_activations_is_refused_by_the_transformation() -> None:
         for wrong in (x, surface(x)[0]):
             with pytest.raises(ValueError, match=r"'values' should have shape \(q, 4\)"):
                 call(wrong)
-        with pytest.raises(TypeError, match="got int64"):
+        with pytest.raises(TypeError, match="got Tensor of int64"):
             call(surface(x).long())
 
 

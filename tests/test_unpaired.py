@@ -158,7 +158,7 @@ def test_different_dimensions_are_not_equivalent():
         ({"paired": True, "anchors": [[0, 0]]}, ValueError, "'anchors' should be None for paired data"),
         ({"anchors": [[0, 1000]]}, ValueError, "'anchors' should hold indices from 0 to"),
         ({"anchors": [[0, 1], [0, 2]]}, ValueError, "'anchors' should name each sample of 'a' once"),
-        ({"anchors": [[0.5, 1.0]]}, TypeError, "'anchors' should hold integer indices"),
+        ({"anchors": [[0.5, 1.0]]}, TypeError, "'anchors' should hold pairs of indices"),
         ({"method": "isometrik"}, ValueError, "did you mean 'isometric'"),
         ({"tolerance": 2.0}, ValueError, "'tolerance' should be a number between 0 and 1"),
         ({"inputs": torch.zeros(3, 2)}, ValueError, "'inputs' should be None"),
