@@ -131,6 +131,7 @@ def test_the_choice_does_not_depend_on_the_order_of_the_inputs(arranged: str) ->
     assert reconstruct(values[random][:, chosen], values[random]).error.high < 0.05
 
 
+@pytest.mark.slow
 def test_copies_and_groups_choose_no_fewer_neurons() -> None:
     independent = torch.randn(50, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     trials = independent.repeat_interleave(2, 0)

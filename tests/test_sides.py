@@ -90,6 +90,7 @@ def test_verdicts_of_many_inputs():
     assert mirrored.diagnostics["leak_b_to_a"] == different.diagnostics["leak_a_to_b"]
 
 
+@pytest.mark.slow
 def test_classes_of_networks_of_many_inputs():
     found = equiv.equivalence_classes([Linear(1), Linear(2), Linear(1)], _inputs(100))
     assert found.labels.tolist() == [0, 1, 0]

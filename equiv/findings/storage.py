@@ -30,8 +30,8 @@ def replaced(path: str | os.PathLike[str]) -> Iterator[Path]:
         path: The file to write; its folder has to exist.
 
     Example:
-        >>> with replaced("table.csv") as file:
-        ...     file.write_text("a,b")
+        >>> with tempfile.TemporaryDirectory() as folder, replaced(Path(folder) / "table.csv") as file:
+        ...     written = file.write_text("a,b")
     """
     file = Path(path)
     handle, name = tempfile.mkstemp(prefix=f".{file.name}.", suffix=file.suffix, dir=file.parent)
