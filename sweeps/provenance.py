@@ -1,6 +1,5 @@
 r"""What a run was made with: command, versions, commit, machine, seed and threads."""
 
-import importlib.metadata
 import os
 import platform
 import subprocess
@@ -9,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
+
+from equiv.report.page import installed
 
 __all__ = ["PROVENANCE", "provenance"]
 
@@ -27,7 +28,7 @@ def provenance(seed: int) -> dict[str, Any]:
         "overrides": [str(each) for each in HydraConfig.get().overrides.task],
         "seed": seed,
         "commit": _commit(),
-        "versions": {"python": platform.python_version()} | _versions(),
+        "versions": {"python": platform.python_version()} | installed(PACKAGES),
         "machine": {
             "system": platform.platform(),
             "processor": platform.processor() or platform.machine(),
@@ -38,18 +39,6 @@ def provenance(seed: int) -> dict[str, Any]:
             ],
         },
     }
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-
-    for package in PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue  # used from a checkout that was not installed
-
-    return found
 
 
 def _commit() -> str | None:

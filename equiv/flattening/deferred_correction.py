@@ -13,9 +13,9 @@ from torch import Tensor
 from equiv.coordinates.hermite_fit import HermiteFit, fit_hermite
 from equiv.coordinates.lift import RESOLVED_ERROR, Lift, best_lift, left_out, relative_error
 from equiv.coordinates.smooth_fit import SmoothFit, fit_smooth, in_blocks
-from equiv.flattening.information import solve_by_information
+from equiv.flattening.information import solve_by_information, solved_again
 from equiv.flattening.jumps import displacements_across_jumps
-from equiv.flattening.synchronization import LARGEST_MISFIT, Flattening, PairSolution, synchronise, torn_pairs
+from equiv.flattening.synchronization import LARGEST_MISFIT, Flattening, PairSolution, torn_pairs
 
 __all__ = ["Corrected", "correct"]
 
@@ -260,19 +260,10 @@ def _fit_hermite(values: Tensor, found: Flattening, width: float) -> HermiteFit:
 
 def _solved(found: Flattening, defect: Tensor) -> tuple[Flattening, float]:
     r"""Coordinates that solve the equations less `defect`, `(E, d)`, and how far they moved, over their spread."""
-    last = found.solution
-    solution = synchronise(
-        found.equations,
-        last.coordinates,
-        last.rotations,
-        correction=found.equations.project(defect),
-        windings=found.windings,
-        periods=last.periods,
-        max_steps=STEPS_A_ROUND,
-    )
-    moved = float((solution.coordinates - last.coordinates).norm() / solution.coordinates.norm())
+    again, last = solved_again(found, defect, STEPS_A_ROUND), found.solution.coordinates
+    coordinates = again.solution.coordinates
 
-    return replace(found, solution=solution), moved
+    return again, float((coordinates - last).norm() / coordinates.norm())
 
 
 def _missed(fit: SmoothFit, coordinates: Tensor, values: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from torch import Tensor
 from equiv.coordinates.kriging import correlation_length, krige_along, nearest_nodes
 from equiv.flattening.synchronization import Flattening, synchronise
 
-__all__ = ["Informed", "solve_by_information"]
+__all__ = ["Informed", "solve_by_information", "solved_again"]
 
 
 # Degrees of freedom of the residuals.
@@ -168,20 +168,35 @@ def _settled(values: Tensor, found: Flattening, correction: Tensor, prior: Tenso
         floor = SMALLEST_INFORMATION * information.diagonal(dim1=1, dim2=2).mean(dim=1)
         eye = torch.eye(information.shape[1], dtype=values.dtype)
         information = (information + floor[:, None, None] * eye) / variance[:, None, None]
-        last = found.solution
-        solution = synchronise(
-            found.equations,
-            last.coordinates,
-            last.rotations,
-            correction=found.equations.project(correction),
-            windings=found.windings,
-            periods=last.periods,
-            max_steps=STEPS,
-            roots=torch.linalg.cholesky(information).mT,
-        )
-        found = replace(found, solution=solution)
+        found = solved_again(found, correction, STEPS, torch.linalg.cholesky(information).mT)
 
     return found
+
+
+def solved_again(
+    found: Flattening, correction: Tensor, steps: int, roots: Tensor | None = None
+) -> Flattening:
+    r"""Coordinates that solve the same equations less a correction `(E, d)`, from those that were found.
+
+    Arguments:
+        found: What was found before.
+        correction: What the trapezoid rule is taken to miss.
+        steps: Of Gauss-Newton, at most.
+        roots: Roots of the weights, `(E, m, m)`; None: those of the equations.
+    """
+    last = found.solution
+    solution = synchronise(
+        found.equations,
+        last.coordinates,
+        last.rotations,
+        correction=found.equations.project(correction),
+        windings=found.windings,
+        periods=last.periods,
+        max_steps=steps,
+        roots=roots,
+    )
+
+    return replace(found, solution=solution)
 
 
 def _along_lines(found: Flattening) -> Tensor:

@@ -1,8 +1,8 @@
 r"""One self-contained HTML file that says what a comparison found.
 
 Doors: `markup.escape`, `markup.flattened`, `markup.in_words`, `markup.percent`, `markup.table`,
-`sections.PictureStrip`, `sections.Section`, `sections.section_html`, `page.page_html`, `page.versions`,
-`report.write_report`.
+`sections.PictureStrip`, `sections.Section`, `sections.section_html`, `page.page_html`,
+`page.versions`, `report.write_report`, `page.installed`.
 
     markup          Text, numbers, tables and pictures as HTML that needs nothing from outside, everything
                     escaped

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import resources
 
 from equiv.report.markup import escape, table
 
-__all__ = ["page_html", "versions"]
+__all__ = ["installed", "page_html", "versions"]
 
 
 def page_html(name: str, title: str, head: str, parts: Sequence[tuple[str, str]]) -> str:
@@ -50,11 +50,19 @@ def _asset(name: str) -> str:
 def versions() -> str:
     r"""A table of the packages that computed it."""
     rows: list[list[object]] = [["Python", platform.python_version()]]
+    rows += [[*pair] for pair in installed(("equiv", "torch", "numpy", "scipy", "safetensors")).items()]
 
-    for package in ("equiv", "torch", "numpy", "scipy", "safetensors"):
+    return table("Versions", ["Package", "Version"], rows)
+
+
+def installed(packages: Iterable[str]) -> dict[str, str]:
+    r"""Versions of packages by name."""
+    found = {}
+
+    for package in packages:
         try:
-            rows.append([package, importlib.metadata.version(package)])
+            found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue  # used from a checkout that was not installed
 
-    return table("Versions", ["Package", "Version"], rows)
+    return found

@@ -1,13 +1,13 @@
 r"""In-memory batches of two unrelated sets of samples, and the data module that hands them to Lightning."""
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, Self
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-__all__ = ["Batches", "InOrder", "PairData", "Samples", "check_batch_size", "epoch_seed"]
+__all__ = ["Batches", "ByEpoch", "InOrder", "PairData", "Samples", "check_batch_size", "epoch_seed"]
 
 #: Inputs `(n, ...)` and what is to be learned there, `(n, ...)`; the same tensor twice for an autoencoder.
 Samples = tuple[Tensor, Tensor]
@@ -36,7 +36,22 @@ class Sides(Protocol):
     def validation(self) -> tuple[Samples, Samples]: ...
 
 
-class Batches:
+class ByEpoch:
+    r"""Batches in an order of each epoch's own, whichever run it is in."""
+
+    epoch = 0
+
+    @property
+    def sampler(self) -> Self:
+        r"""Where Lightning looks for `set_epoch`."""
+        return self
+
+    def set_epoch(self, epoch: int) -> None:
+        r"""Called by Lightning before each epoch, also after a resume."""
+        self.epoch = epoch
+
+
+class Batches(ByEpoch):
     r"""Pairs of batches, one of A's samples and one of B's, in orders that only `(seed, epoch)` determine.
 
     A loader for Lightning without workers or copies: at this size they would cost more than the training
@@ -69,16 +84,6 @@ class Batches:
 
         self.a, self.b, self.batch_size, self.seed = a, b, batch_size, seed
         self.part = slice(rank, None, world_size)
-        self.epoch = 0
-
-    @property
-    def sampler(self) -> "Batches":
-        r"""Where Lightning looks for `set_epoch`."""
-        return self
-
-    def set_epoch(self, epoch: int) -> None:
-        r"""Called by Lightning before each epoch, also after a resume."""
-        self.epoch = epoch
 
     def __len__(self) -> int:
         return min(len(self.a[0]), len(self.b[0])) // self.batch_size
@@ -95,12 +100,13 @@ class Batches:
             yield _drawn(self.a, rows_a[batch][self.part]), _drawn(self.b, rows_b[batch][self.part])
 
 
-def check_batch_size(batch_size: int, fewest: int) -> None:
-    r"""Raises ValueError unless a side with the `fewest` training inputs fills a batch."""
+def check_batch_size(
+    batch_size: int, fewest: int, fix: str = "lower data.batch_size or raise dataset.n_train"
+) -> None:
+    r"""Raises ValueError, which ends in `fix`, unless a side with the `fewest` training inputs fills a batch."""
     if not 1 <= batch_size <= fewest:
         raise ValueError(
-            f"'batch_size' should lie between 1 and the {fewest} training inputs, got "
-            f"{batch_size}; lower data.batch_size or raise dataset.n_train."
+            f"'batch_size' should lie between 1 and the {fewest} training inputs, got {batch_size}; {fix}."
         )
 
 

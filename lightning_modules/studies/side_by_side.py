@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from lightning_modules.data.batches import epoch_seed
+from lightning_modules.data.batches import ByEpoch, check_batch_size, epoch_seed
 from lightning_modules.pair import loss
 
 __all__ = ["CommonBatches", "SideBySide"]
@@ -19,7 +19,7 @@ __all__ = ["CommonBatches", "SideBySide"]
 Batch = tuple[Tensor, dict[str, Tensor]]
 
 
-class CommonBatches:
+class CommonBatches(ByEpoch):
     r"""Batches of inputs with every network's targets, in an order that only `(seed, epoch)` determine.
 
     Arguments:
@@ -33,23 +33,8 @@ class CommonBatches:
     """
 
     def __init__(self, inputs: Tensor, targets: Mapping[str, Tensor], batch_size: int, seed: int) -> None:
-        if not 1 <= batch_size <= len(inputs):
-            raise ValueError(
-                f"'batch_size' should lie between 1 and the {len(inputs)} training inputs, got {batch_size}; lower "
-                "data.batch_size."
-            )
-
+        check_batch_size(batch_size, len(inputs), "lower data.batch_size")
         self.inputs, self.targets, self.batch_size, self.seed = inputs, targets, batch_size, seed
-        self.epoch = 0
-
-    @property
-    def sampler(self) -> "CommonBatches":
-        r"""Where Lightning looks for `set_epoch`."""
-        return self
-
-    def set_epoch(self, epoch: int) -> None:
-        r"""Called by Lightning before each epoch, also after a resume."""
-        self.epoch = epoch
 
     def __len__(self) -> int:
         return len(self.inputs) // self.batch_size
