@@ -215,6 +215,8 @@ def main() -> None:
     from lightning_modules.output.told import told
 
     register()
+    # Settings last, wherever they stand: Hydra's parser takes none behind an option that others stand before.
+    sys.argv[1:] = sorted(sys.argv[1:], key=lambda each: not each.startswith("-") and "=" in each)
 
     with told():
         hydra.main(version_base="1.3", config_path="conf", config_name="config")(run)()
