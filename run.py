@@ -3,7 +3,9 @@ r"""Trains two networks, compares them, writes what was found: `python run.py ex
 import logging
 import os
 import sys
+import textwrap
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +14,19 @@ os.environ["MPLBACKEND"] = "agg"  # figures go into files; a notebook's, inherit
 
 HELP = """python run.py experiment=NAME [key=value ...]
 
-  python run.py experiment=horse seed=1                            one run, into outputs/horse/DATE
-  python run.py experiment=horse trainer.max_epochs=20 resume=outputs/horse/DATE   a run that was stopped goes on
-  python run.py -m experiment=horse optimizer.lr=0.004,0.006       a sweep, into multirun/horse/DATE
-  python run.py experiment=sweep_report folder=multirun/horse/DATE     one table of all its jobs
-  python run.py experiment=compare network_a._target_=my.net network_b._target_=my.net inputs=x.npy
+A run, into outputs/horse/DATE; and one that was stopped goes on:
+  python run.py experiment=horse seed=1
+  python run.py experiment=horse seed=1 resume=outputs/horse/DATE
+A sweep, into multirun/horse/DATE; and one table of all its jobs:
+  python run.py -m experiment=horse optimizer.lr=0.004,0.006
+  python run.py experiment=sweep_report folder=multirun/horse/DATE
+Two networks of your own, at inputs of your own:
+  python run.py experiment=compare inputs=x.npy network_a._target_=my.Network \\
+      network_b._target_=my.Other network_b.weights=other.pt
 
-debug=default runs everything on little, logger=none without Weights & Biases. All settings of an experiment:
-python run.py experiment=NAME --cfg job. What Hydra offers further: python run.py --hydra-help.
+debug=default runs everything on little, logger=none without Weights & Biases.
+All settings of an experiment: python run.py experiment=NAME --cfg job.
+What Hydra offers further: python run.py --hydra-help.
 
 Experiments:
 """
@@ -28,23 +35,42 @@ Experiments:
 def run(settings: Any) -> float:
     r"""A run with its resolved settings, its folder, its display; returns what a sweep minimises."""
     from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+    from omegaconf.errors import OmegaConfBaseException
+
+    from lightning_modules.output.display import Display, further, heading
+    from lightning_modules.settings import plain
+
+    logging.captureWarnings(True)  # into run.log, with all else that is logged
+    hydra = HydraConfig.get()
+    folder = Path(hydra.runtime.output_dir)
+
+    with Display(quiet=hydra.mode == RunMode.MULTIRUN or further()) as display:
+        with suppress(OmegaConfBaseException):  # what is wrong with the settings, the job tells
+            display.note(heading(hydra.runtime.choices["experiment"], plain(settings), folder))
+
+        display(0, 1, "loading")
+
+        return run_job(settings, folder, display)
+
+
+def run_job(settings: Any, folder: Path, display: Any) -> float:
+    r"""What comes after the first lines: from here on everything is imported that a run needs."""
     from hydra.utils import instantiate
 
-    from lightning_modules.output.display import Display
-    from lightning_modules.output.results import Stopwatch, plain
+    from lightning_modules.output.results import Stopwatch
     from lightning_modules.output.tracking import close
     from lightning_modules.rehearsal import check_types
     from sweeps.jobs import job, objective
 
-    logging.captureWarnings(True)  # into run.log, with all else that is logged
-    folder, config = Path(HydraConfig.get().runtime.output_dir), plain(settings)
-
     try:
-        with job(folder, config) as start, Display(start.quiet) as display:
+        with job(folder, settings) as start:
             if start.metrics is not None:  # finished before the sweep was stopped
                 return objective(start.metrics, settings.objective)
 
+            config = start.config
             check_types(config)
+            display(1, 1, "loading")
 
             if settings.gather:
                 return instantiate(settings.gather)(folder)
@@ -56,9 +82,9 @@ def run(settings: Any) -> float:
             elif settings.pretrained:
                 metrics = compare_pretrained(settings, config, folder, clock, display)
             elif settings.study:
-                metrics = study(settings, config, folder, clock, display)
+                metrics = study(settings, config, folder, start.resume, clock, display)
             else:
-                metrics = compare(settings, config, folder, settings.resume or start.resume, clock, display)
+                metrics = compare(settings, config, folder, start.resume, clock, display)
 
             return objective(metrics, settings.objective)
     finally:
@@ -116,11 +142,13 @@ def compare_pretrained(
     return results.metrics
 
 
-def study(settings: Any, config: dict[str, Any], folder: Path, clock: Any, display: Any) -> dict[str, Any]:
+def study(
+    settings: Any, config: dict[str, Any], folder: Path, resume: str | None, clock: Any, display: Any
+) -> dict[str, Any]:
     r"""Trains many networks side by side and looks at them together; returns what `metrics.json` holds."""
     from lightning_modules.studies.study import run_study
 
-    results = run_study(settings, config, folder, clock, display)
+    results = run_study(settings, config, folder, resume, clock, display)
     display.say(f"Written to {folder}\n\n{results}")
 
     return results.metrics
@@ -152,7 +180,9 @@ def compare(
     matching = built(settings.matching, "matching", leave=leave_layers)
     dataset, evaluation = (built(settings[name], name) for name in ("dataset", "evaluation"))
     check_objective(settings.objective, evaluation, MEASURES)
+    display(0, 1, "rehearsal")
     rehearse(config, dataset, matching.settings, evaluation)
+    display(1, 1, "rehearsal")
     checkpoint = resume_from(resume, config)
     callbacks = [built(each, f"callbacks.{name}") for name, each in settings.callbacks.items()]
     check_monitored(callbacks)
@@ -160,7 +190,7 @@ def compare(
     pair = build_pair(config)
 
     with setting("logger"):
-        written = loggers(settings)
+        written = list(loggers(settings))
 
     trainer = built(settings.trainer, "trainer", callbacks=callbacks, logger=written)
     check_processes(trainer.num_devices)
@@ -190,13 +220,18 @@ def compare(
 
 
 def listing() -> str:
-    r"""The experiments, one line each."""
+    r"""The experiments, a paragraph each."""
     from omegaconf import OmegaConf
+
+    from lightning_modules.output.display import COLUMNS
 
     files = sorted((Path(__file__).parent / "conf" / "experiment").glob("*.yaml"))
     rows = ((file.stem, OmegaConf.load(file).description) for file in files)
 
-    return "\n".join(f"{name:<20}  {text}" for name, text in rows)
+    return "\n".join(
+        textwrap.fill(text, COLUMNS, initial_indent=f"{name:<20}  ", subsequent_indent=" " * 22)
+        for name, text in rows
+    )
 
 
 def main() -> None:
@@ -215,6 +250,8 @@ def main() -> None:
     from lightning_modules.output.told import told
 
     register()
+    # Settings last, wherever they stand: Hydra's parser takes none behind an option that others stand before.
+    sys.argv[1:] = sorted(sys.argv[1:], key=lambda each: not each.startswith("-") and "=" in each)
 
     with told():
         hydra.main(version_base="1.3", config_path="conf", config_name="config")(run)()

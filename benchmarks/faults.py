@@ -138,8 +138,9 @@ def told(arguments: list[str], folder: Path) -> tuple[int, str, float]:
         os._exit(code)
 
     _, status, used = os.wait4(child, 0)
+    words = said.read_text(errors="replace").replace(str(folder), "FOLDER").replace(str(ROOT), "HERE")
 
-    return os.waitstatus_to_exitcode(status), said.read_text(errors="replace"), used.ru_utime + used.ru_stime
+    return os.waitstatus_to_exitcode(status), words, used.ru_utime + used.ru_stime
 
 
 def anew(arguments: list[str], folder: Path) -> float:
@@ -209,7 +210,8 @@ def main() -> None:
             told_lines = [line for line in said.splitlines() if line.strip()]
             good = code not in (0, -signal.SIGKILL, -signal.SIGXCPU) and "Traceback" not in said
             good = good and len(told_lines) <= SCREEN and "no fault of yours" not in said
-            rows.append((arguments, good, len(told_lines), seconds + loading, " ".join(told_lines)[:150]))
+            told_at = next((k for k, line in enumerate(told_lines) if line.startswith("error:")), 0)
+            rows.append((arguments, good, len(told_lines), seconds + loading, " ".join(told_lines[told_at:])))
             print("fine " if good else "SHORT", *arguments, "->", rows[-1][-1], flush=True)
             file.write_text(page(rows, []))
 

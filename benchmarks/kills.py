@@ -1,9 +1,9 @@
 r"""Runs and sweeps killed at random moments and gone on with: whether what they leave is that of the undisturbed.
 
-A small horse: each command is the program itself, in a process of its own that is a copy of one in which torch and
-Lightning are loaded, and is ended by SIGKILL once it has used a random share of the processor time that it needs. It is
-started again (a run with resume=, a sweep as it was) until it ends by itself, and may be killed again. Every second one
-begins with no pictures in the cache.
+A small horse, by itself and in a sweep over two seeds: each command is the program itself, in a process of its own that
+is a copy of one in which torch and Lightning are loaded, and is ended by SIGKILL once it has used a random share of the
+processor time that it needs. It is started again (a run with resume=, a sweep as it was) until it ends by itself, and
+may be killed again. Every second one begins with no pictures in the cache.
 
     python benchmarks/kills.py [--runs N] [--sweeps N]     writes benchmarks/results/kills.md
 """
@@ -13,6 +13,7 @@ import json
 import os
 import random
 import runpy
+import shutil
 import signal
 import sys
 import tempfile
@@ -38,23 +39,24 @@ SMALL = (
 AGAIN = 0.5
 
 
-def start(arguments: list[str]) -> int:
-    r"""The process of `python run.py ARGUMENTS`."""
+def start(arguments: list[str], said: Path) -> int:
+    r"""The process of `python run.py ARGUMENTS`, which writes into `said` what it says."""
     if child := os.fork():
         return child
 
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 1)
-        os.dup2(nowhere.fileno(), 2)
-
+    output = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
     sys.argv = ["run.py", *arguments]
-    code = 1
+    code = 0
 
     try:
         runpy.run_path(str(ROOT / "run.py"), run_name="__main__")
-        code = 0
-    finally:
-        os._exit(code)
+    except BaseException as error:
+        print(error, file=sys.stderr, flush=True)
+        code = 1
+
+    os._exit(code)
 
 
 def used(process: int) -> float:
@@ -64,15 +66,15 @@ def used(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def ended(arguments: list[str], seconds: float | None) -> tuple[bool, float]:
+def ended(arguments: list[str], said: Path, seconds: float | None) -> tuple[bool, float]:
     r"""Whether a command ended by itself, killed after `seconds` of processor time if they are given; and its time."""
-    process = start(arguments)
+    process = start(arguments, said)
 
     while True:
         done, status, usage = os.wait4(process, os.WNOHANG)
 
         if done:
-            assert os.WIFSIGNALED(status) or status == 0, f"{arguments} failed"
+            assert os.WIFSIGNALED(status) or status == 0, f"{arguments} failed: {said.read_text()[-400:]}"
             return not os.WIFSIGNALED(status), usage.ru_utime + usage.ru_stime
 
         if seconds is not None and used(process) >= seconds:
@@ -101,27 +103,37 @@ def same(a: Path, b: Path) -> bool:
     return metrics_a == metrics_b and all(tensor.equal(weights_b[name]) for name, tensor in weights_a.items())
 
 
+def command(folder: Path, cache: Path, sweep: bool) -> list[str]:
+    r"""The arguments of a run or sweep in this folder."""
+    place = ["-m", "seed=0,1", f"hydra.sweep.dir={folder}"] if sweep else [f"hydra.run.dir={folder}"]
+
+    return [*SMALL, *place, f"dataset.cache={cache}"]
+
+
 def killed(folder: Path, cache: Path, whole: float, draw: random.Random, sweep: bool) -> int:
-    r"""How often a run or sweep in this folder was killed until it ended."""
-    usual = [*SMALL, f"dataset.cache={cache}"]
-    usual += ["-m", "seed=0,1", f"hydra.sweep.dir={folder}"] if sweep else [f"hydra.run.dir={folder}"]
+    r"""How often a run or sweep in this folder was killed until it ended, once at least."""
     kills, seconds = 0, draw.uniform(0, whole)
 
     while True:
         resumable = not sweep and (folder / "checkpoints" / "last.ckpt").is_file()
-        finished, _ = ended([*usual, *([f"resume={folder}"] if resumable else [])], seconds)
+        resume = [f"resume={folder}"] if resumable else []
+        finished, _ = ended([*command(folder, cache, sweep), *resume], folder.with_suffix(".txt"), seconds)
 
-        if finished:
+        if finished and kills:
             return kills
 
-        kills += 1
-        seconds = draw.uniform(0, whole) if draw.random() < AGAIN else None
+        if finished:  # before its moment came
+            shutil.rmtree(folder)
+            seconds = draw.uniform(0, whole)
+        else:
+            kills += 1
+            seconds = draw.uniform(0, whole) if draw.random() < AGAIN else None
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, default=30)
-    parser.add_argument("--sweeps", type=int, default=5)
+    parser.add_argument("--sweeps", type=int, default=30)
     asked = parser.parse_args()
     os.chdir(ROOT)
     sys.path.insert(0, str(ROOT))
@@ -138,18 +150,18 @@ def main() -> None:
         place = Path(name)
 
         for kind, count in (("run", asked.runs), ("sweep", asked.sweeps)):
-            whole, sweep = place / f"whole_{kind}", kind == "sweep"
-            usual = ["-m", "seed=0,1", f"hydra.sweep.dir={whole}"] if sweep else [f"hydra.run.dir={whole}"]
-            cache = place / "pictures"
-            _, seconds = ended([*SMALL, *usual, f"dataset.cache={cache}"], None) if count else (True, 0.0)
-            jobs = ["0", "1"] if sweep else ["."]
+            whole, sweep, cache = place / f"whole_{kind}", kind == "sweep", place / f"pictures_{kind}"
+            needed = [
+                ended(command(each, cache, sweep), each.with_suffix(".txt"), None)[1]
+                for each in (whole, place / f"warm_{kind}")
+            ]
 
             for number in range(count):
-                draw, folder = random.Random(number), place / f"{kind}_{number}"
-                pictures = cache if number % 2 else place / f"pictures_{kind}_{number}"
-                kills = killed(folder, pictures, seconds, draw, sweep)
-                equal = all(same(folder / job, whole / job) for job in jobs)
-                rows.append((kind, "warm" if number % 2 else "cold", kills, equal))
+                draw, folder, warm = random.Random(number), place / f"{kind}_{number}", number % 2
+                pictures = cache if warm else place / f"pictures_{kind}_{number}"
+                kills = killed(folder, pictures, needed[warm], draw, sweep)
+                equal = all(same(folder / job, whole / job) for job in (("0", "1") if sweep else (".",)))
+                rows.append((kind, "warm" if warm else "cold", kills, equal))
                 print(*rows[-1], flush=True)
 
     text = ["# Killed and gone on with", ""]
@@ -157,7 +169,7 @@ def main() -> None:
     for kind in ("run", "sweep"):
         mine = [row for row in rows if row[0] == kind]
         text += [
-            f"* {sum(row[3] for row in mine)} of {len(mine)} {kind}s of the horse, killed "
+            f"* {sum(row[3] for row in mine)} of {len(mine)} {kind}s of the horse, each killed at least once, "
             f"{sum(row[2] for row in mine)} times in all ({sum(row[1] == 'cold' for row in mine)} of them began with "
             "an empty cache), leave the metrics and the weights of the undisturbed one to the last bit."
         ]

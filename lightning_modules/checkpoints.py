@@ -18,7 +18,7 @@ from lightning_modules.pair import NetworkPair, build_networks
 __all__ = ["keep_last", "load_pair", "resume_from"]
 
 #: Settings that a resumed run has to share with the run that it goes on from.
-SHARED = ("seed", "relation", "dataset", "architecture", "data", "optimizer", "scheduler")
+SHARED = ("seed", "relation", "dataset", "architecture", "data", "optimizer", "scheduler", "study")
 #: Settings of the data that training knows nothing of.
 UNTRAINED = ("cache", "workers", "n_anchors", "n_held_out", "burst_step", "burst_size")
 #: Where classes come from that a checkpoint may name by itself.
@@ -112,7 +112,7 @@ def resume_from(folder: str | Path | None, config: dict[str, Any]) -> Path | Non
         )
 
     for name in SHARED:
-        if before.get(name) != now.get(name):
+        if before.get(name, {}) != now.get(name, {}):
             raise ValueError(
                 f"'resume' should name a run with the same {name}, got {str(folder)!r} with "
                 f"{_difference(name, before.get(name), now.get(name))}; give this run the same settings."

@@ -9,14 +9,21 @@ from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Sequence as AbstractSequence
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from omegaconf import OmegaConf
+
 from lightning_modules.output.told import extra_for, nearest
 
-__all__ = ["check_settings", "located"]
+__all__ = ["check_settings", "located", "plain"]
 
 #: Keys of Hydra's own beside the arguments.
 HYDRA = ("_target_", "_partial_", "_recursive_", "_convert_", "_args_")
 #: The plain types in words.
 WORDS = {int: "an integer", float: "a number", str: "text", bool: "true or false", type(None): "null"}
+
+
+def plain(settings: Any) -> dict[str, Any]:
+    r"""Settings as a plain dictionary with everything in it resolved."""
+    return OmegaConf.to_container(settings, resolve=True, throw_on_missing=True)  # type: ignore[return-value]
 
 
 def check_settings(settings: Mapping[str, Any], further: Mapping[str, Callable[..., Any]]) -> None:

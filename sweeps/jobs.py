@@ -16,11 +16,13 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from equiv.findings.storage import write_text
+from lightning_modules.output.display import further
 from lightning_modules.output.told import printable, sentence
+from lightning_modules.settings import plain
 from sweeps.provenance import PROVENANCE, provenance
 
 __all__ = [
@@ -53,14 +55,14 @@ class Start:
     r"""Where a job starts from.
 
     Attributes:
+        config: Its resolved settings.
         sweeping: Whether it is one of a sweep.
-        quiet: Whether the terminal is another's: the sweep's, or the first's of several processes.
         metrics: What an earlier start of the same sweep found; None if it did not finish.
-        resume: Its folder, where it was stopped between two epochs; None otherwise.
+        resume: The folder of the run that it goes on with, its own where a sweep was stopped; None otherwise.
     """
 
-    sweeping: bool
-    quiet: bool
+    config: dict[str, Any]
+    sweeping: bool = False
     metrics: dict[str, Any] | None = None
     resume: str | None = None
 
@@ -92,7 +94,7 @@ class Job:
 
 
 @contextmanager
-def job(folder: Path, config: Mapping[str, Any]) -> Iterator[Start]:
+def job(folder: Path, settings: DictConfig) -> Iterator[Start]:
     r"""Runs a job, and says what an earlier start of the same sweep left of it.
 
     An error goes into `error.txt`, with its traceback. A run by itself ends with one sentence, see `told`; in a
@@ -101,20 +103,20 @@ def job(folder: Path, config: Mapping[str, Any]) -> Iterator[Start]:
 
     Arguments:
         folder: Of the job.
-        config: Its resolved settings.
+        settings: Its settings.
     """
-    from pytorch_lightning.utilities.rank_zero import rank_zero_only  # late: a sweep's display does without
-
-    if getattr(rank_zero_only, "rank", 0):  # the first of several processes that train together tells for all
-        yield Start(sweeping=False, quiet=True)
+    if further():  # the first one tells for all
+        config = plain(settings)
+        yield Start(config, resume=config["resume"])
         return
 
     sweeping = HydraConfig.get().mode == RunMode.MULTIRUN
 
     with _signals() as received:
         try:
-            start = _earlier(folder, config) if sweeping else Start(sweeping=False, quiet=False)
-            _prepare(folder, config, start)
+            config = plain(settings)
+            start = _earlier(folder, config) if sweeping else Start(config, resume=config["resume"])
+            _prepare(folder, start)
             yield start
         except Exception as error:
             log.info("the run failed", exc_info=True)  # for run.log; the terminal gets the sentence
@@ -129,7 +131,7 @@ def job(folder: Path, config: Mapping[str, Any]) -> Iterator[Start]:
             if not received:
                 raise
 
-            told = _stopped(folder, received[0], config, sweeping)
+            told = _stopped(folder, received[0], sweeping)
             write_text(folder / ERROR, f"{told}\n\n{traceback.format_exc()}")
             print(printable(told), file=sys.stderr, flush=True)
             raise SystemExit(128 + received[0]) from None
@@ -159,7 +161,7 @@ def _signals() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _stopped(folder: Path, number: int, config: Mapping[str, Any], sweeping: bool) -> str:
+def _stopped(folder: Path, number: int, sweeping: bool) -> str:
     r"""One line: what stopped it, and how to go on."""
     if sweeping:
         how = "the same command goes on where the sweep stopped"
@@ -171,7 +173,7 @@ def _stopped(folder: Path, number: int, config: Mapping[str, Any], sweeping: boo
     return f"{STOPPED}{signal.Signals(number).name}: {how}"
 
 
-def _prepare(folder: Path, config: Mapping[str, Any], start: Start) -> None:
+def _prepare(folder: Path, start: Start) -> None:
     r"""Takes out of a job's folder what an earlier start left and is no longer true; writes what it starts from."""
     (folder / ERROR).unlink(missing_ok=True)
 
@@ -180,12 +182,12 @@ def _prepare(folder: Path, config: Mapping[str, Any], start: Start) -> None:
     else:
         (folder / METRICS).touch()  # it ended in this sweep too: sweeps/watch.py goes by the time
 
-    if start.sweeping and start.resume is None:
+    if start.sweeping and start.resume != str(folder):
         (folder / CHECKPOINT).unlink(missing_ok=True)  # of other settings, and not to be resumed later
 
-    write_text(folder / SETTINGS, json.dumps(config, indent=1))
-    write_text(folder / PROVENANCE, json.dumps(provenance(config["seed"]), indent=1))
-    devices = config["trainer"].get("devices", 1)
+    write_text(folder / SETTINGS, json.dumps(start.config, indent=1))
+    write_text(folder / PROVENANCE, json.dumps(provenance(start.config["seed"]), indent=1))
+    devices = start.config["trainer"].get("devices", 1)
 
     if start.sweeping and isinstance(devices, int) and devices > 1:
         raise ValueError(
@@ -194,7 +196,7 @@ def _prepare(folder: Path, config: Mapping[str, Any], start: Start) -> None:
         )
 
 
-def _earlier(folder: Path, config: Mapping[str, Any]) -> Start:
+def _earlier(folder: Path, config: dict[str, Any]) -> Start:
     r"""What is left of a job of a sweep that had the same settings in the same folder."""
     try:
         same = json.loads((folder / SETTINGS).read_text()) == json.loads(json.dumps(config))
@@ -202,11 +204,11 @@ def _earlier(folder: Path, config: Mapping[str, Any]) -> Start:
         same = False
 
     if not same:
-        return Start(sweeping=True, quiet=True)
+        return Start(config, sweeping=True, resume=config["resume"])
 
-    resume = str(folder) if (folder / CHECKPOINT).is_file() else None
+    resume = str(folder) if (folder / CHECKPOINT).is_file() else config["resume"]
 
-    return Start(sweeping=True, quiet=True, metrics=_metrics(folder), resume=resume)
+    return Start(config, sweeping=True, metrics=_metrics(folder), resume=resume)
 
 
 def _metrics(folder: Path) -> dict[str, Any] | None:

@@ -1,5 +1,7 @@
 r"""The map that keeps lengths between curved spaces: the ways to neighbours, and images of samples."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from manifolds import RandomEmbedding, rotate_frames
@@ -10,6 +12,7 @@ from equiv import Observations
 from equiv.isometry.side import CurvedSide
 from equiv.isometry.solve import solve_isometry
 from equiv.isometry.starts import contradicting_anchors, start_by_anchors, tells_mirror_images
+from equiv.unpaired.by_isometry import compare_by_isometry
 
 KNOWN = 5
 
@@ -66,6 +69,15 @@ def test_anchors_on_a_great_circle_leave_its_mirror_image() -> None:
     side = CurvedSide.of_observations(spheroid(SEEN[0], 7, seed=1))
     near = SEEN[0][:, 2].abs().argsort()[:40:5]
     assert not tells_mirror_images(side, near) and tells_mirror_images(side, ANCHORS[:, 0])
+
+
+def test_a_sample_that_no_neighbour_is_tangent_to_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    side = CurvedSide.of_observations(spheroid(SEEN[0][-100:], 7, seed=1))
+    torn = replace(side, graph=side.graph.subset((side.graph.i != 17) & (side.graph.j != 17)))
+    monkeypatch.setattr(CurvedSide, "of_observations", lambda _: torn)
+    few = [spheroid(x[-100:], 7 + k, k + 1) for k, x in enumerate(SEEN)]
+    found = compare_by_isometry(*few, ANCHORS - 505, tolerance=0.05)
+    assert "2 clouds" in found.blocking[0]
 
 
 @pytest.mark.slow

@@ -13,6 +13,8 @@ import torch
 from programs import METRICS, ROOT, TINY, composed, one_thread, program, tiny, weights
 
 import run
+from lightning_modules.matcher import Matcher, Observed
+from lightning_modules.pair import NetworkPair
 
 
 def test_a_run_leaves_everything_and_ends_in_one_sentence(tmp_path: Path, pictures: Path) -> None:
@@ -45,6 +47,55 @@ def test_a_resumed_run_is_the_uninterrupted_one(tmp_path: Path, pictures: Path) 
     tiny(tmp_path / "rest", pictures, *common, f"resume={tmp_path / 'half'}")
     whole, rest = weights(tmp_path / "whole"), weights(tmp_path / "rest")
     assert all(torch.equal(tensor, rest[name]) for name, tensor in whole.items())
+
+
+@pytest.mark.slow
+def test_what_was_found_on_the_way_is_found_after_a_resume(tmp_path: Path) -> None:
+    few = ("dataset.a.n_train=60", "dataset.b.n_train=60", "dataset.n_held_out=30", "data.batch_size=16")
+    chosen = ("experiment=training", *few, "matching.epochs=[0,1,2,3]", "logger=none")
+    folders = {name: tmp_path / name for name in ("whole", "half", "rest")}
+    program(*chosen, "trainer.max_epochs=4", f"hydra.run.dir={folders['whole']}")
+    program(*chosen, "trainer.max_epochs=2", f"hydra.run.dir={folders['half']}")
+    program(*chosen, "trainer.max_epochs=4", f"resume={folders['half']}", f"hydra.run.dir={folders['rest']}")
+    whole, rest = (json.loads((folders[name] / "metrics.json").read_text()) for name in ("whole", "rest"))
+    assert whole.keys() == rest.keys() and "first_equivalent_epoch" in whole
+    assert all(whole[name] == rest[name] for name in whole if not name.startswith("seconds"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "ends",
+    [
+        ("trainer.max_epochs=3",),
+        ("trainer.max_epochs=60", "callbacks.checkpoint.every_n_epochs=50"),
+        ("trainer.max_epochs=50", "trainer.max_steps=5"),
+        ("trainer.max_epochs=5000", "trainer.max_time=00:00:00:01"),
+        ("trainer.max_epochs=3", "~callbacks.checkpoint"),
+        ("trainer.max_epochs=1", "resume=finished"),
+    ],
+)
+def test_the_checkpoint_holds_what_was_compared_however_training_ends(
+    tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch, ends: tuple[str, ...]
+) -> None:
+    compared: dict[str, torch.Tensor] = {}
+    observe = Matcher.observed
+
+    def watched(matcher: Matcher, pair: NetworkPair, whole: bool) -> list[Observed]:
+        compared.update({name: tensor.clone() for name, tensor in pair.state_dict().items()})
+
+        return observe(matcher, pair, whole)
+
+    monkeypatch.setattr(Matcher, "observed", watched)
+    chosen = ("experiment=horse", *TINY, f"dataset.cache={pictures}", "logger=none")
+
+    if "resume=finished" in ends:
+        run.run(composed(tmp_path / "finished", *chosen, "trainer.max_epochs=1"))
+        ends = ("trainer.max_epochs=1", f"resume={tmp_path / 'finished'}")
+
+    run.run(composed(tmp_path / "run", *chosen, "trainer.check_val_every_n_epoch=1000", *ends))
+    held = weights(tmp_path / "run")
+    assert compared.keys() == held.keys()
+    assert all(torch.equal(tensor, held[name]) for name, tensor in compared.items())
 
 
 def test_everything_runs_on_little_for_debugging(tmp_path: Path, pictures: Path) -> None:

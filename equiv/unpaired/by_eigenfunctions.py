@@ -19,7 +19,14 @@ from equiv.spectral.spectrum import spectral_distance
 from equiv.transformation import Transformation
 from equiv.unpaired.ambiguity import LARGEST_AMBIGUITY
 from equiv.unpaired.by_isometry import share_inside
-from equiv.unpaired.eigenfunctions import EigenSide, eigen_sides, leading_frames, nearest_in, said_of_clouds
+from equiv.unpaired.eigenfunctions import (
+    EigenSide,
+    clouds,
+    eigen_sides,
+    leading_frames,
+    nearest_in,
+    said_of_clouds,
+)
 from equiv.unpaired.eigenspace_match import register_eigenspaces
 from equiv.unpaired.evidence import low_overlaps
 from equiv.unpaired.isometry_refinement import Refined
@@ -97,10 +104,8 @@ def compare_by_eigenfunctions(
     """
     known = None if anchors is None else anchors.cpu()
 
-    clouds = said_of_clouds(a, b)
-
-    if clouds:
-        return Finding.nothing(clouds, method, REASON[method])
+    if reason := said_of_clouds(clouds(side) for side in (a, b)):
+        return Finding.nothing(reason, method, REASON[method])
 
     try:
         sides = eigen_sides(a, b, method)

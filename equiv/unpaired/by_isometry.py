@@ -19,7 +19,7 @@ from equiv.probing.pushforward import derivatives_along
 from equiv.regression.hermite import fit_map
 from equiv.regression.kernel_map import Fit
 from equiv.transformation import Transformation
-from equiv.unpaired.eigenfunctions import nearest_in, said_of_clouds
+from equiv.unpaired.eigenfunctions import clouds, nearest_in, said_of_clouds
 from equiv.unpaired.evidence import low_overlaps
 from equiv.unpaired.result import Facts, Finding, SideFacts
 from equiv.verdict import NAME_A, NAME_B, Interval
@@ -80,12 +80,16 @@ def compare_by_isometry(a: Observations, b: Observations, anchors: Tensor, toler
     assert a.rank is not None and b.rank is not None
     m = int(a.rank.mode().values)
     apart = "" if m == int(b.rank.mode().values) else "The intrinsic dimensions differ."
-    reason = said_of_clouds(a, b) or apart
 
-    if reason:
+    if reason := said_of_clouds(clouds(side) for side in (a, b)) or apart:
         return Finding.nothing(reason, "isometric", REASON)
 
     sides = CurvedSide.of_observations(a), CurvedSide.of_observations(b)
+
+    # The ways that lengths are measured along go to fewer neighbours, the tangent ones.
+    if reason := said_of_clouds(side.graph.components()[0] for side in sides):
+        return Finding.nothing(reason, "isometric", REASON)
+
     known = anchors.cpu()
     rejected = contradicting_anchors(*sides, known)
     known = known[[row for row in range(len(known)) if row not in rejected]]

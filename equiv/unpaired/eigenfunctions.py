@@ -7,7 +7,7 @@ agree up to an orthogonal change of basis in each eigenspace.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -25,7 +25,7 @@ from equiv.spectral.diffusion_maps import DiffusionMaps
 from equiv.spectral.galerkin import GalerkinMaps
 from equiv.verdict import NAME_A, NAME_B
 
-__all__ = ["EigenSide", "eigen_sides", "leading_frames", "nearest_in", "said_of_clouds"]
+__all__ = ["EigenSide", "clouds", "eigen_sides", "leading_frames", "nearest_in", "said_of_clouds"]
 
 
 # Most eigenfunctions looked at.
@@ -147,11 +147,9 @@ def _eigenfunctions(obs: Observations, method: str) -> tuple[Tensor, Tensor, Ten
     return eigenvalues[1:].cpu(), coordinates.cpu(), slopes.cpu()
 
 
-def said_of_clouds(a: Observations, b: Observations) -> str:
-    r"""A sentence if the samples of a side fall into clouds, each of which may lie anywhere beside the others."""
-    for name, obs in ((NAME_A, a), (NAME_B, b)):
-        count = _clouds(obs)
-
+def said_of_clouds(counts: Iterable[int]) -> str:
+    r"""A sentence if A or B falls into several clouds, each of which may lie anywhere beside the others."""
+    for name, count in zip((NAME_A, NAME_B), counts, strict=True):
         if count > 1:
             return (
                 f"The samples of {name} fall into {count} clouds that no chain of neighbours joins, and nothing tells "
@@ -161,7 +159,7 @@ def said_of_clouds(a: Observations, b: Observations) -> str:
     return ""
 
 
-def _clouds(obs: Observations) -> int:
+def clouds(obs: Observations) -> int:
     r"""How many parts the samples fall into that no chain of neighbours joins, tangent or not."""
     assert obs.frames is not None and obs.rank is not None
     m = int(obs.rank.mode().values)

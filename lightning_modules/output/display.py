@@ -1,8 +1,12 @@
 r"""The one display of everything that takes long; without Lightning, whose import a sweep's display would wait for."""
 
+import os
 import sys
+import textwrap
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import (
@@ -17,7 +21,37 @@ from rich.progress import (
 
 from lightning_modules.output.told import printable
 
-__all__ = ["Display"]
+__all__ = ["COLUMNS", "Display", "further", "heading"]
+
+#: Columns of a terminal that every line fits.
+COLUMNS = 80
+#: Variables in which those who start several processes say which one this is; the first that is set counts.
+RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
+
+
+def further() -> bool:
+    r"""Whether this is a further one of several processes that train together, as Lightning tells them apart."""
+    return next((os.environ[name] for name in RANKS if name in os.environ), "0") != "0"
+
+
+def heading(experiment: str, config: Mapping[str, Any], folder: Path) -> str:
+    r"""What a run is, before anything else is said of it: the experiment, the networks, where it runs and into what."""
+    networks = " and ".join(_networks(config))
+    rows = {"networks": networks, "device": config["trainer"].get("accelerator"), "folder": folder}
+    said = [textwrap.fill(f"{experiment}: {config['description']}", COLUMNS)]
+
+    return "\n".join(said + [f"  {name:<8}  {each}" for name, each in rows.items() if each])
+
+
+def _networks(config: Mapping[str, Any]) -> Iterator[str]:
+    r"""The names of both classes, or the files that stand for networks."""
+    for side in "ab":
+        given = config["architecture"].get(f"network_{side}") or config[f"network_{side}"]
+        told = given if isinstance(given, Mapping) else {}
+        target = str(told.get("_target_") or "").rpartition(".")[2]
+
+        if name := target or told.get("weights") or config[f"observations_{side}"]:
+            yield str(name)
 
 
 class Display:
@@ -35,8 +69,8 @@ class Display:
         console = Console(file=sys.stderr)
         self.quiet = quiet
         self._shown = Progress(
-            TextColumn("{task.description:<28}"),
-            BarColumn(bar_width=40),
+            TextColumn("{task.description:<24}"),
+            BarColumn(bar_width=20),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TextColumn("left"),
@@ -64,6 +98,9 @@ class Display:
 
     def note(self, text: str) -> None:
         r"""Prints what is to stay, above the display, which goes on."""
+        if self.quiet:
+            return
+
         if self._shown.disable:
             print(printable(text), flush=True)
         else:

@@ -4,12 +4,10 @@ import json
 import math
 import textwrap
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-from omegaconf import OmegaConf
 
 import equiv
 from equiv.findings.storage import replaced, write_text
@@ -21,7 +19,7 @@ from lightning_modules.evaluations.finding import Finding
 from lightning_modules.output.optional import optional
 from lightning_modules.output.tracking import log_results
 
-__all__ = ["MEASURES", "Results", "Stopwatch", "finish", "plain", "save_figures", "write_metrics"]
+__all__ = ["MEASURES", "Results", "Stopwatch", "finish", "save_figures", "write_metrics"]
 
 #: Figures that the report draws itself, for the mouse and the keyboard.
 DRAWN = ("charts", "registration", "spectrum")
@@ -108,9 +106,9 @@ class Results:
             if value == value and not isinstance(value, dict)  # a table is for the report
         )
 
-        return f"{textwrap.fill(', '.join(own), 100)}\n\n{self.result.summary()}"
+        return f"{textwrap.fill(', '.join(own), 80)}\n\n{self.result.summary()}"
 
-    def write(self, folder: Path, clock: Stopwatch, loggers: Sequence[Any], config: dict[str, Any]) -> None:
+    def write(self, folder: Path, clock: Stopwatch, loggers: Iterable[Any], config: dict[str, Any]) -> None:
         r"""Writes comparison and `metrics.json`, and then what can fail without a loss: figures, report, logs."""
         self.result.save(folder / "comparison")
         write_metrics(self.metrics, folder)
@@ -183,7 +181,7 @@ def finish(
     metrics: dict[str, Any],
     folder: Path,
     clock: Stopwatch,
-    loggers: Sequence[Any],
+    loggers: Iterable[Any],
     pictures: Mapping[str, Path],
     tables: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
 ) -> None:
@@ -194,8 +192,3 @@ def finish(
 
     with optional("the seconds in metrics.json"):
         write_metrics(metrics, folder)
-
-
-def plain(settings: Any) -> dict[str, Any]:
-    r"""Settings as a plain dictionary with everything in it resolved."""
-    return OmegaConf.to_container(settings, resolve=True, throw_on_missing=True)  # type: ignore[return-value]

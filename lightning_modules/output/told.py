@@ -5,6 +5,7 @@ import errno
 import importlib.metadata
 import os
 import re
+import signal
 import sys
 import tomllib
 import traceback
@@ -50,6 +51,9 @@ def told() -> Iterator[None]:
         yield
     except Exception as error:
         raise SystemExit(f"error: {printable(sentence(error))}") from None
+    except KeyboardInterrupt:  # a job that has begun says how to go on
+        print("stopped by SIGINT: nothing had begun, so start it again", file=sys.stderr)
+        raise SystemExit(128 + signal.SIGINT) from None
     finally:
         del os.environ["HYDRA_FULL_ERROR"]
 

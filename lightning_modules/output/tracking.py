@@ -3,7 +3,7 @@ r"""Where the numbers of a run go while it runs, and its figures, tables and rep
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -39,11 +39,10 @@ class Shown(NamedTuple):
     verdict: str = ""
 
 
-def loggers(settings: DictConfig) -> list[Logger]:
-    r"""The loggers of the settings; none in any process but the first."""
-    return (
-        [] if getattr(rank_zero_only, "rank", 0) else [instantiate(each) for each in settings.logger.values()]
-    )
+def loggers(settings: DictConfig) -> Iterator[Logger]:
+    r"""The loggers of the settings, each started when it is asked for; none in any process but the first."""
+    if not getattr(rank_zero_only, "rank", 0):
+        yield from map(instantiate, settings.logger.values())
 
 
 def run_id(folder: str | None) -> str | None:
@@ -78,7 +77,7 @@ def wandb_run(
 
 
 def log_results(
-    loggers: Sequence[Any],
+    loggers: Iterable[Any],
     metrics: Mapping[str, Any],
     pictures: Mapping[str, Path],
     folder: Path,
@@ -98,11 +97,12 @@ def log_results(
     left = Shown({"results": results} | dict(tables or {}), pictures, None, folder, verdict)
     numbers = {f"final/{name}": float(x) for name, x in metrics.items() if isinstance(x, int | float)}
 
-    for logger in loggers:
-        with optional(type(logger).__name__):
-            logger.log_metrics(numbers)
-            logger.save()  # no trainer will, after the last of them
-            show(logger, left)
+    with optional("a logger"):  # one that is started here and now
+        for logger in loggers:
+            with optional(type(logger).__name__):
+                logger.log_metrics(numbers)
+                logger.save()  # no trainer will, after the last of them
+                show(logger, left)
 
 
 def show(logger: Any, left: Shown) -> None:

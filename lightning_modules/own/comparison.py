@@ -2,7 +2,7 @@ r"""Two networks of one's own, by command: loaded, compared, and a run's folder 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ def compare_own(
     config: Mapping[str, Any],
     folder: Path,
     clock: Stopwatch,
-    loggers: Sequence[Any],
+    loggers: Iterable[Any],
     show: Callable[[int, int, str], None],
 ) -> Results:
     r"""Compares the two sides that settings describe, and writes everything that a run leaves.
@@ -56,7 +56,7 @@ def compare_own(
         config: The resolved settings.
         folder: Of the run.
         clock: Counts seconds.
-        loggers: Get the final numbers, figures and the report.
+        loggers: Asked for at the end; get the final numbers, figures and the report.
         show: Called with how far it is, as `progress` of `equiv.compare`.
 
     Returns:

@@ -2,7 +2,7 @@ r"""All layers of two networks of one's own against each other, by command: `lay
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -44,7 +44,7 @@ class LayerResults:
         self.metrics: dict[str, Any] = {"answered": len(answers), "seconds_training": 0.0}
         self.metrics |= errors | dict(flattened(known))
 
-    def write(self, folder: Path, clock: Stopwatch, loggers: Sequence[Any]) -> None:
+    def write(self, folder: Path, clock: Stopwatch, loggers: Iterable[Any]) -> None:
         r"""Writes matrix and `metrics.json`, then figure and report; logs figure, report, numbers and the pairs."""
         self.result.save(folder / "comparison")
         write_metrics(self.metrics, folder)
@@ -60,7 +60,7 @@ def compare_own_layers(
     config: Mapping[str, Any],
     folder: Path,
     clock: Stopwatch,
-    loggers: Sequence[Any],
+    loggers: Iterable[Any],
     show: Callable[[int, int, str], None],
 ) -> LayerResults:
     r"""Compares every layer of A with every layer of B, and writes everything that a run leaves.
@@ -69,7 +69,7 @@ def compare_own_layers(
         config: The resolved settings.
         folder: Of the run.
         clock: Counts seconds.
-        loggers: Get the final numbers, the figure, the table and the report.
+        loggers: Asked for at the end; get the final numbers, the figure, the table and the report.
         show: Called with how far it is, as `progress` of `equiv.compare_layers`.
 
     Returns:

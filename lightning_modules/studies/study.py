@@ -11,6 +11,7 @@ from hydra.utils import instantiate
 from torch import Tensor, nn
 
 import equiv
+from lightning_modules.checkpoints import keep_last, resume_from
 from lightning_modules.evaluations.finding import Finding
 from lightning_modules.output.results import Results, Stopwatch
 from lightning_modules.output.tracking import loggers
@@ -54,16 +55,20 @@ class Study(Protocol):
         ...
 
 
-def run_study(settings: Any, config: dict[str, Any], folder: Path, clock: Stopwatch, show: Any) -> Results:
+def run_study(
+    settings: Any, config: dict[str, Any], folder: Path, resume: str | None, clock: Stopwatch, show: Any
+) -> Results:
     r"""Trains a study's networks, calls it, and writes everything that a run leaves.
 
     Arguments:
         settings: Of the run, with `study`.
         config: The same, resolved.
         folder: Of the run.
+        resume: Folder of the run that it goes on with, or None.
         clock: Counts seconds.
         show: Shows how far it is.
     """
+    checkpoint = resume_from(resume, config)
     study: Study = instantiate(settings.study)
     optimizer, scheduler = (constructor(name, config[name]) for name in ("optimizer", "scheduler"))
     assert optimizer is not None
@@ -74,11 +79,12 @@ def run_study(settings: Any, config: dict[str, Any], folder: Path, clock: Stopwa
         batches = CommonBatches(inputs, targets, config["data"]["batch_size"], config["seed"])
 
     callbacks = [*(instantiate(each) for each in settings.callbacks.values()), _Shown(show)]
-    trainer = instantiate(settings.trainer, _partial_=True)(callbacks=callbacks, logger=loggers(settings))
-    checkpoint = settings.resume and Path(settings.resume) / "checkpoints" / "last.ckpt"
+    trainer = instantiate(settings.trainer, _partial_=True)(callbacks=callbacks, logger=[*loggers(settings)])
 
     with clock("training"):
         trainer.fit(module, train_dataloaders=batches, ckpt_path=checkpoint, weights_only=True)
+
+    keep_last(trainer, folder)
 
     with clock("matching"):
         studied = study(dict(module.cpu().eval().networks), show)
