@@ -16,7 +16,7 @@ from equiv.observe.labels import checked_groups
 from equiv.observe.memory import check_regression
 from equiv.observe.neuron_ranking import rank_neurons, standardised
 from equiv.observe.observations import Observations
-from equiv.regression.bounds import MIN_SAMPLES, highest_of_each, relative_rms
+from equiv.regression.bounds import MIN_SAMPLES, confirmed, highest_of_each, relative_rms
 from equiv.regression.hermite import fit_map
 from equiv.regression.kernel_map import Fit
 from equiv.regression.kernel_search import EFFORTS
@@ -134,11 +134,11 @@ def reconstruct(
     seen = [each for each in slopes if each is not None]
     draws, doubted = paired_draws(observed, flat, labels, joint_rank(*seen) if seen else None)
     fit = fit_map(observed, flat, *slopes, seed, draws=draws)
-    error = _error(fit, confidence, seed)
+    error = _error(fit, observed, flat, confidence, seed)
 
     if doubted is not None:
         fit = fit_map(observed, flat, *slopes, seed, draws=doubted)
-        error = enclosing(_error(fit, confidence, seed), error)
+        error = enclosing(_error(fit, observed, flat, confidence, seed), error)
 
     if not draws.independent and draws.count < MIN_DRAWS:
         error = error._replace(high=math.inf)
@@ -146,9 +146,12 @@ def reconstruct(
     return Reconstruction(error, rescaled_map(fit.map, source, aim), tuple(target.shape[1:]))
 
 
-def _error(fit: Fit, confidence: float, seed: int) -> Interval:
+def _error(fit: Fit, source: Tensor, target: Tensor, confidence: float, seed: int) -> Interval:
     r"""The error on new draws."""
-    return relative_rms(fit.draw_errors, confidence, seed, resolved=fit.resolved, slack=fit.slack)
+    error = relative_rms(fit.draw_errors, confidence, seed, resolved=fit.resolved, slack=fit.slack)
+    rows = slice(None) if fit.judged is None else fit.judged
+
+    return confirmed(error, fit.map, source[rows], target[rows])
 
 
 def _checked_frames(
@@ -298,6 +301,7 @@ def _errors(obs: Observations, draws: Draws, chosen: list[int]) -> Tensor:
     fit = fit_map(values[:, chosen], values[:, others], source, target, draws=draws)
     assert fit.missed is not None
     squared = fit.missed.square() if fit.draws is None else fit.draws.totals(fit.missed.square())
-    bounds[others] = highest_of_each(squared).nan_to_num(math.inf)
+    missed = (fit.map(values[:, chosen]) - values[:, others]).square().mean(dim=0).sqrt()
+    bounds[others] = torch.maximum(highest_of_each(squared), missed).nan_to_num(math.inf)
 
     return bounds

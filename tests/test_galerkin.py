@@ -158,7 +158,7 @@ def test_streaming_and_merging_equal_one_fit() -> None:
 
 
 def test_single_precision_agrees_with_double() -> None:
-    obs = sample("rectangle", 8000, 8, kind="random")
+    obs = sample("rectangle", 3000, 8, kind="random")
     double = GalerkinMaps(6).fit(obs)
     single = GalerkinMaps(6)
     single.basis_ = double.basis_
@@ -170,7 +170,7 @@ def test_single_precision_agrees_with_double() -> None:
 
 def test_weights_undo_another_density() -> None:
     # Inputs crowd towards one end of the interval: p(x) = (1 + 3 x) / 2.5.
-    uniform = DOMAINS["interval"].sample(2048, 0, "low_discrepancy")
+    uniform = DOMAINS["interval"].sample(1024, 0, "low_discrepancy")
     x = ((1 + 15 * uniform).sqrt() - 1) / 3
     obs = observe(DOMAINS["interval"], x, 5, seed=2)
     weighted = GalerkinMaps().fit(obs, 1 / (1 + 3 * x[:, 0]))

@@ -182,6 +182,7 @@ def test_the_euclidean_kernel_knows_lengths_and_not_the_angles() -> None:
     assert stretched[1] < 0.1
 
 
+@pytest.mark.slow
 def test_a_tiny_run_leaves_its_numbers(tmp_path: Path, folder: Path) -> None:
     small = [each for each in TINY if not each.startswith(("dataset.n_train", "dataset.n_held_out"))]
     data = ["dataset.phases=8", "dataset.yaws=10", "dataset.n_held_out=20", f"dataset.cache={folder}"]

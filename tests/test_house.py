@@ -1,6 +1,7 @@
 """The house keeps its shape: who may import whom, how long a file may be, how fast `import equiv` is."""
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -67,6 +68,7 @@ def test_library_imports_go_one_way(path: Path) -> None:
     assert not above, f"{path.name} imports {above}, which stand no lower than it in LAYERS"
 
 
+@functools.cache
 def imports_by_name(path: Path) -> set[str]:
     """`room.file.name` of all that a file imports from rooms of the library."""
     nodes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]

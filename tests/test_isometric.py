@@ -236,7 +236,7 @@ def twice_around(n: int) -> Observations:
         (sphere(200), "miss the coordinates"),
         (moebius(400), "contradict the coordinates"),
         (figure_eight(300), "crosses itself"),
-        (twice_around(900), "overlap themselves"),
+        (twice_around(600), "overlap themselves"),
     ],
     ids=["sphere", "moebius", "figure eight", "twice around"],
 )

@@ -31,7 +31,7 @@ CYLINDER = Domain(
 def test_a_region_is_wound_round_a_cylinder_whichever_is_called_a(
     sides: tuple[float, float], relation: Relation
 ) -> None:
-    region = Domain(rectangle(800, sides, seed=1), None, 1e-4)
+    region = Domain(rectangle(500, sides, seed=1), None, 1e-4)
     one, other = register(region, CYLINDER, None, 0.02), register(CYLINDER, region, None, 0.02)
 
     assert one.relation is relation
@@ -39,7 +39,7 @@ def test_a_region_is_wound_round_a_cylinder_whichever_is_called_a(
     assert (other.overlap_a, other.overlap_b) == pytest.approx((one.overlap_b, one.overlap_a), nan_ok=True)
 
     if one.motion is not None and other.motion is not None:
-        # Wound round, heights differ by at most what the outermost of 800 samples leave, and any turn fits.
+        # Wound round, heights differ by at most what the outermost of 500 samples leave, and any turn fits.
         height = one.motion(region.coordinates)[:, 1]
         assert math.isinf(one.symmetries)
         assert abs(height.min() - CYLINDER.coordinates[:, 1].min()) < 0.02

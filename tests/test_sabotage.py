@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from benchmarks.sabotage import PAIRS, judged, sabotaged
-from equiv import Comparison
+from equiv import Comparison, Observations, reconstruct, select_neurons
 
 
-def found_under(stage: str, kind: str, pair: str) -> tuple[str, Comparison | None]:
-    with sabotaged(stage, kind, 2):
+def found_under(stage: str, kind: str, pair: str, first: int = 2) -> tuple[str, Comparison | None]:
+    with sabotaged(stage, kind, first):
         return judged(PAIRS[pair](), PAIRS[pair]().compare)
 
 
@@ -21,8 +21,21 @@ def test_failures_of_linear_algebra_make_no_yes(stage: str, kind: str) -> None:
     assert found_under(stage, kind, "pairs, values")[0] != "false yes"
 
 
+@pytest.mark.parametrize("stage", ["hermite:fit_map", "affine:least_squares", "bounds:relative_rms"])
+def test_errors_of_zero_are_held_against_the_map(stage: str) -> None:
+    r"""That says nothing of the target: it misses the samples that it was learned from, too."""
+    for pair in ("pairs, unrelated", "pairs, folded, values"):
+        assert found_under(f"equiv.regression.{stage}", "zeros", pair, 1)[0] != "false yes"
+
+    values = torch.rand(60, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+    with sabotaged(f"equiv.regression.{stage}", "zeros", 1):
+        assert reconstruct(values[:, :1], values[:, 1:]).error.high > 0.5
+        assert len(select_neurons(Observations(values))) == 3
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["raises", "NaN"])
+@pytest.mark.parametrize("kind", ["raises", "NaN", "zeros"])
 @pytest.mark.parametrize(
     "stage",
     [

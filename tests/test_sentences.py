@@ -1,6 +1,7 @@
 r"""Sentences name the two networks: exchanged with them, kept by files; nothing else in them is taken for a name."""
 
 import copy
+import functools
 import json
 import pickle
 import re
@@ -52,6 +53,7 @@ CASES: dict[str, tuple[Any, Any, int, int, bool]] = {
 }
 
 
+@functools.cache
 def compared(name: str) -> tuple[Comparison, Comparison]:
     r"""The comparison of A and B, and that of B and A."""
     first, second, m, n, paired = CASES[name]

@@ -16,13 +16,13 @@ from equiv.metric.rescaled_map import in_given_units
 from equiv.observe.draws import Draws
 from equiv.observe.observations import Observations, place
 from equiv.paired.coordinates import canonical_coordinates, integrated_coordinates
-from equiv.paired.direction import median_rank, paired_direction, widened
+from equiv.paired.direction import PairedDirection, median_rank, paired_direction, widened
 from equiv.paired.failed import failed
 from equiv.paired.frame_alignment import aligned_frames
 from equiv.paired.measures import Measures
 from equiv.paired.pairs import Pairs, distinct_pairs
 from equiv.probing.compared import shared_groups
-from equiv.regression.bounds import MIN_SAMPLES
+from equiv.regression.bounds import MIN_SAMPLES, confirmed
 from equiv.regression.paired_draws import MIN_DRAWS, joint_rank, paired_draws
 from equiv.shared_part.direction import Asked, described
 from equiv.shared_part.readout import Readout, of_given_units
@@ -121,6 +121,7 @@ def _compared(
             for found, each in ((there, fewer), (back, fewer.reversed))
         )
 
+    there, back = (_confirmed(found, each) for found, each in ((there, pairs), (back, pairs.reversed)))
     verdict, sentence = decide(
         there.error,
         back.error,
@@ -183,6 +184,14 @@ def _compared(
         tolerance=tolerance,
         confidence=confidence,
     )
+
+
+def _confirmed(found: PairedDirection, pairs: Pairs) -> PairedDirection:
+    r"""The direction, whose error holds of the map that is returned at the samples that it was judged at."""
+    rows = slice(None) if found.fit.judged is None else found.fit.judged
+    source, target = pairs.source.values[rows], pairs.target.values[rows]
+
+    return replace(found, error=confirmed(found.error, found.fit.map, source, target))
 
 
 def _draws(

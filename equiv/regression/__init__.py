@@ -1,7 +1,7 @@
 r"""Maps learned from pairs, with held-out errors.
 
 Doors: `kernel_map.Fit`, `kernel_search.EFFORTS`, `hermite.MAX_REFINED_ERROR`, `hermite.fit_map`,
-`inverse.fit_inverse`, `bounds.MIN_SAMPLES`, `bounds.highest_of_each`, `bounds.relative_rms`,
+`inverse.fit_inverse`, `bounds.MIN_SAMPLES`, `bounds.confirmed`, `bounds.highest_of_each`, `bounds.relative_rms`,
 `paired_draws.MIN_DRAWS`, `paired_draws.enclosing`, `paired_draws.joint_rank`,
 `paired_draws.paired_draws`, `bounds.relative_rms_of_each`, `hermite_kernel.PROFILES`,
 `hermite_kernel.gram`, `kernel_search.AFFINE_VARIANCE`, `kernel_search.Settings`,

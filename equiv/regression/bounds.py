@@ -5,10 +5,12 @@ import math
 import torch
 from torch import Tensor
 
+from equiv.metric.neuron_scale import centred, mean_square, squared_lengths
 from equiv.regression.leave_one_out import ADDED_ERRORS
+from equiv.transformation import Map, NoMap
 from equiv.verdict import Interval
 
-__all__ = ["MIN_SAMPLES", "highest_of_each", "relative_rms", "relative_rms_of_each"]
+__all__ = ["MIN_SAMPLES", "confirmed", "highest_of_each", "relative_rms", "relative_rms_of_each"]
 
 # Fewer distinct samples bound no error.
 # [samples; chosen: bounds from so few are too wide to decide anything]
@@ -33,6 +35,10 @@ MAX_SINGLE_ERRORS = 4
 # Those that are count so many times.
 # [dimensionless; measured: coverage of the bounds in benchmarks/verdicts.py]
 SINGLE_ERROR_WEIGHT = 9
+
+# Numbers of images that are held at once where errors are confirmed.
+# [numbers; chosen: bounds memory alone]
+CONFIRMED_NUMBERS = 2**21
 
 # The sample is drawn again so many times.
 # [resamples; chosen: percentiles of 2.5 % then rest on 25 of them, more takes time alone]
@@ -114,6 +120,42 @@ def relative_rms_of_each(
         else Interval(e, 0.0 if e < resolved else lowest, max(highest, resolved))
         for e, lowest, highest in zip(mean.sqrt().tolist(), low.tolist(), high.tolist(), strict=True)
     ]
+
+
+def confirmed(
+    error: Interval, map_: Map, source: Tensor, target: Tensor, spread_of: Tensor | None = None
+) -> Interval:
+    r"""The error, its upper bound no less than what the map that is returned misses at samples that are known.
+
+    Errors of samples that were left out are no smaller than those at samples learned from; of ridge regression and
+    least squares :math:`e_i = r_i / (1 - h_i)`, with leverages :math:`0 \le h_i < 1`. So this changes nothing, unless
+    something failed on the way from the samples to the error, or to the map.
+
+    Arguments:
+        error: RMS error over the target's RMS spread.
+        map_: The map that it is said of.
+        source: Samples, `(n, d_a)`.
+        target: Their partners, `(n, d_b)`.
+        spread_of: Samples of the target whose spread counts, `(q, d_b)`; None: these partners.
+    """
+    if isinstance(map_, NoMap):
+        return error._replace(high=max(error.high, 1.0))
+
+    deviation = centred((target if spread_of is None else spread_of).double())
+    spread, alive = mean_square(deviation).sqrt().item(), deviation.any(dim=0)
+    del deviation
+
+    if len(source) == 0 or spread == 0 or math.isnan(error.high):
+        return error  # there is nothing to be said
+
+    rows = max(1, CONFIRMED_NUMBERS // target.shape[1])
+    squared = [
+        squared_lengths((map_(few.double()) - partners)[:, alive])
+        for few, partners in zip(source.split(rows), target.split(rows), strict=True)
+    ]
+    missed = torch.cat(squared).mean().sqrt().item() / spread
+
+    return error if missed <= error.high else error._replace(high=missed)  # NaN is no bound
 
 
 def _resampled(squared: Tensor, quantile: float, generator: torch.Generator) -> Tensor:

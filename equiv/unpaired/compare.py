@@ -21,6 +21,7 @@ from equiv.observe.draws import DistinctSamples, distinct_samples
 from equiv.observe.memory import check_memory
 from equiv.observe.observations import Observations, place
 from equiv.registration.anchors import exchanged
+from equiv.regression.bounds import confirmed
 from equiv.shared_part.readout import Readout, of_given_units
 from equiv.unpaired.by_charts import compare_by_charts
 from equiv.unpaired.by_eigenfunctions import compare_by_eigenfunctions
@@ -58,9 +59,13 @@ class _Asked:
         r"""The same with A and B exchanged."""
         return replace(self, readouts=self.readouts[::-1])
 
-    def conclude(self, a: Observations, b: Observations, found: Finding) -> Comparison:
-        r"""The comparison of A and B, with the verdict that follows from what was found."""
-        return conclude(a, b, found, self.tolerance, self.confidence, self.seed, self.readouts)
+    def conclude(
+        self, a: Observations, b: Observations, found: Finding, anchors: Tensor | None
+    ) -> Comparison:
+        r"""The comparison of A and B, with the verdict that follows from what was found, and holds at the anchors."""
+        held = _confirmed(a, b, found, anchors)
+
+        return conclude(a, b, held, self.tolerance, self.confidence, self.seed, self.readouts)
 
 
 def compare_unpaired(
@@ -169,14 +174,14 @@ def _compare(a: Observations, b: Observations, anchors: Tensor | None, asked: _A
     except torch.linalg.LinAlgError as failure:
         reason = f"A computation failed: {told(failure)}."
 
-        return asked.conclude(a, b, Finding.nothing(reason, asked.method, "as far as it was gone"))
+        return asked.conclude(a, b, Finding.nothing(reason, asked.method, "as far as it was gone"), None)
 
 
 def _found(a: Observations, b: Observations, anchors: Tensor | None, asked: _Asked) -> Comparison:
     if asked.method in ("galerkin", "diffusion_maps"):
         found = compare_by_eigenfunctions(a, b, anchors, asked.method, asked.tolerance, asked.seed)
 
-        return asked.conclude(a, b, found)
+        return asked.conclude(a, b, found, anchors)
 
     sides = chart_side(a, asked.tolerance), chart_side(b, asked.tolerance)
 
@@ -189,11 +194,26 @@ def _found(a: Observations, b: Observations, anchors: Tensor | None, asked: _Ask
 
         reason = f"neither space is flat: {found.facts.method_reason}"
         curved = replace(found, facts=replace(found.facts, method_reason=reason))
-        result = asked.conclude(a, b, curved)
+        result = asked.conclude(a, b, curved, anchors)
 
         if result.verdict != Verdict.INCONCLUSIVE:
             return result
 
     found = compare_by_charts(*sides, anchors, asked.tolerance, asked.confidence)
 
-    return asked.conclude(a, b, found)
+    return asked.conclude(a, b, found, anchors)
+
+
+def _confirmed(a: Observations, b: Observations, found: Finding, anchors: Tensor | None) -> Finding:
+    r"""The finding, whose errors hold of the maps that are returned, at the anchors that do not contradict."""
+    pairs = torch.zeros(0, 2, dtype=torch.int64) if anchors is None else anchors.cpu()
+    kept = torch.ones(len(pairs), dtype=torch.bool)
+    kept[list(found.facts.rejected_anchors)] = False
+    at_a, at_b = a.values[pairs[kept, 0].to(a.device)], b.values[pairs[kept, 1].to(b.device)]
+    there, back = found.transformation.there, found.transformation.back
+
+    return replace(
+        found,
+        a_to_b=confirmed(found.a_to_b, there, at_a, at_b, b.values),
+        b_to_a=confirmed(found.b_to_a, back, at_b, at_a, a.values),
+    )
