@@ -1,5 +1,6 @@
 r"""Trains two networks, compares them, writes what was found: `python run.py experiment=NAME [overrides]`."""
 
+import importlib.util
 import logging
 import os
 import sys
@@ -236,6 +237,9 @@ def listing() -> str:
 
 def main() -> None:
     r"""The command: help, or one run or sweep; whatever ends it, in one sentence."""
+    if importlib.util.find_spec("hydra") is None:
+        sys.exit("error: run.py needs more than the library: pip install -c constraints.txt -e '.[research]'")
+
     if len(sys.argv) == 1:
         print(f"python run.py experiment=NAME [overrides] (--help: examples), NAME one of\n\n{listing()}")
         return

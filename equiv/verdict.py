@@ -173,7 +173,7 @@ def determines(error: Interval, tolerance: float, doubts: Sequence[str] = ()) ->
         error: Error of the returned transformation on fresh inputs, with its bounds.
         tolerance: Largest error that still counts as determined, above 0.
         doubts: Reasons why a large error may be one of the method and not of the networks
-            (an error that still falls with the number of samples). They withhold a no,
+            (one that more samples may lower). They withhold a no,
             never a yes.
 
     Returns:
@@ -287,4 +287,4 @@ def share_in_words(share: float, confidence: float) -> str:
     digits = max(0, 1 - math.floor(math.log10(1 - share)) - 2) if share < 1 else 0
     least = math.floor(100 * share * 10**digits) / 10**digits
 
-    return f"at least {least:.12g} % of the inputs, at {100 * confidence:g} %"
+    return f"at least {least:.12g} % of the inputs, with {100 * confidence:g} % confidence"

@@ -220,4 +220,4 @@ def test_bounds_speak_of_what_so_many_samples_can_show(name: str, n: int) -> Non
     [(0.05 ** (1 / 300), "99 %"), (0.05 ** (1 / 2000), "99.85 %"), (0.5, "50 %"), (1.0, "100 %")],
 )
 def test_shares_are_rounded_down(share: float, words: str) -> None:
-    assert share_in_words(share, 0.95) == f"at least {words} of the inputs, at 95 %"
+    assert share_in_words(share, 0.95) == f"at least {words} of the inputs, with 95 % confidence"

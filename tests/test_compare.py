@@ -111,7 +111,9 @@ def test_a_disconnected_cloud_is_inconclusive():
     )
     assert result.verdict == "inconclusive"
     assert all(map(math.isnan, result.a_to_b.error))
-    assert "connected" in result.sentence
+    # What no chart shows is not called flat, and what is said is not why it is not.
+    assert "neither space has a flat chart, and the samples of" in result.sentence
+    assert "flat patch" not in result.summary() and "more samples: 400 of A" in result.summary()
     assert result.to_dict()["a_to_b"]["error"]["estimate"] is None
 
 

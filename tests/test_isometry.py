@@ -96,6 +96,7 @@ def test_curved_spaces_are_compared(along: float) -> None:
     sides = [spheroid(x, 7 + k, k + 1, along) for k, x in enumerate(SEEN)]
     result = equiv.compare(*sides, paired=False, anchors=ANCHORS)
     assert result.verdict == "equivalent" and result.diagnostics["method"] == "isometric"
+    assert "a surface, seen alike by both" in result.summary()
     fresh = points(300, 8)
     goal = spheroid(fresh, 8, 2, along).values
     error = (result.transformation(spheroid(fresh, 7, 1, along).values) - goal).norm()

@@ -161,6 +161,13 @@ def test_the_negative_controls_are_not_equivalent(tmp_path: Path, pictures: Path
     assert json.loads((tmp_path / "metrics.json").read_text())["verdict"] != "equivalent"
 
 
+def test_without_its_extra_the_program_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "hydra", None)
+
+    with pytest.raises(SystemExit, match=r"pip install -c constraints.txt -e '.\[research\]'"):
+        run.main()
+
+
 @pytest.mark.slow
 def test_pictures_are_reconstructed_from_few_neurons(tmp_path: Path, pictures: Path) -> None:
     few = ("evaluation.choices=2", "evaluation.counts=[1,2,3,5]", "logger=none")

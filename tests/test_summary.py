@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from manifolds import DOMAINS, observe, random
+from manifolds import DOMAINS, observe, observed, random, surface, uniform
 
 import equiv
 from equiv import Interval, Observations
@@ -72,6 +72,30 @@ def test_an_undecided_pair_says_what_would_help() -> None:
 
     assert found.verdict == "inconclusive"
     assert "samples: 30 so far" in said and "frames: with derivatives of both" in said
+
+
+def test_a_no_says_what_it_rests_on() -> None:
+    x, mixed = uniform(100, 2), random(8, 8)
+    plane, line = observed(surface, x), observed(lambda x: x[..., :1].sin(), x)
+    said = equiv.compare(plane, line, paired=True).summary()
+    wide, blind = (observed(lambda x, k=k: (x @ mixed[:, k:]).tanh(), uniform(100, 8)) for k in (0, 2))
+
+    assert "of 100 samples look to B like others that A tells apart" in said and "why not A to B" not in said
+    said = equiv.compare(wide, blind, paired=True).summary()
+    assert "why not B to A  inputs change so that A moves and B does not: " in said
+
+
+def test_constant_neurons_ask_for_others_not_for_samples() -> None:
+    said = equiv.compare(Observations(torch.ones(50, 2)), Observations(random(50, 2)), paired=True).summary()
+
+    assert "other inputs or layers: A shows nothing that varies" in said and "samples: 50" not in said
+
+
+def test_rows_that_are_held_out_together_can_be_called_independent() -> None:
+    rows = random(30, 3).repeat(2, 1)
+    found = equiv.compare(Observations(rows), Observations(rows.exp()), paired=True)
+
+    assert "held out" in found.summary() and "say groups=torch.arange(60)" in found.summary()
 
 
 def test_without_anchors_a_circle_asks_for_some() -> None:

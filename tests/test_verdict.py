@@ -38,7 +38,7 @@ def test_every_blocking_reason_is_said_and_blocks() -> None:
 
 
 def test_doubts_withhold_a_no_but_never_a_yes() -> None:
-    doubts = ["the error still falls with the number of samples"]
+    doubts = ["more samples may lower the error"]
 
     assert decide(YES, NO, doubts_b_to_a=doubts)[0] is Verdict.INCONCLUSIVE
     assert doubts[0] in decide(YES, NO, doubts_b_to_a=doubts)[1]

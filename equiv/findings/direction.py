@@ -173,7 +173,7 @@ def shared_rows(direction: Direction, name: str, target: str, tolerance: float) 
         rows.append(
             (
                 f"read-out {name}",
-                error_in_words(direction.readout_error, f"the read-out of {target}") + same,
+                error_in_words(direction.readout_error, f"{target}'s read-out") + same,
             )
         )
 
@@ -220,7 +220,5 @@ def in_addition(direction: Direction, source: str, target: str, determined: bool
         said += (
             f" From {source} to {target}, about {direction.needed} independent samples would probably decide."
         )
-    elif determined is None and 0 < direction.error.low <= direction.error.high < math.inf:
-        said += f" From {source} to {target}, the error has not fallen with the samples: how many decide is not known."
 
     return said

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any
 
 from equiv.checks import without_controls
 from equiv.findings.direction import Direction, further_rows, shared_rows
 from equiv.findings.evidence import evidence_rows
-from equiv.transformation import Map, NoMap, Transformation
+from equiv.findings.reasons import GIVEN, Finding, counted, held_out, next_steps, why_not
+from equiv.transformation import Map, NoMap
 from equiv.verdict import Interval, Verdict, ambiguity_in_words, error_in_words, percent, share_in_words
 
 __all__ = ["card", "details", "line", "summary"]
@@ -36,29 +36,6 @@ FLAT_SPACES = {
 # and what others are called.
 # [dimensions; derived: what spaces of one and of two are called]
 CURVED_SPACES = {1: "a curve", 2: "a surface"}
-
-
-class Finding(Protocol):
-    r"""What of a comparison is put in words; the attributes are those of `equiv.Comparison`."""
-
-    @property
-    def verdict(self) -> Verdict: ...
-    @property
-    def a_to_b(self) -> Direction: ...
-    @property
-    def b_to_a(self) -> Direction: ...
-    @property
-    def transformation(self) -> Transformation: ...
-    @property
-    def symmetries(self) -> float: ...
-    @property
-    def diagnostics(self) -> dict[str, Any]: ...
-    @property
-    def sentence(self) -> str: ...
-    @property
-    def tolerance(self) -> float: ...
-    @property
-    def confidence(self) -> float: ...
 
 
 def line(found: Finding) -> str:
@@ -123,6 +100,7 @@ def _answer(found: Finding) -> list[tuple[str, str]]:
             )
             for (name, each, target), map_ in zip(directions, maps, strict=True)
         ),
+        *why_not(found),
         ("bounds hold on", share_in_words(min(each.share for _, each, _ in directions), found.confidence)),
         *(
             row
@@ -130,8 +108,9 @@ def _answer(found: Finding) -> list[tuple[str, str]]:
             for row in shared_rows(each, name, target, found.tolerance)
         ),
         ("input space", _space(found)),
+        *held_out(found),
         ("maps that fit", _maps(found)),
-        *(("what would help", step) for step in _next_steps(found)),
+        *(("what would help", step) for step in next_steps(found)),
     ]
 
 
@@ -156,23 +135,24 @@ def _space(found: Finding) -> str:
     a, b = (known.get(f"intrinsic_dimension_{letter}") for letter in "ab")
 
     if known.get("paired"):
-        groups = f" in {known['groups']}" if "groups" in known else ""
+        given = known.get("groups", "").endswith(GIVEN)
+        groups = f" in {known['groups']}" if given else ""
         samples = f"{known['samples']} common inputs{groups}; "
 
         if a is None or b is None:
             return f"{samples}{known['frames']}"
 
         seen = (
-            f"{_counted(a, 'direction')} seen by both"
+            f"{counted(a, 'direction')} seen by both"
             if a == b
-            else f"A sees {_counted(a, 'direction')}, B {b}"
+            else f"A sees {counted(a, 'direction')}, B {b}"
         )
 
         return samples + seen
 
     one, other = (_space_of(known, letter) for letter in "ab")
-    relation = known.get("relation")
-    alike = found.symmetries > 0 and relation in (None, "isometric")
+    isometric = found.symmetries > 0 and known.get("relation") in (None, "isometric")
+    alike = isometric and found.verdict is not Verdict.INCONCLUSIVE
 
     if one == other:
         return f"{one}, seen alike by both" if alike else f"{one} each{_because(known)}"
@@ -188,9 +168,13 @@ def _space_of(known: dict[str, Any], letter: str) -> str:
         return "a space of unknown dimension"
 
     closed = len(known.get(f"periods_{letter}") or ())
-    many = _counted(dimension, "dimension")
+    many = counted(dimension, "dimension")
 
-    if known.get("method") != "isometric":
+    if not known.get(f"embedding_{letter}"):
+        return f"a space of {many}"
+
+    # What has no relation of charts is curved, or was not asked for any.
+    if "relation" not in known:
         return CURVED_SPACES.get(dimension, f"a space of {many}")
 
     return FLAT_SPACES.get(
@@ -216,51 +200,6 @@ def _maps(found: Finding) -> str:
     return f"{many}, up to {percent(max(apart))} % of the spread apart; this is one of them"
 
 
-def _next_steps(found: Finding) -> Iterator[str]:
-    r"""What would decide, or choose among maps, with numbers; nothing where there is nothing to do."""
-    known, undecided = found.diagnostics, found.verdict is Verdict.INCONCLUSIVE
-
-    if known.get("paired"):
-        if undecided:
-            yield from _more_pairs(found)
-
-        return
-
-    samples = [known.get(f"samples_{letter}") for letter in "ab"]
-    overlaps = [(letter.upper(), known.get(f"overlap_{letter}", math.nan)) for letter in "ab"]
-    dimensions = [d for letter in "ab" if (d := known.get(f"intrinsic_dimension_{letter}")) is not None]
-
-    if undecided:
-        for (name, share), (other, _) in zip(overlaps, overlaps[::-1], strict=True):
-            if share is not None and share < 1:  # one that is loaded has None for NaN
-                yield f"inputs of one kind: {percent(share)} % of {name}'s samples lie where {other} has some"
-
-        if None not in samples:
-            yield f"more samples: {samples[0]} of A and {samples[1]} of B so far, try twice as many"
-
-    if (undecided or found.symmetries > 1) and dimensions:
-        given, least = known.get("anchors", 0), max(dimensions) + 1
-
-        if given <= least:
-            yield f"anchors: {given} so far, {least} fix most spaces of so many dimensions, one more checks them"
-
-    if rejected := known.get("rejected_anchors"):
-        yield f"other anchors: those in rows {', '.join(map(str, rejected))} contradict the rest"
-
-
-def _more_pairs(found: Finding) -> Iterator[str]:
-    known = found.diagnostics
-    needed = [each.needed for _, each, _ in _directions(found) if each.needed is not None]
-
-    if needed:
-        yield f"samples: {known['samples']} so far, about {max(needed)} independent ones would decide"
-    else:
-        yield f"samples: {known['samples']} so far, four times as many halve the bounds of a settled error"
-
-    if "values alone" in known.get("frames", ""):
-        yield "frames: with derivatives of both (networks instead of arrays, say) usually far fewer samples decide"
-
-
 def _evidence(found: Finding) -> list[tuple[str, str]]:
     r"""Names and values of the rows that a summary leaves out."""
     symmetries = "infinitely many" if math.isinf(found.symmetries) else f"{found.symmetries:g}"
@@ -275,7 +214,3 @@ def _evidence(found: Finding) -> list[tuple[str, str]]:
         ("symmetries", f"{symmetries} maps"),
         *evidence_rows(found.diagnostics),
     ]
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"

@@ -156,6 +156,8 @@ class LayerMatrix:
             f"To {answered} of {len(self.layers_a)} layers of A a layer of B answers; of "
             f"{len(self.layers_a) * len(self.layers_b)} pairs {told} (tolerance {100 * self.tolerance:g} %, "
             f"bounds at {100 * self.confidence:g} %).",
+            "A layer answers to another where their errors, both ways, are smaller than those of other pairs let "
+            "expect, even above the tolerance; equiv.compare of two layers says what would decide.",
         ]
 
         return "\n".join(map(without_controls, lines))

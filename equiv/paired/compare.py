@@ -252,7 +252,7 @@ def _sharing(pairs: Pairs) -> str:
         return f"at {count} samples, since those of all would take too much memory: {some} elsewhere"
 
     if pairs.source.frames is None or pairs.target.frames is None:
-        return "no frames on one side: values alone"
+        return "no derivatives of both: values alone"
 
     if pairs.frames is None:
         return "the frames do not belong to common directions: values alone"

@@ -258,7 +258,7 @@ def _learning_doubts(
 
     falls = remaining <= tolerance or (rated and alike > ALIKE_SCORE)
 
-    return ["the error still falls with the number of samples"] if falls else []
+    return ["more samples may lower the error"] if falls else []
 
 
 def _trimmed_mean(squared: Tensor) -> float:

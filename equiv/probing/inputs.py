@@ -169,7 +169,10 @@ def checked_tensor(value: Any, name: str) -> Tensor:
         ValueError: If it is empty, or floating and not finite.
     """
     value = as_array(
-        value, name, "(n, *input_shape)", "convert it with torch.as_tensor (a tokenizer: return_tensors='pt')"
+        value,
+        name,
+        "(n, *input_shape)",
+        "convert it with torch.as_tensor (a tokenizer: return_tensors='pt'), a Dataset with a DataLoader",
     ).detach()
 
     if value.ndim == 0 or value.numel() == 0:

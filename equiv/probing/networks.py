@@ -92,7 +92,10 @@ def as_network(network: Any, inputs: Any = None, name: str = "network") -> nn.Mo
         came, fix = (
             (f"the class {network.__name__}", "make a network of it")
             if isinstance(network, type)
-            else (type(network).__name__, "wrap recorded activations in equiv.Observations")
+            else (
+                type(network).__name__,
+                "load weights into their module (load_state_dict), wrap recorded activations in equiv.Observations",
+            )
         )
         raise TypeError(
             f"'{name}' should be a torch.nn.Module or a callable from inputs to an array, got {came}; {fix}."

@@ -265,7 +265,8 @@ def observe_alone(side: Probing, name: str) -> Observations:
         reason = "" if observed.unframed is None else f", since {observed.unframed}"
         raise ValueError(
             f"'{name}' should have frames in an unpaired comparison, got values alone{reason}; give frames "
-            f"(frames_{name}='jacobian', tangents or bursts), or say paired=True for samples in pairs."
+            f"(frames_{name}='jacobian', tangents or bursts), or say that row i of both shows the same input "
+            "(paired=True, --paired)."
         )
 
     assert observed.rank is not None

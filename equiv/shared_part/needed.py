@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from equiv.regression.bounds import MIN_SAMPLES
 from equiv.verdict import Interval, determines
 
 __all__ = ["needed_samples"]
@@ -27,7 +28,7 @@ CAUTION = 1.3
 def needed_samples(
     error: Interval, tolerance: float, doubts: Sequence[str], draws: int, learned: tuple[Tensor, Tensor]
 ) -> int | None:
-    r"""About how many independent samples would decide a direction; None where it is, and where none would.
+    r"""About how many independent samples would decide a direction; None where none would, or it is decided.
 
     The squared error is taken to fall by the same factor at each doubling, the one that it fell by from half of the
     draws to all; its bounds, on a logarithmic scale, narrow with the root of the draws.
@@ -39,7 +40,7 @@ def needed_samples(
         draws: How many independent ones there are.
         learned: Squared errors of draws of the most flexible map, and those of the map learned from half of them.
     """
-    if determines(error, tolerance, doubts) is not None or not error.estimate > 0:
+    if draws < MIN_SAMPLES or determines(error, tolerance, doubts) is not None or not error.estimate > 0:
         return None
 
     full, half = (squared.mean().item() for squared in learned)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from equiv.charts.side import chart_side
+from equiv.charts.side import ChartedSide, chart_side
 from equiv.checks import told
 from equiv.comparison import Comparison
 from equiv.metric.binary_scale import binary_scales
@@ -26,6 +26,7 @@ from equiv.shared_part.readout import Readout, of_given_units
 from equiv.unpaired.by_charts import compare_by_charts
 from equiv.unpaired.by_eigenfunctions import compare_by_eigenfunctions
 from equiv.unpaired.by_isometry import compare_by_isometry, enough_anchors
+from equiv.unpaired.evidence import with_observed
 from equiv.unpaired.result import Finding, conclude
 from equiv.verdict import Verdict
 
@@ -185,23 +186,47 @@ def _found(a: Observations, b: Observations, anchors: Tensor | None, asked: _Ask
 
     sides = chart_side(a, asked.tolerance), chart_side(b, asked.tolerance)
 
-    if asked.method == "auto" and all(side.objections for side in sides):
-        # No flat chart of either: a curved space, or neurons that do not tell all inputs apart.
-        if anchors is not None and enough_anchors(a, anchors):
-            found = compare_by_isometry(a, b, anchors, asked.tolerance)
-        else:
-            found = compare_by_eigenfunctions(a, b, anchors, "galerkin", asked.tolerance, asked.seed)
+    if asked.method != "auto" or not all(side.objections for side in sides):
+        return asked.conclude(
+            a, b, compare_by_charts(*sides, anchors, asked.tolerance, asked.confidence), anchors
+        )
 
-        reason = f"neither space is flat: {found.facts.method_reason}"
-        curved = replace(found, facts=replace(found.facts, method_reason=reason))
-        result = asked.conclude(a, b, curved, anchors)
+    # No flat chart of either: a curved space, or neurons that do not tell all inputs apart.
+    curved = _as_curved(*sides, anchors, asked)
+    result = asked.conclude(a, b, curved, anchors)
 
-        if result.verdict != Verdict.INCONCLUSIVE:
-            return result
+    if result.verdict != Verdict.INCONCLUSIVE:
+        return result
 
-    found = compare_by_charts(*sides, anchors, asked.tolerance, asked.confidence)
+    # What is no isometry of curved spaces may still be told by what rough charts exclude.
+    flat = asked.conclude(
+        a, b, compare_by_charts(*sides, anchors, asked.tolerance, asked.confidence), anchors
+    )
 
-    return asked.conclude(a, b, found, anchors)
+    return result if flat.verdict == Verdict.INCONCLUSIVE else flat
+
+
+def _as_curved(a: ChartedSide, b: ChartedSide, anchors: Tensor | None, asked: _Asked) -> Finding:
+    r"""What is found of two spaces without a flat chart, and why they have none."""
+    observed = a.observations, b.observations
+
+    if anchors is not None and enough_anchors(observed[0], anchors):
+        found = compare_by_isometry(*observed, anchors, asked.tolerance)
+    else:
+        found = compare_by_eigenfunctions(*observed, anchors, "galerkin", asked.tolerance, asked.seed)
+
+    facts = replace(
+        found.facts,
+        method_reason=f"neither space is flat: {found.facts.method_reason}",
+        anchors=0 if anchors is None else len(anchors),
+        objections_a=a.objections,
+        objections_b=b.objections,
+        a=with_observed(found.facts.a, observed[0]),
+        b=with_observed(found.facts.b, observed[1]),
+    )
+    blocking = [f"neither space has a flat chart, and {reason}" for reason in found.blocking[:1]]
+
+    return replace(found, facts=facts, blocking=[*blocking, *found.blocking[1:]])
 
 
 def _confirmed(a: Observations, b: Observations, found: Finding, anchors: Tensor | None) -> Finding:

@@ -7,16 +7,18 @@ from dataclasses import replace
 from torch import Tensor
 
 from equiv.charts.side import ChartedSide
+from equiv.findings.reasons import MIN_OVERLAP
+from equiv.observe.observations import Observations
 from equiv.registration.anchors import exchanged
 from equiv.registration.result import Registration, Relation
 from equiv.spectral.spectrum import spectral_distance
 from equiv.transformation import Transformation
 from equiv.unpaired.errors import estimate_error
-from equiv.unpaired.limits import EXCLUDING_ROUGHNESS, MIN_OVERLAP
+from equiv.unpaired.limits import EXCLUDING_ROUGHNESS
 from equiv.unpaired.result import NO_MAP, UNKNOWN, Facts, SideFacts
 from equiv.verdict import NAME_A, NAME_B, Interval, Sentence
 
-__all__ = ["blocking_reasons", "direction_errors", "facts", "low_overlaps"]
+__all__ = ["blocking_reasons", "direction_errors", "facts", "low_overlaps", "with_observed"]
 
 
 def direction_errors(
@@ -54,13 +56,13 @@ def blocking_reasons(a: ChartedSide, b: ChartedSide, found: Registration) -> lis
     r"""Reasons that forbid a conclusion."""
     reasons = []
 
-    for name, letter, side in ((NAME_A, "a", a), (NAME_B, "b", b)):
+    for name, side in ((NAME_A, a), (NAME_B, b)):
         # Charts that are rough but not folded serve to exclude.
         if side.objections and not (
             found.relation is Relation.NONE and side.roughness <= EXCLUDING_ROUGHNESS
         ):
             more = len(side.objections) - 1
-            others = f" (and {more} more: objections_{letter} in the diagnostics)" if more else ""
+            others = f" (and {more} more in the diagnostics)" if more else ""
             reasons.append(f"{name} has no chart to be trusted: {side.objections[0]}{others}")
 
     if found.relation is Relation.UNDECIDED:
@@ -103,12 +105,24 @@ def facts(a: ChartedSide, b: ChartedSide, found: Registration, anchors: Tensor |
     )
 
 
-def _side_facts(side: ChartedSide) -> SideFacts:
-    obs, found, domain = side.observations, side.diagnosis, side.domain
+def with_observed(found: SideFacts, obs: Observations) -> SideFacts:
+    r"""What was found out about a side, with what its observations say."""
     rank = obs.rank
     usual = None if rank is None else rank.mode().values
 
-    return SideFacts(
+    return replace(
+        found,
+        samples=len(obs),
+        neurons=obs.values.shape[1],
+        rank=None if usual is None else int(usual),
+        rank_share=None if rank is None or usual is None else (rank == usual).double().mean().item(),
+    )
+
+
+def _side_facts(side: ChartedSide) -> SideFacts:
+    found, domain = side.diagnosis, side.domain
+
+    known = SideFacts(
         intrinsic_dimension=None if found is None else found.dimension,
         embedding=not side.objections,
         kinked=None if found is None else side.kinked,
@@ -116,8 +130,6 @@ def _side_facts(side: ChartedSide) -> SideFacts:
         strain=None if side.strain is None else side.strain.size,
         residual=None if found is None or domain is None else found.residual,
         eigenvalues=side.eigenvalues,
-        samples=len(obs),
-        neurons=obs.values.shape[1],
-        rank=None if usual is None else int(usual),
-        rank_share=None if rank is None or usual is None else (rank == usual).double().mean().item(),
     )
+
+    return with_observed(known, side.observations)

@@ -159,7 +159,7 @@ class Finding:
                 b=nowhere,
             ),
             transformation=Transformation(NoMap(Sentence(reason)), NoMap(Sentence(reason))),
-            blocking=[reason.rstrip(".")],
+            blocking=[reason[:1].lower() + reason[1:].rstrip(".")],
         )
 
 
