@@ -91,6 +91,7 @@ def compare_pretrained(
     r"""Compares networks whose weights came with an installed package; evaluates, writes, returns the metrics."""
     from hydra.utils import instantiate
 
+    from lightning_modules.evaluations.finding import placed
     from lightning_modules.output.results import Results
     from lightning_modules.output.tracking import loggers
     from lightning_modules.own.sides import save_networks
@@ -107,6 +108,7 @@ def compare_pretrained(
 
     display(0, 1, "figures and report")
     finding = instantiate(settings.evaluation)(pair, views, matching)
+    finding = placed(finding, pair, views, matching.last, settings.matching.anchors)
     save_networks({"a": pair.network_a, "b": pair.network_b}, folder, config)
     results = Results(matching.last.result, finding, settings.matching.anchors)
     results.metrics["seconds_training"] = 0.0
@@ -135,6 +137,7 @@ def compare(
     """
     from callbacks.progress import TrainingProgress
     from lightning_modules.checkpoints import keep_last, resume_from
+    from lightning_modules.evaluations.finding import placed
     from lightning_modules.output.layers import leave_layers, through_training
     from lightning_modules.output.results import MEASURES, Results
     from lightning_modules.output.tracking import loggers
@@ -181,6 +184,7 @@ def compare(
     matching.last.result.save(folder / "comparison")  # whatever the evaluation comes to
     display(0, 1, "figures and report")
     finding = evaluation(pair.cpu(), views, matching)
+    finding = placed(finding, pair, views, matching.last, settings.matching.anchors)
     finding = finding.beside(through_training(matching.matrices))
     results = Results(matching.last.result, finding, settings.matching.anchors)
     results.write(folder, clock, trainer.loggers, config)

@@ -18,6 +18,7 @@ __all__ = [
     "error_in_words",
     "exchanged",
     "guessed_template",
+    "parted",
     "percent",
     "share_in_words",
     "templates",
@@ -257,6 +258,13 @@ def decide(
     }[forward, backward]
 
     return verdict, Sentence(f"{finding} ({errors}).")
+
+
+def parted(sentence: str) -> tuple[str, str]:
+    r"""What a sentence of `decide` finds, and what was added to it, without the errors between them."""
+    found = re.fullmatch(r"(.*?) \(error from .*?\)\.(.*)", sentence, re.DOTALL)
+
+    return (f"{found[1]}.", found[2].strip()) if found else (sentence, "")
 
 
 def _hesitation(error: Interval, tolerance: float, doubts: Sequence[str]) -> str:
