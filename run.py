@@ -28,6 +28,19 @@ Experiments:
 def run(settings: Any) -> float:
     r"""A run with its resolved settings, its folder, its display; returns what a sweep minimises."""
     from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    from lightning_modules.output.origin import device, header
+    from lightning_modules.output.told import in_width, printable
+
+    chosen = HydraConfig.get()
+    folder = Path(chosen.runtime.output_dir)
+    first = chosen.mode == RunMode.RUN and "LOCAL_RANK" not in os.environ and not settings.gather
+
+    if first:  # before all that takes seconds to import
+        told = header(chosen.runtime.choices["experiment"], settings, folder)
+        print(in_width(printable(told), sys.stderr), file=sys.stderr, flush=True)
+
     from hydra.utils import instantiate
 
     from lightning_modules.output.display import Display
@@ -37,7 +50,10 @@ def run(settings: Any) -> float:
     from sweeps.jobs import job, objective
 
     logging.captureWarnings(True)  # into run.log, with all else that is logged
-    folder, config = Path(HydraConfig.get().runtime.output_dir), plain(settings)
+    config = plain(settings)
+
+    if first:
+        print(f"{device(config)}\n", file=sys.stderr, flush=True)
 
     try:
         with job(folder, config) as start, Display(start.quiet) as display:
@@ -80,7 +96,7 @@ def compare_own(
 
     compared = compare_own if config["layers"] is None else compare_own_layers
     results = compared(config, folder, clock, loggers(settings), display)
-    display.say(f"Written to {folder}\n\n{results.result.summary()}")
+    display.say(results.told(folder))
 
     return results.metrics
 
@@ -113,7 +129,7 @@ def compare_pretrained(
     results = Results(matching.last.result, finding, settings.matching.anchors)
     results.metrics["seconds_training"] = 0.0
     results.write(folder, clock, loggers(settings), config)
-    display.say(f"Written to {folder}\n\n{results}")
+    display.say(results.told(folder))
 
     return results.metrics
 
@@ -123,7 +139,7 @@ def study(settings: Any, config: dict[str, Any], folder: Path, clock: Any, displ
     from lightning_modules.studies.study import run_study
 
     results = run_study(settings, config, folder, clock, display)
-    display.say(f"Written to {folder}\n\n{results}")
+    display.say(results.told(folder))
 
     return results.metrics
 
@@ -188,19 +204,25 @@ def compare(
     finding = finding.beside(through_training(matching.matrices))
     results = Results(matching.last.result, finding, settings.matching.anchors)
     results.write(folder, clock, trainer.loggers, config)
-    display.say(f"Written to {folder}\n\n{results}")
+    display.say(results.told(folder))
 
     return results.metrics
 
 
 def listing() -> str:
-    r"""The experiments, one line each."""
+    r"""The experiments, how long each takes on two cores, and what each is."""
     from omegaconf import OmegaConf
 
-    files = sorted((Path(__file__).parent / "conf" / "experiment").glob("*.yaml"))
-    rows = ((file.stem, OmegaConf.load(file).description) for file in files)
+    from lightning_modules.output.told import in_width
 
-    return "\n".join(f"{name:<20}  {text}" for name, text in rows)
+    files = sorted((Path(__file__).parent / "conf" / "experiment").glob("*.yaml"))
+    lines = []
+
+    for file in files:
+        each: Any = OmegaConf.load(file)
+        lines.append(f"{file.stem:<20}  {each.get('duration', ''):>5}  {each.description}")
+
+    return in_width("\n".join(lines), sys.stdout)
 
 
 def main() -> None:

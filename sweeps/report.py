@@ -1,15 +1,21 @@
 r"""The jobs of a sweep gathered: one table, plots and a report."""
 
 import csv
+import math
+import os
+import urllib.parse
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from equiv.figures.panels import blank_figure, style
 from equiv.findings.storage import replaced, write_text
-from equiv.report.markup import escape, in_words, table
+from equiv.report.markup import Link, escape, table
 from equiv.report.page import page_html, versions
 from equiv.report.sections import Section, section_html
+from lightning_modules.output.numbers import quantity, with_unit
+from lightning_modules.output.origin import origin
 from sweeps.jobs import Job, objective, read_jobs
 
 __all__ = ["SweepReport"]
@@ -58,15 +64,16 @@ class SweepReport:
                 path = output / "figures" / f"{key}.png"
                 figure.savefig(path, dpi=120)
                 told = f"Each number against {key}, a mark for each job that finished"
-                sections.append(Section(f"By {key}", figure=path.read_bytes(), alt=told, text=f"{told}."))
+                sections.append(Section(f"By {key}", figure=figure, alt=told, text=f"{told}."))
 
-        write_text(output / "report.html", self._page(jobs, rows, varied, sections))
+        write_text(output / "report.html", self._page(output, jobs, rows, varied, sections))
         print(f"Written to {output}\n\n{_headline(jobs)}")
 
         return float(sum(job.status != "finished" for job in jobs))
 
     def _page(
         self,
+        output: Path,
         jobs: Sequence[Job],
         rows: Sequence[dict[str, Any]],
         varied: Sequence[str],
@@ -74,29 +81,25 @@ class SweepReport:
     ) -> str:
         shown = [name for name in self.y if any(name in row for row in rows)]
         columns = ["job", "status", *varied, "verdict", *shown]
-        verdicts = Counter(str(row["verdict"]) for row in rows if "verdict" in row)
         common = {key: value for job in jobs for key, value in job.overrides.items() if key not in varied}
         failed = [[job.name, job.error] for job in jobs if job.error]
-        parts = [
-            (
-                "All jobs",
-                table(
-                    "Jobs",
-                    [c if c in varied else in_words(c) for c in columns],
-                    [[r.get(c) for c in columns] for r in rows],
-                ),
-            )
+        told = [
+            [_page_of(job, output), *(r[c] if c in varied else with_unit(c, r.get(c)) for c in columns[1:])]
+            for job, r in zip(jobs, rows, strict=True)
         ]
-
-        if failed:
-            parts.insert(0, ("Failed jobs", table("What went wrong", ["Job", "Error"], failed)))
-
+        names = [column if column in varied else quantity(column) for column in columns]
+        parts = [("Failed jobs", table("What went wrong", ["Job", "Error"], failed))] if failed else []
         parts += [(section.title, section_html(section)) for section in sections]
+
+        if ranges := _ranges(rows, varied, shown):
+            parts.append(("Means and ranges", ranges))
+
+        parts.append(("All jobs", table("A job that has a report leads to it", names, told)))
         settings = (
             table("Settings that all jobs share", ["Name", "Value"], list(common.items())) if common else ""
         )
         parts.append(("Settings and versions", settings + versions()))
-        counted = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in verdicts.most_common())
+        counted = _verdicts(rows)
         lead = f"Verdicts: {counted}." if counted else "No job has finished yet."
         tone = "equivalent" if not failed else "not_equivalent"
         head = (
@@ -104,27 +107,37 @@ class SweepReport:
             f'<p class="lead">{escape(lead)}</p></section>'
         )
 
-        return page_html(f"Sweep {self.folder}", f"Sweep: {_headline(jobs)}", head, parts)
+        return page_html(
+            f"Sweep {self.folder}", f"Sweep: {_headline(jobs)}", head, parts, origin(jobs[0].folder)
+        )
 
     def _figure(self, jobs: Sequence[Job], key: str) -> Any:
         r"""The numbers against one setting; None where there are none."""
-        from matplotlib.figure import Figure
-
         done = [(job.overrides[key], job.metrics) for job in jobs if job.metrics and key in job.overrides]
-        names = [
-            name for name in self.y if any(objective(metrics, name) < float("inf") for _, metrics in done)
-        ]
+        names = [name for name in self.y if any(objective(metrics, name) < math.inf for _, metrics in done)]
 
         if not names:
             return None
 
         places, labels = _places([value for value, _ in done])
-        figure = Figure(figsize=(4.2 * min(len(names), 3), 3.1 * -(-len(names) // 3)), layout="constrained")
+
+        with style():
+            return self._drawn(done, names, key, places, labels)
+
+    def _drawn(
+        self,
+        done: Sequence[tuple[str, dict[str, Any]]],
+        names: Sequence[str],
+        key: str,
+        places: Sequence[float],
+        labels: Sequence[str],
+    ) -> Any:
+        figure = blank_figure(4.2 * min(len(names), 3), 3.1 * -(-len(names) // 3))
         axes = figure.subplots(-(-len(names) // 3), min(len(names), 3), squeeze=False).flatten()
 
         for axis, name in zip(axes, names, strict=False):
             values = [objective(metrics, name) for _, metrics in done]
-            known = [value for value in values if value < float("inf")]
+            known = [value for value in values if value < math.inf]
 
             for verdict in VERDICTS:
                 at = [k for k, (_, metrics) in enumerate(done) if metrics["verdict"] == verdict]
@@ -144,7 +157,7 @@ class SweepReport:
             if name.startswith(("error", "true_error")) and 0 < 10 * min(known) < max(known):
                 axis.set_yscale("log")
 
-            axis.set(xlabel=key, title=in_words(name))
+            axis.set(xlabel=key, title=quantity(name))
 
         for axis in axes[len(names) :]:
             axis.remove()
@@ -181,6 +194,58 @@ def _row(job: Job, varied: Sequence[str]) -> dict[str, Any]:
     settings = {key: _value(job.overrides.get(key, "")) for key in varied}
 
     return {"job": job.name, "status": job.status} | settings | numbers | told
+
+
+def _page_of(job: Job, output: Path) -> Link | str:
+    r"""The job's name, which leads to its report where there is one."""
+    page = job.folder / "report.html"
+
+    if not page.is_file():
+        return job.name
+
+    return Link(job.name, urllib.parse.quote(os.path.relpath(page, output)))
+
+
+def _ranges(rows: Sequence[dict[str, Any]], varied: Sequence[str], names: Sequence[str]) -> str:
+    r"""For each value of each setting that varies, but the seed, the mean of each number and its range."""
+    blocks = []
+    settings = [key for key in varied if key != "seed"]
+
+    for key in settings or [""]:
+        groups: dict[Any, list[dict[str, Any]]] = {}
+
+        for row in rows:
+            if row["status"] == "finished":
+                groups.setdefault(row.get(key, "all"), []).append(row)
+
+        told = [
+            [str(value), len(group), _verdicts(group), *(_range(name, group) for name in names)]
+            for value, group in groups.items()
+        ]
+
+        if told:
+            header = [key or "Jobs", "Finished", "Verdicts", *map(quantity, names)]
+            blocks.append(table(f"Mean and range by {key}" if key else "Mean and range", header, told))
+
+    return "".join(blocks)
+
+
+def _verdicts(rows: Sequence[dict[str, Any]]) -> str:
+    counts = Counter(str(row["verdict"]).replace("_", " ") for row in rows if "verdict" in row)
+
+    return ", ".join(f"{count} {name}" for name, count in counts.most_common())
+
+
+def _range(name: str, rows: Sequence[dict[str, Any]]) -> str:
+    r"""The mean with the smallest and the largest."""
+    known = [float(value) for row in rows if (value := objective(row, name)) < math.inf]
+
+    if not known:
+        return "unknown"
+
+    mean, low, high = (with_unit(name, x) for x in (sum(known) / len(known), min(known), max(known)))
+
+    return mean if len(known) == 1 else f"{mean} ({low} to {high})"
 
 
 def _cell(value: Any) -> Any:

@@ -1,6 +1,6 @@
 r"""One self-contained HTML file that says what a comparison found.
 
-Doors: `markup.escape`, `markup.flattened`, `markup.in_words`, `markup.number`,
+Doors: `markup.Link`, `markup.escape`, `markup.flattened`, `markup.in_words`, `markup.number`,
 `markup.percent`, `markup.table`, `sections.HeldOut`, `sections.PictureStrip`, `sections.Section`,
 `sections.section_html`, `page.page_html`, `page.versions`, `report.write_report`, `page.installed`.
 

@@ -91,7 +91,9 @@ class DrawnChart:
 
     def told(self, coordinates: Array) -> str:
         r"""A place `(m,)` in words."""
-        words = [f"{number(float(x), 3)}{'°' if self.degrees else ''}" for x in coordinates]
+        words = [
+            f"{x:.1f}".removesuffix(".0") + "°" if self.degrees else number(float(x), 3) for x in coordinates
+        ]
 
         return words[0] if len(words) == 1 else f"({', '.join(words)})"
 

@@ -262,7 +262,7 @@ def _diagnostics(result: Comparison) -> str:
     blocks = [table("Of each network", ["Quantity", "A", "B"], pairs)] if pairs else []
     blocks += [table("Of the comparison", ["Quantity", "Value"], single)] if single else []
 
-    return "".join(blocks)
+    return f'<div class="tables">{"".join(blocks)}</div>'
 
 
 def _alone(result: Comparison, name: str) -> bool:

@@ -168,7 +168,7 @@ def chart_svg(
 
     role = f'role="application" aria-roledescription="chart" data-side="{side}" tabindex="0"'
 
-    return _svg(window, positions.shape[1], dots + marks, label, names, anchors, role)
+    return _svg(window, positions.shape[1], dots, label, names, anchors, role, marks)
 
 
 def overlay_svg(
@@ -210,6 +210,7 @@ def _svg(
     names: Sequence[str],
     anchors: Sequence[tuple[str, Array]],
     role: str = 'role="img"',
+    above: str = "",
 ) -> str:
     width, height = window.size
     planes = [(x, y) for x in range(k) for y in range(x + 1, k)]
@@ -226,7 +227,7 @@ def _svg(
 
     return (
         f'<svg viewBox="0 0 {width:.0f} {height:.0f}" aria-label="{escape(label)}" {role}>'
-        f"{grids}{drawn}{marked}</svg>"
+        f"{grids}{drawn}{marked}{above}</svg>"
     )
 
 

@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from equiv.report.markup import flattened, in_words, number, percent
+from equiv.report.markup import flattened, in_words, number
+from equiv.verdict import percent
 
 __all__ = ["numbers_of_run", "quantity", "with_unit"]
 
@@ -59,7 +60,7 @@ def with_unit(name: str, value: Any) -> str:
         if re.search(part, name):
             return f"{number(value, 3)}{unit}"
 
-    return percent(value) if SHARES.search(name) else number(value)
+    return f"{percent(value)} %" if SHARES.search(name) else number(value)
 
 
 def numbers_of_run(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -2,7 +2,6 @@ r"""What a run leaves in its folder."""
 
 import json
 import math
-import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,14 +18,32 @@ from equiv.transformation import jsonable
 from lightning_modules.evaluations.finding import Finding
 from lightning_modules.output.numbers import numbers_of_run
 from lightning_modules.output.optional import optional
+from lightning_modules.output.origin import origin
 from lightning_modules.output.tracking import log_results
 
-__all__ = ["MEASURES", "Results", "Stopwatch", "finish", "plain", "save_figures", "write_metrics"]
+__all__ = [
+    "MEASURES",
+    "Results",
+    "Stopwatch",
+    "files_left",
+    "finish",
+    "plain",
+    "save_figures",
+    "write_metrics",
+]
 
 #: Figures that the report draws itself, for the mouse and the keyboard.
 DRAWN = ("charts", "registration", "spectrum")
 #: Figures that are parts of others.
 PARTS = {"horse": ("cross_view", "angles")}
+#: What a run leaves in its folder, and what each is for.
+FILES = {
+    "report.html": "all that was found, for a browser",
+    "metrics.json": "its numbers",
+    "figures": "pictures and films",
+    "comparison": "the result, for equiv.load",
+    "checkpoints": "both networks; with resume= a run goes on from them",
+}
 #: Numbers that every run leaves in metrics.json.
 MEASURES = (
     *("error_a_to_b", "error_b_to_a", "symmetries", "intrinsic_dimension", "n_anchors"),
@@ -85,19 +102,18 @@ class Results:
             **finding.metrics,
         }
 
-    def __str__(self) -> str:
-        r"""The verdict with its errors, and what the evaluation measured, one line each."""
+    def told(self, folder: Path) -> str:
+        r"""What ends a run in the terminal: the verdict, what was measured, the files, and the verdict's sentence."""
         known = {
             name: value
             for name, value in self.finding.metrics.items()
             if value == value and not isinstance(value, dict)  # a table is for the report
         }
-        rows = numbers_of_run(known)
-        width = max((len(name) for name, _ in rows), default=0)
+        measured = lines_of(numbers_of_run(known))
+        answer = self.result.summary().removesuffix(self.result.sentence).strip()
+        blocks = [answer, measured, files_left(folder), self.result.sentence]
 
-        return "\n".join(
-            [self.result.summary(), "", *(f"  {name:<{width}}  {value}" for name, value in rows)]
-        )
+        return "\n\n".join(block for block in blocks if block)
 
     def write(self, folder: Path, clock: Stopwatch, loggers: Sequence[Any], config: dict[str, Any]) -> None:
         r"""Writes comparison and `metrics.json`, and then what can fail without a loss: figures, report, logs."""
@@ -118,7 +134,7 @@ class Results:
                 settings=config,
                 anchors=self.finding.anchors,
                 held_out=self.finding.held_out,
-                origin=_origin(folder),
+                origin=origin(folder),
             )
 
         finish(self.metrics, folder, clock, loggers, pictures)
@@ -144,21 +160,6 @@ class Results:
         ]
 
 
-def _origin(folder: Path) -> list[str]:
-    r"""The command and the commit that a run was started with, as far as its folder tells them."""
-    try:
-        known = json.loads((folder / "provenance.json").read_text())
-    except (OSError, ValueError):
-        return []
-
-    commit = known.get("commit")
-
-    return [
-        shlex.join(["python", *map(str, known.get("command", []))]),
-        *([f"commit {commit[:10]}{'+' if commit.endswith('+') else ''}"] if commit else []),
-    ]
-
-
 def save_figures(figures: Mapping[str, Any], folder: Path) -> dict[str, Path]:
     r"""Writes figures of matplotlib into a run's folder, and returns the files of those that could be, by name."""
     pictures: dict[str, Path] = {}
@@ -173,6 +174,20 @@ def save_figures(figures: Mapping[str, Any], folder: Path) -> dict[str, Path]:
             pictures[name] = folder / "figures" / f"{name}.png"
 
     return pictures
+
+
+def files_left(folder: Path) -> str:
+    r"""The files of a run, and what each is for."""
+    left = [(name, what) for name, what in FILES.items() if (folder / name).exists()]
+
+    return f"Left in {folder}:\n{lines_of(left)}"
+
+
+def lines_of(rows: Sequence[tuple[str, str]]) -> str:
+    r"""Names and values in two columns."""
+    width = max((len(name) for name, _ in rows), default=0)
+
+    return "\n".join(f"  {name:<{width}}  {value}" for name, value in rows)
 
 
 def write_metrics(metrics: Mapping[str, Any], folder: Path) -> None:
