@@ -120,13 +120,13 @@ def _places(side: DrawnChart, window: Window) -> tuple[list[list[float]], float]
     r"""Where points are drawn: at x = at[x axis], y = base - at[y axis]; and the base."""
     positions = side.positions
     k = positions.shape[1]
-    base = window.top + window.height / 2 + window.left + window.inner / 2
+    base = round(window.top + window.height / 2 + window.left + window.inner / 2, 1)
     at = np.stack([window.at(positions, (axis, k - 1))[:, 0] for axis in range(k)], axis=1)
 
     if k == 2:
         at[:, 1] = base - window.at(positions)[:, 1]
 
-    return at.round(1).tolist(), round(base, 1)
+    return at.round(1).tolist(), base
 
 
 def _data(side: DrawnChart, window: Window, link: Links | None, pair: DrawnPair) -> dict[str, Any]:
