@@ -3,6 +3,7 @@ r"""The jobs of a sweep gathered: one table, plots and a report."""
 import csv
 import math
 import os
+import re
 import urllib.parse
 from collections import Counter
 from collections.abc import Sequence
@@ -14,7 +15,8 @@ from equiv.findings.storage import replaced, write_text
 from equiv.report.markup import Link, escape, table
 from equiv.report.page import page_html, versions
 from equiv.report.sections import Section, section_html
-from lightning_modules.output.numbers import quantity, with_unit
+from equiv.report.ticks import log_ticks
+from lightning_modules.output.numbers import is_share, quantity, with_unit
 from lightning_modules.output.origin import origin
 from sweeps.jobs import Job, objective, read_jobs
 
@@ -22,7 +24,11 @@ __all__ = ["SweepReport"]
 
 VERDICTS = ("equivalent", "a_determines_b", "b_determines_a", "not_equivalent", "inconclusive")
 MARKERS = dict(zip(VERDICTS, "o><sX", strict=True))
-COLORS = dict(zip(VERDICTS, ("#00694f", "#0068a3", "#5f4bb6", "#a8350b", "#8a6d00"), strict=True))
+COLORS = dict(zip(VERDICTS, ("#00694f", "#0068a3", "#8273d6", "#a8350b", "#6a5200"), strict=True))
+
+
+#: Shares are drawn from here on, 0.001 %.
+LEAST = 1e-5
 
 
 class SweepReport:
@@ -137,6 +143,7 @@ class SweepReport:
 
         for axis, name in zip(axes, names, strict=False):
             values = [objective(metrics, name) for _, metrics in done]
+            values = [max(value, LEAST) for value in values] if is_share(name) else values
             known = [value for value in values if value < math.inf]
 
             for verdict in VERDICTS:
@@ -149,13 +156,13 @@ class SweepReport:
                     label=verdict.replace("_", " ") if at else None,
                 )
 
-            if not labels:
-                axis.locator_params(axis="x", nbins=5)
-            else:
+            if labels:
                 axis.set_xticks(range(len(labels)), labels, rotation=30 if max(map(len, labels)) > 6 else 0)
+            else:
+                axis.locator_params(axis="x", nbins=5, integer=all(place % 1 == 0 for place in places))
 
-            if name.startswith(("error", "true_error")) and 0 < 10 * min(known) < max(known):
-                axis.set_yscale("log")
+            if is_share(name):
+                _in_percent(axis, known)
 
             axis.set(xlabel=key, title=quantity(name))
 
@@ -165,6 +172,21 @@ class SweepReport:
         figure.legend(*_legend(figure), loc="outside lower center", ncols=3, frameon=False)
 
         return figure
+
+
+def _in_percent(axis: Any, known: Sequence[float]) -> None:
+    r"""An axis of shares, of which none is told below a thousandth of a percent."""
+    low, high = min(known), max(known)
+
+    if high <= LEAST:
+        axis.set(ylim=(0, 2 * LEAST), yticks=[LEAST], yticklabels=[f"below {100 * LEAST:g} %"])
+    elif 10 * low < high:
+        ticks = log_ticks(low / 1.5, high * 1.5)
+        axis.set_yscale("log")
+        axis.set_yticks(ticks, [f"{100 * tick:g} %" for tick in ticks])
+        axis.minorticks_off()
+    else:
+        axis.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g} %")
 
 
 def _legend(figure: Any) -> tuple[list[Any], list[str]]:
@@ -244,8 +266,9 @@ def _range(name: str, rows: Sequence[dict[str, Any]]) -> str:
         return "unknown"
 
     mean, low, high = (with_unit(name, x) for x in (sum(known) / len(known), min(known), max(known)))
+    bare = (re.sub(r"[^0-9]+$", "", x) for x in (low, high))  # the unit stands behind the mean
 
-    return mean if len(known) == 1 else f"{mean} ({low} to {high})"
+    return mean if low == high else f"{mean} ({' to '.join(bare)})"
 
 
 def _cell(value: Any) -> Any:

@@ -19,10 +19,12 @@ import equiv
 from equiv.comparison import Comparison
 from equiv.figures.charts import spectrum_figure
 from equiv.findings.direction import Direction
-from equiv.report.correspondence import evenly, nearest_links, paired_links
+from equiv.findings.meanings import meaning
+from equiv.report.angles import reading_of
+from equiv.report.correspondence import evenly, linked_pair, nearest_links, paired_links
 from equiv.report.markup import escape, json_script, number, percent, png
 from equiv.report.report import write_report
-from equiv.report.sections import PictureStrip, Section
+from equiv.report.sections import HeldOut, PictureStrip, Section
 from equiv.report.ticks import log_ticks, nice_ticks
 from equiv.verdict import Interval, parted, share_in_words
 
@@ -156,6 +158,57 @@ def test_sections_and_settings_are_shown(tmp_path: Path) -> None:
     for part in ("Loss", "First.", "Second.", "Views", "seen", "matching.anchors", "torch"):
         assert part in text
     assert reader.json[0] == ["0.0°", "72.0°", "144.0°", "216.0°", "288.0°"]
+
+
+def test_the_main_figure_comes_second_and_takes_the_inks_of_the_page(tmp_path: Path) -> None:
+    figure = spectrum_figure([1.0, 4.0], [1.0, 4.0])
+    sections = [Section("The figure", figure=figure), Section("Numbers", table=[{"a": 1.0}])]
+    page = write_report(comparison("plane"), tmp_path / "r.html", sections=sections, origin=["python run.py"])
+    reader = read(page)
+    assert reader.headings[1:3] == ["The figure", "The two charts"] and "Numbers" in reader.headings[3:]
+    text = page.read_text()
+    drawn = text[text.index('<svg class="drawn"') :]
+    drawn = drawn[: drawn.index("</svg>")]
+    assert "var(--a)" in drawn and "var(--b)" in drawn and "var(--ink)" in drawn
+    assert not re.search(
+        r"#(0072b2|d55e00|222222|ffffff)", drawn
+    )  # no ground, and no ink for one ground alone
+    assert "10.1063/5.0206406" in text and "python run.py" in " ".join(reader.text)
+
+
+@pytest.mark.parametrize("case", ["ring", "double cover", "pairs", "unrelated", "few", "copies"])
+def test_every_quantity_says_what_it_is(case: str) -> None:
+    diagnostics = comparison(case).diagnostics
+    assert [name for name in diagnostics if not name.startswith("measures") and meaning(name) is None] == []
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_closed_curve_is_read_by_the_angles_that_are_known(sign: int) -> None:
+    pair = linked_pair(comparison("ring"), anchors=[[0, 1], [2, 3]])
+    assert pair is not None and pair.a.periods is not None
+    period = abs(float(pair.a.periods[0, 0]))
+    angles = np.linspace(0.1, 6.0, 40)
+    places = (sign * angles + 2.5)[:, None] * period / TURN
+    reading = reading_of(pair, places, angles)
+    assert reading is not None
+    np.testing.assert_allclose(reading(places)[:, 0], np.degrees(angles), atol=1e-9)
+    read_pair = reading.pair(pair)
+    gap, before = read_pair.links[0], pair.links[0]
+    assert gap is not None and before is not None and gap.gap is not None and before.gap is not None
+    np.testing.assert_allclose(gap.gap, before.gap * 360 / period)
+    assert read_pair.a.told(reading(places[:1])[0]) == "5.7°" and len(read_pair.marked[0]) == 2
+    assert reading_of(pair, 2 * places, angles) is None  # once round the pictures, twice round the curve
+
+
+def test_true_errors_and_anchors_are_drawn_where_they_are_known(tmp_path: Path) -> None:
+    result = comparison("plane")
+    errors = np.linspace(0.001, 0.02, 30)
+    known = HeldOut(result.coordinates_b[:30], errors, 2 * errors)
+    page = write_report(result, tmp_path / "r.html", anchors=[[300, 280], [301, 281]], held_out=known)
+    text = page.read_text()
+    assert "Where the true errors are" in read(page).headings
+    assert len(re.findall(r'data-said="[^"]*% at \(', text)) == 60
+    assert text.count('data-said="Anchor 1"') == 3  # in both charts, and where they are laid over each other
 
 
 def test_wrong_sections_are_refused(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@ r"""One self-contained HTML file that says what a comparison found.
 
 Doors: `markup.Link`, `markup.escape`, `markup.flattened`, `markup.in_words`, `markup.number`,
 `markup.percent`, `markup.table`, `sections.HeldOut`, `sections.PictureStrip`, `sections.Section`,
-`sections.section_html`, `page.page_html`, `page.versions`, `report.write_report`, `page.installed`.
+`sections.section_html`, `page.page_html`, `page.versions`, `report.write_report`, `page.installed`, `ticks.log_ticks`.
 
     markup          Text, numbers, tables and pictures as HTML that needs nothing from outside, everything
                     escaped

@@ -12,7 +12,7 @@ from equiv.report.markup import data_uri, escape
 
 __all__ = ["figure_html"]
 
-# What the colours of the common style are on the page, in light, in dark and on paper.
+# What the colours of the common style, and those of verdicts, are on the page, in light, in dark and on paper.
 INKS = {
     "#000000": "var(--ink)",
     "#222222": "var(--ink)",
@@ -20,6 +20,10 @@ INKS = {
     GREY: "var(--soft)",
     BLUE: "var(--a)",
     ORANGE: "var(--b)",
+    "#00694f": "var(--yes)",
+    "#0068a3": "var(--part)",
+    "#a8350b": "var(--no)",
+    "#6a5200": "var(--open)",
 }
 
 # How files of pictures begin.

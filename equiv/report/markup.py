@@ -156,7 +156,7 @@ def table(
     shown = f'<p class="note">{name}</p>' if named else ""
 
     return (
-        f'{shown}<div class="wide" tabindex="0" role="region" aria-label="{name}">'
+        f'{shown}<div class="wide{" many" if len(header) > 5 else ""}" tabindex="0" role="region" aria-label="{name}">'
         f'<table aria-label="{name}">{content}</table></div>'
     )
 

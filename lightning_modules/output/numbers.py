@@ -9,7 +9,7 @@ from typing import Any
 from equiv.report.markup import flattened, in_words, number
 from equiv.verdict import percent
 
-__all__ = ["numbers_of_run", "quantity", "with_unit"]
+__all__ = ["is_share", "numbers_of_run", "quantity", "with_unit"]
 
 #: Quantities in words, where the name with spaces does not do.
 WORDS = {
@@ -51,6 +51,11 @@ def quantity(name: str) -> str:
     return WORDS.get(name, in_words(name))
 
 
+def is_share(name: str) -> bool:
+    r"""Whether a number of `metrics.json` is a share, told in percent."""
+    return bool(SHARES.search(name)) and not any(re.search(part, name) for part, _ in UNITS)
+
+
 def with_unit(name: str, value: Any) -> str:
     r"""A number of `metrics.json` with its unit; shares in percent."""
     if not isinstance(value, float) or value != value:
@@ -60,7 +65,7 @@ def with_unit(name: str, value: Any) -> str:
         if re.search(part, name):
             return f"{number(value, 3)}{unit}"
 
-    return f"{percent(value)} %" if SHARES.search(name) else number(value)
+    return f"{percent(value)} %" if is_share(name) else number(value)
 
 
 def numbers_of_run(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
