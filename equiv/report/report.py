@@ -164,7 +164,11 @@ def _verdict(result: Comparison) -> str:
 def _facts(result: Comparison) -> list[tuple[str, str]]:
     r"""The summary's rows but the errors, which are drawn, and what was compared."""
     known = result.diagnostics
-    facts = [(name.capitalize(), value) for name, value in answer(result) if not name.startswith("error ")]
+    facts = [
+        (f"{name[:1].upper()}{name[1:]}", value)
+        for name, value in answer(result)
+        if not name.startswith("error ")
+    ]
 
     for term, key in (("Samples", "samples"), ("Neurons", "neurons"), ("Overlap", "overlap")):
         a, b = known.get(f"{key}_a"), known.get(f"{key}_b")
