@@ -160,6 +160,9 @@ def percent(share: float, spec: str = "") -> str:
     if math.isnan(value):
         return "unknown"
 
+    if math.isinf(value):
+        return "∞"
+
     # What `.2g` would round to a hundred it writes with an exponent.
     if not value < 99.5:
         return f"{value:.0f}"

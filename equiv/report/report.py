@@ -143,8 +143,8 @@ def _verdict(result: Comparison) -> str:
 
     if result.verdict == Verdict.INCONCLUSIVE:
         headline = "Inconclusive: these samples do not decide it."
-        why = finding.removeprefix("Inconclusive: ")
-        reasons = f"{why[:1].upper()}{why[1:]} {further}"
+        before, _, why = finding.rpartition("Inconclusive: ")
+        reasons = f"{before}{why[:1].upper()}{why[1:]} {further}"
 
     lead = f'<p class="lead">{escape(reasons)}</p>' if reasons.strip() else ""
     facts = "".join(
@@ -164,11 +164,12 @@ def _verdict(result: Comparison) -> str:
 def _facts(result: Comparison) -> list[tuple[str, str]]:
     r"""The summary's rows but the errors, which are drawn, and what was compared."""
     known = result.diagnostics
-    facts = [
-        (f"{name[:1].upper()}{name[1:]}", value)
-        for name, value in answer(result)
-        if not name.startswith("error ")
-    ]
+    said: dict[str, list[str]] = {}
+
+    for name, value in answer(result):
+        said.setdefault(f"{name[:1].upper()}{name[1:]}", []).append(value)
+
+    facts = [(name, "; ".join(values)) for name, values in said.items() if not name.startswith("Error ")]
 
     for term, key in (("Samples", "samples"), ("Neurons", "neurons"), ("Overlap", "overlap")):
         a, b = known.get(f"{key}_a"), known.get(f"{key}_b")
