@@ -35,9 +35,10 @@ def run(settings: Any) -> float:
 
     chosen = HydraConfig.get()
     folder = Path(chosen.runtime.output_dir)
-    first = chosen.mode == RunMode.RUN and "LOCAL_RANK" not in os.environ and not settings.gather
+    watched = sys.stderr.isatty() and "LOCAL_RANK" not in os.environ
+    headed = watched and chosen.mode == RunMode.RUN and not settings.gather
 
-    if first:  # before all that takes seconds to import
+    if headed:  # before all that takes seconds to import
         told = header(chosen.runtime.choices["experiment"], settings, folder)
         print(in_width(printable(told), sys.stderr), file=sys.stderr, flush=True)
 
@@ -52,7 +53,7 @@ def run(settings: Any) -> float:
     logging.captureWarnings(True)  # into run.log, with all else that is logged
     config = plain(settings)
 
-    if first:
+    if headed:
         print(f"{device(config)}\n", file=sys.stderr, flush=True)
 
     try:
