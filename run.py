@@ -107,7 +107,7 @@ def compare_own(
 
     compared = compare_own if config["layers"] is None else compare_own_layers
     results = compared(config, folder, clock, loggers(settings), display)
-    display.say(f"Written to {folder}\n\n{results.result.summary()}")
+    display.say(results.told(folder))
 
     return results.metrics
 
@@ -118,6 +118,7 @@ def compare_pretrained(
     r"""Compares networks whose weights came with an installed package; evaluates, writes, returns the metrics."""
     from hydra.utils import instantiate
 
+    from lightning_modules.evaluations.finding import placed
     from lightning_modules.output.results import Results
     from lightning_modules.output.tracking import loggers
     from lightning_modules.own.sides import save_networks
@@ -134,11 +135,12 @@ def compare_pretrained(
 
     display(0, 1, "figures and report")
     finding = instantiate(settings.evaluation)(pair, views, matching)
+    finding = placed(finding, pair, views, matching.last, settings.matching.anchors)
     save_networks({"a": pair.network_a, "b": pair.network_b}, folder, config)
     results = Results(matching.last.result, finding, settings.matching.anchors)
     results.metrics["seconds_training"] = 0.0
     results.write(folder, clock, loggers(settings), config)
-    display.say(f"Written to {folder}\n\n{results}")
+    display.say(results.told(folder))
 
     return results.metrics
 
@@ -150,7 +152,7 @@ def study(
     from lightning_modules.studies.study import run_study
 
     results = run_study(settings, config, folder, resume, clock, display)
-    display.say(f"Written to {folder}\n\n{results}")
+    display.say(results.told(folder))
 
     return results.metrics
 
@@ -164,6 +166,7 @@ def compare(
     """
     from callbacks.progress import TrainingProgress
     from lightning_modules.checkpoints import keep_last, resume_from
+    from lightning_modules.evaluations.finding import placed
     from lightning_modules.output.layers import leave_layers, through_training
     from lightning_modules.output.results import MEASURES, Results
     from lightning_modules.output.tracking import loggers
@@ -212,26 +215,32 @@ def compare(
     matching.last.result.save(folder / "comparison")  # whatever the evaluation comes to
     display(0, 1, "figures and report")
     finding = evaluation(pair.cpu(), views, matching)
+    finding = placed(finding, pair, views, matching.last, settings.matching.anchors)
     finding = finding.beside(through_training(matching.matrices))
     results = Results(matching.last.result, finding, settings.matching.anchors)
     results.write(folder, clock, trainer.loggers, config)
-    display.say(f"Written to {folder}\n\n{results}")
+    display.say(results.told(folder))
 
     return results.metrics
 
 
 def listing() -> str:
-    r"""The experiments, a paragraph each."""
+    r"""The experiments, how long each takes on two cores, and what each is: a paragraph each."""
     from omegaconf import OmegaConf
 
     from lightning_modules.output.display import COLUMNS
 
     files = sorted((Path(__file__).parent / "conf" / "experiment").glob("*.yaml"))
-    rows = ((file.stem, OmegaConf.load(file).description) for file in files)
+    rows = ((file.stem, OmegaConf.load(file)) for file in files)
 
     return "\n".join(
-        textwrap.fill(text, COLUMNS, initial_indent=f"{name:<20}  ", subsequent_indent=" " * 22)
-        for name, text in rows
+        textwrap.fill(
+            each.description,
+            COLUMNS,
+            initial_indent=f"{name:<20}  {each.get('duration', ''):>5}  ",
+            subsequent_indent=" " * 29,
+        )
+        for name, each in rows
     )
 
 

@@ -19,6 +19,7 @@ class Settings:
     r"""Our own keys only: what stands below them is checked by the constructors that take it."""
 
     description: str = MISSING
+    duration: str = ""
     seed: int = 0
     resume: str | None = None
     relation: str = "same"

@@ -47,17 +47,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     try:
         sides = _read((given.a, given.b), given.positions)
-        groups = None if given.groups is None else read_integers(given.groups)
+        groups, anchors = (
+            None if file is None else read_integers(file) for file in (given.groups, given.anchors)
+        )
         found = compare(
             *sides,
             paired=given.paired,
             groups=position_groups(groups, sides) if given.positions == "each" else groups,
-            anchors=None if given.anchors is None else read_integers(given.anchors),
+            anchors=anchors,
             tolerance=given.tolerance,
         )
 
         if given.report is not None:
-            found.report(given.report)
+            found.report(given.report, anchors)
     except (ValueError, TypeError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
 

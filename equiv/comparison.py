@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -151,11 +151,20 @@ class Comparison:
         path.mkdir(parents=True, exist_ok=True)
         write_result(path / DESCRIPTION_FILE, *described(self))
 
-    def report(self, path: str | os.PathLike[str] = "report.html") -> Path:
-        r"""Writes one self-contained interactive HTML file and returns its path."""
+    def report(
+        self,
+        path: str | os.PathLike[str] = "report.html",
+        anchors: Tensor | Sequence[Sequence[int]] | None = None,
+    ) -> Path:
+        r"""Writes one self-contained interactive HTML file and returns its path.
+
+        Arguments:
+            path: The file; its folder has to exist.
+            anchors: Those that `compare` was given, `(k, 2)`, to be drawn.
+        """
         from equiv.report.report import write_report
 
-        return write_report(self, path)
+        return write_report(self, path, anchors=anchors)
 
 
 def described(result: Comparison) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -18,6 +18,7 @@ __all__ = [
     "error_in_words",
     "exchanged",
     "guessed_template",
+    "parted",
     "percent",
     "share_in_words",
     "templates",
@@ -159,6 +160,9 @@ def percent(share: float, spec: str = "") -> str:
     if math.isnan(value):
         return "unknown"
 
+    if math.isinf(value):
+        return "∞"
+
     # What `.2g` would round to a hundred it writes with an exponent.
     if not value < 99.5:
         return f"{value:.0f}"
@@ -257,6 +261,13 @@ def decide(
     }[forward, backward]
 
     return verdict, Sentence(f"{finding} ({errors}).")
+
+
+def parted(sentence: str) -> tuple[str, str]:
+    r"""What a sentence of `decide` finds, and what was added to it, without the errors between them."""
+    found = re.fullmatch(r"(.*?) \(error from .*?\)\.(.*)", sentence, re.DOTALL)
+
+    return (f"{found[1]}.", found[2].strip()) if found else (sentence, "")
 
 
 def _hesitation(error: Interval, tolerance: float, doubts: Sequence[str]) -> str:

@@ -68,6 +68,7 @@ class NetworkPair(pl.LightningModule):
         self.network_b = network_b
         self.optimizer, self.scheduler = optimizer, scheduler
         self.seed, self.config = seed, config or {}
+        self.losses: tuple[Tensor, Tensor] | None = None
 
     def on_train_epoch_start(self) -> None:
         torch.manual_seed(epoch_seed(self.seed, self.current_epoch))
@@ -85,6 +86,7 @@ class NetworkPair(pl.LightningModule):
         (inputs_a, targets_a), (inputs_b, targets_b) = batch
         loss_a = loss(self.network_a(inputs_a), targets_a)
         loss_b = loss(self.network_b(inputs_b), targets_b)
+        self.losses = loss_a.detach(), loss_b.detach()  # of this batch, for the display
         self.log_dict(
             {f"{name}_a": loss_a, f"{name}_b": loss_b},
             on_step=False,

@@ -88,13 +88,19 @@ class Watch(Callback):
 
 def line(job: "Job", names: Container[str]) -> str:
     r"""One line about a job that has ended, with those of its settings that the sweep varies."""
+    from lightning_modules.output.numbers import with_unit  # late, as torch is
+
     settings = " ".join(f"{key}={value}" for key, value in job.overrides.items() if key in names)
     numbers = job.metrics or {}
     found = job.error or ", ".join(
-        [str(numbers.get("verdict"))]
+        [str(numbers.get("verdict")).replace("_", " ")]
         + [
-            f"{name} {value:.3g}"
-            for name in ("error_a_to_b", "error_b_to_a", "seconds_total")
+            f"{words} {with_unit(name, float(value))}"
+            for name, words in (
+                ("error_a_to_b", "error A to B"),
+                ("error_b_to_a", "B to A"),
+                ("seconds_total", "in"),
+            )
             if isinstance(value := numbers.get(name), int | float)
         ]
     )

@@ -121,6 +121,7 @@ class Browser:
             deviceScaleFactor=1,
             mobile=width < 600,
         )
+        self.call("Emulation.setTouchEmulationEnabled", enabled=width < 600)
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
         self.events.clear()
         self.call("Page.navigate", url=path.resolve().as_uri())
@@ -141,6 +142,11 @@ class Browser:
         """One of "mouseMoved", "mousePressed", "mouseReleased" at a point of the window."""
         button = {"button": "left", "buttons": 1} if pressed or kind != "mouseMoved" else {}
         self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, clickCount=1, **button)
+
+    def tap(self, x: float, y: float) -> None:
+        """A finger that touches a point of the window and leaves it, with what a browser makes of that."""
+        self.call("Input.dispatchTouchEvent", type="touchStart", touchPoints=[{"x": x, "y": y}])
+        self.call("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
 
     def key(self, name: str) -> None:
         """Presses and releases a key."""

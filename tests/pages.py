@@ -23,6 +23,7 @@ class Reader(html.parser.HTMLParser):
         self.addresses: list[str] = []
         self.identifiers: list[str] = []
         self.unnamed: list[str] = []
+        self.headings: list[str] = []
         self.data = False
         self.feed(page)
         assert self.open == []
@@ -53,6 +54,7 @@ class Reader(html.parser.HTMLParser):
             self.json.append(json.loads(data))
         elif self.open and self.open[-1] not in ("style", "script"):
             self.text.append(data)
+            self.headings += [data] if self.open[-1] in ("h1", "h2") else []
 
 
 def read(path: Path) -> Reader:
@@ -61,7 +63,7 @@ def read(path: Path) -> Reader:
     reader = Reader(page)
     inside = set(reader.identifiers)
     for address in reader.addresses:
-        assert address.startswith("data:image/") or address.removeprefix("#") in inside
+        assert address.startswith(("data:image/", "https://doi.org/")) or address.removeprefix("#") in inside
     assert len(inside) == len(reader.identifiers)
     assert not reader.unnamed
     assert "NaN" not in page.split("<script>")[0] and "nan" not in " ".join(reader.text)

@@ -190,7 +190,8 @@ def test_a_run_by_command_leaves_what_every_run_leaves(
     again = torch.load(out / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
     assert torch.equal(again["network_b.body.0.weight"], network.body[0].weight)
     printed = capsys.readouterr().out.strip().splitlines()
-    assert f"Written to {out}" in printed and printed[-1].endswith(".")
+    assert printed[0].startswith("Verdict: equivalent") and f"Left in {out}:" in printed
+    assert printed[-1].startswith("The two are equivalent")
 
 
 def test_recorded_sides_data_sets_and_anchors(folder: Path) -> None:

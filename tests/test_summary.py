@@ -14,7 +14,7 @@ from equiv import Interval, Observations
     ("interval", "said"),
     [
         (Interval(0.012, 0.003, 0.03), "1.2 % (0.3 to 3)"),
-        (Interval(0.5, 0.2, math.inf), "50 % (20 to inf)"),
+        (Interval(0.5, 0.2, math.inf), "50 % (20 to ∞)"),
         (Interval(1.9e-7, 0.0, 2.6e-5), "below 0.001 % (0 to 0.0026)"),
         (Interval(1.9e-9, 0.0, 2.6e-8), "below 0.001 %"),
         (Interval(1.0, 0.998, 1.4), "100 % (100 to 140)"),

@@ -100,6 +100,7 @@ def test_the_report_of_a_sweep_tells_of_every_job(sweep: Path, tmp_path: Path) -
     text = " ".join(read(output / "report.html").text)
     for part in ("5 jobs: 3 finished, 1 failed, 1 unfinished", "2 equivalent", "<0 or more>", "experiment"):
         assert part in text
+    assert "Means and ranges" in text and "Mean and range by matching.anchors" in text
 
 
 def test_jobs_are_found_wherever_they_lie_and_damaged_ones_are_named(sweep: Path, tmp_path: Path) -> None:
@@ -321,7 +322,7 @@ def test_the_report_of_a_sweep_opens_in_a_browser_by_itself(sweep: Path, tmp_pat
         for width in (1280, 390):
             browser.open(output / "report.html", width=width)
             assert browser.run("document.documentElement.scrollWidth <= window.innerWidth")
-            assert browser.run("document.querySelectorAll('img').length") == 1
+            assert browser.run("document.querySelectorAll('svg.drawn').length") == 1
         assert browser.errors == []
         assert {request.split(":")[0] for request in browser.requests} <= {"file", "data"}
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from equiv.verdict import percent
 
-__all__ = ["MEASURES", "evidence_rows"]
+__all__ = ["MEASURES", "evidence_rows", "with_unit"]
 
 # What the usual measures of similarity are called, by their names in the diagnostics of paired comparisons.
 MEASURES = {
@@ -72,12 +72,13 @@ def evidence_rows(diagnostics: dict[str, Any]) -> list[tuple[str, str]]:
     told = [name for name in diagnostics if not name.startswith("measures")]
 
     return [
-        *((name.replace("_", " "), _with_unit(name, diagnostics[name])) for name in told),
+        *((name.replace("_", " "), with_unit(name, diagnostics[name])) for name in told),
         *([("usual measures", ", ".join(usual))] if usual else []),
     ]
 
 
-def _with_unit(name: str, value: Any) -> str:
+def with_unit(name: str, value: Any) -> str:
+    r"""A diagnostic in words: shares in percent, other numbers with their unit."""
     quantity = re.sub(r"_(a_to_b|b_to_a|a|b)$", "", name)
     unknown = value is None or (isinstance(value, float) and math.isnan(value))
 
@@ -86,7 +87,10 @@ def _with_unit(name: str, value: Any) -> str:
 
     said = _plain(value)
 
-    return f"{said} {UNITS[quantity]}" if quantity in UNITS and said not in ("unknown", "none") else said
+    if quantity not in UNITS or said in ("unknown", "none"):
+        return said
+
+    return f"{said} {UNITS[quantity].removesuffix('s') if said == '1' else UNITS[quantity]}"
 
 
 def _plain(value: Any) -> str:

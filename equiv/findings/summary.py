@@ -13,7 +13,7 @@ from equiv.findings.reasons import GIVEN, Finding, counted, held_out, next_steps
 from equiv.transformation import Map, NoMap
 from equiv.verdict import Interval, Verdict, ambiguity_in_words, error_in_words, percent, share_in_words
 
-__all__ = ["card", "details", "line", "summary"]
+__all__ = ["answer", "card", "details", "line", "summary"]
 
 HEADLINES = {
     Verdict.EQUIVALENT: "each network determines the other",
@@ -48,12 +48,12 @@ def line(found: Finding) -> str:
 
 def summary(found: Finding) -> str:
     r"""The answer: verdict, errors, what is shared, the space, how many maps fit, what to do next, one sentence."""
-    return _text(found, _answer(found))
+    return _text(found, answer(found))
 
 
 def details(found: Finding) -> str:
     r"""The answer with all that it rests on, every number with its unit."""
-    return _text(found, [*_answer(found), *_evidence(found)])
+    return _text(found, [*answer(found), *_evidence(found)])
 
 
 def card(found: Finding) -> str:
@@ -61,7 +61,7 @@ def card(found: Finding) -> str:
     rows = "".join(
         f'<tr><th style="text-align:left">{html.escape(name)}</th>'
         f'<td style="text-align:left">{html.escape(value)}</td></tr>'
-        for name, value in _answer(found)
+        for name, value in answer(found)
     )
 
     return (
@@ -87,7 +87,7 @@ def _directions(found: Finding) -> tuple[tuple[str, Direction, str], ...]:
     return ("A to B", found.a_to_b, "B"), ("B to A", found.b_to_a, "A")
 
 
-def _answer(found: Finding) -> list[tuple[str, str]]:
+def answer(found: Finding) -> list[tuple[str, str]]:
     r"""Names and values of the rows of a summary."""
     directions = _directions(found)
     maps = found.transformation.there, found.transformation.back

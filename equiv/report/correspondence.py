@@ -2,6 +2,7 @@ r"""Which point of B's chart answers to a point of A's, and how far away it is."
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,11 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from equiv.figures.drawing import Array, as_array, chart_positions, common_periods, into_drawn_cell
+from equiv.report.markup import number
 
 if TYPE_CHECKING:
     from equiv.comparison import Comparison
 
-__all__ = ["DrawnChart", "DrawnPair", "Links", "evenly", "linked_pair", "nearest_links", "paired_links"]
+__all__ = [
+    "DrawnChart",
+    "DrawnPair",
+    "Links",
+    "distances",
+    "evenly",
+    "linked_pair",
+    "nearest_links",
+    "paired_links",
+]
 
 
 # Points drawn in each chart.
@@ -47,12 +58,14 @@ class DrawnChart:
         index: Numbers of the points among all samples, shape `(n,)`.
         coordinates: Shape `(n, m)`, in input units.
         periods: Lattice vectors modulo which they are meant, shape `(p, m)`, or None.
+        degrees: Whether the coordinates are angles in degrees instead.
     """
 
     name: str
     index: NDArray[np.int64]
     coordinates: Array
     periods: Array | None
+    degrees: bool = False
 
     @property
     def dimension(self) -> int:
@@ -74,7 +87,15 @@ class DrawnChart:
         r"""At most so many of the points, evenly chosen."""
         chosen = evenly(len(self.index), most)
 
-        return DrawnChart(self.name, self.index[chosen], self.coordinates[chosen], self.periods)
+        return dataclasses.replace(self, index=self.index[chosen], coordinates=self.coordinates[chosen])
+
+    def told(self, coordinates: Array) -> str:
+        r"""A place `(m,)` in words."""
+        words = [
+            f"{x:.1f}".removesuffix(".0") + "°" if self.degrees else number(float(x), 3) for x in coordinates
+        ]
+
+        return words[0] if len(words) == 1 else f"({', '.join(words)})"
 
 
 @dataclass(frozen=True)
@@ -88,6 +109,7 @@ class DrawnPair:
         aligned: Whether equal coordinates mean the same place.
         charted: Whether the coordinates are intrinsic, in input units, and not just aligned activations.
         links: For each point of A the point of B that answers to it, and the reverse; None where none does.
+        anchors: Coordinates of the known correspondences in A's chart and in B's, each of shape `(k, m)`.
     """
 
     a: DrawnChart
@@ -96,23 +118,55 @@ class DrawnPair:
     aligned: bool
     charted: bool
     links: tuple[Links | None, Links | None]
+    anchors: tuple[Array, Array]
 
     @property
     def unit(self) -> str:
         r"""In what unit the coordinates are, as the end of a phrase."""
+        if self.a.degrees:
+            return ", in degrees"
+
         return ", in input units" if self.charted else ""
 
+    def distance(self, gap: float) -> str:
+        r"""A distance in words."""
+        return f"{number(gap, 2)}{'°' if self.a.degrees else ''}"
 
-def linked_pair(result: Comparison) -> DrawnPair | None:
-    r"""Both charts of a comparison with the links between them; None where one has no points or coordinates."""
+    @property
+    def marked(self) -> tuple[list[tuple[str, Array]], list[tuple[str, Array]]]:
+        r"""Names of the anchors, from 1, with their drawn positions in A's chart and in B's."""
+        drawn = [
+            [
+                (str(k + 1), position)
+                for k, position in enumerate(chart_positions(places, side.periods))
+                if np.isfinite(position).all()
+            ]
+            for side, places in zip((self.a, self.b), self.anchors, strict=True)
+        ]
+
+        return drawn[0], drawn[1]
+
+
+def linked_pair(result: Comparison, anchors: object = None) -> DrawnPair | None:
+    r"""Both charts of a comparison with the links between them; None where one has no points or coordinates.
+
+    Arguments:
+        result: The comparison.
+        anchors: Rows of A's and of B's samples that show the same inputs, shape `(k, 2)`; None where none are known.
+    """
     a, b = _side(result, "A"), _side(result, "B")
 
     if not a.coordinates.size or not b.coordinates.size:
         return None
 
     charted = result.chart_a is not None or not _is_paired(result)
+    rows = as_array(np.zeros((0, 2)) if anchors is None else anchors, "anchors", 2).astype(np.int64)
+    fixed = [
+        as_array(getattr(result, f"coordinates_{side}"), "coordinates", 2)[rows[:, k]]
+        for k, side in enumerate("ab")
+    ]
 
-    return _pair(a, b, _is_paired(result), result.symmetries != 0, charted)
+    return _pair(a, b, _is_paired(result), result.symmetries != 0, charted, (fixed[0], fixed[1]))
 
 
 def nearest_links(source: Array, target: Array, periods: Array | None) -> Links:
@@ -137,12 +191,17 @@ def nearest_links(source: Array, target: Array, periods: Array | None) -> Links:
 
 def paired_links(source: Array, target: Array, periods: Array | None) -> Links:
     r"""Each source point `(n, m)` to the target point of the same number, in aligned coordinates."""
+    return Links(np.arange(len(source)), distances(source, target, periods))
+
+
+def distances(source: Array, target: Array, periods: Array | None) -> Array:
+    r"""How far the points of two charts `(n, m)` are apart, modulo the periods, shape `(n,)`."""
     difference = source - target
 
     if periods is not None:
         difference = difference - np.round(difference @ np.linalg.pinv(periods)) @ periods
 
-    return Links(np.arange(len(source)), np.linalg.norm(difference, axis=1))
+    return np.linalg.norm(difference, axis=1)
 
 
 def evenly(n: int, most: int) -> NDArray[np.int64]:
@@ -167,15 +226,19 @@ def _side(result: Comparison, name: str) -> DrawnChart:
     return DrawnChart(name, finite, every[finite], lattice).thinned(DRAWN_POINTS)
 
 
-def _pair(a: DrawnChart, b: DrawnChart, paired: bool, registered: bool, charted: bool) -> DrawnPair:
+def _pair(
+    a: DrawnChart,
+    b: DrawnChart,
+    paired: bool,
+    registered: bool,
+    charted: bool,
+    anchors: tuple[Array, Array],
+) -> DrawnPair:
     aligned = registered and a.dimension == b.dimension
 
     if aligned:
         common = common_periods(a.periods, b.periods)
-        a, b = (
-            DrawnChart("A", a.index, a.coordinates, common),
-            DrawnChart("B", b.index, b.coordinates, common),
-        )
+        a, b = (dataclasses.replace(side, periods=common) for side in (a, b))
 
     if paired:
         shared = np.intersect1d(a.index, b.index)
@@ -190,7 +253,7 @@ def _pair(a: DrawnChart, b: DrawnChart, paired: bool, registered: bool, charted:
     else:
         links = (None, None)
 
-    return DrawnPair(a, b, paired, aligned, charted, links)
+    return DrawnPair(a, b, paired, aligned, charted, links, anchors)
 
 
 def _only(side: DrawnChart, index: NDArray[np.int64]) -> DrawnChart:

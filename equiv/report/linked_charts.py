@@ -2,13 +2,16 @@ r"""Two charts side by side, of which one lights up where the other is touched."
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 
-from equiv.figures.drawing import Array, chart_colours
-from equiv.report.correspondence import DrawnChart, DrawnPair, Links, evenly
-from equiv.report.markup import json_script, number, table
+from equiv.figures.drawing import Array, as_array, chart_colours
+from equiv.report.angles import Reading
+from equiv.report.correspondence import DrawnChart, DrawnPair, Links, distances, evenly
+from equiv.report.markup import json_script, table
+from equiv.report.sections import PictureStrip, moments_of, strip_html
 from equiv.report.svg import Window, chart_svg
 
 __all__ = ["chart_window", "chart_windows", "linked_charts_html"]
@@ -28,8 +31,16 @@ def chart_windows(pair: DrawnPair) -> tuple[Window, Window]:
     return chart_window(pair.a), chart_window(pair.b)
 
 
-def linked_charts_html(pair: DrawnPair) -> str:
-    r"""Both charts as HTML with the data that the report's script links them by."""
+def linked_charts_html(
+    pair: DrawnPair, strip: PictureStrip | None = None, reading: Reading | None = None
+) -> str:
+    r"""Both charts as HTML with the data that the report's script links them by.
+
+    Arguments:
+        pair: The charts.
+        strip: Pictures with places in the charts, which are shown where a chart is touched; or None.
+        reading: How coordinates of the places are read as those of the charts; None as they are.
+    """
     a, b = pair.a, pair.b
     first = chart_colours(a.coordinates, a.periods)
 
@@ -46,49 +57,91 @@ def linked_charts_html(pair: DrawnPair) -> str:
         "middle": windows[0].top + windows[0].height / 2,
     }
 
-    for side, window, shade, link in zip((a, b), windows, (first, second), pair.links, strict=True):
+    for side, window, shade, link, anchors in zip(
+        (a, b), windows, (first, second), pair.links, pair.marked, strict=True
+    ):
         low = side.name.lower()
         label = (
             f"Chart of network {side.name}: {len(side.index)} points, dimension {side.dimension}. "
             "Arrow keys go from point to point."
         )
-        drawn = chart_svg(window, side.positions, shade, label, side=low, names=side.names[:3])
+        drawn = chart_svg(
+            window, side.positions, shade, label, side=low, names=side.names[:3], anchors=anchors
+        )
         figures.append(
             f'<figure><figcaption class="name {low}">Network {side.name}</figcaption>{drawn}</figure>'
         )
-        data[low] = _data(side, window, link, pair.aligned)
+        data[low] = _data(side, window, link, pair)
+
+    pictures, small = "", ""
+
+    if strip is not None and strip.places is not None:
+        data["held"] = _held(pair, windows, strip, reading)
+        pictures, small = strip_html(strip), " small"
 
     embedded = f'<script type="application/json">{json_script(data)}</script>'
     advice = "Point at a chart, touch it, or go through it with the arrow keys; drag to mark a region."
-
     output = f'<output aria-live="polite">{advice}</output>'
+    axes = _choice_of_axes(min(a.dimension, b.dimension))
+    anchored = (
+        '<p class="note">Diamonds are anchors: samples known to show the same input, equal numbers in both charts.</p>'
+        if pair.marked[0]
+        else ""
+    )
 
     return (
-        f"{_explanation(pair)}{_choice_of_axes(min(a.dimension, b.dimension))}"
-        f'<div class="charts two">{"".join(figures)}{embedded}</div>{output}'
+        f'<div class="linked">{pictures}{axes}'
+        f'<div class="charts two{small}">{"".join(figures)}{embedded}</div>{output}</div>'
+        f"{anchored}{_explanation(pair, bool(pictures))}"
         f"<details><summary>The numbers behind the charts</summary>{_numbers(pair)}</details>"
     )
 
 
-def _data(side: DrawnChart, window: Window, link: Links | None, aligned: bool) -> dict[str, Any]:
-    r"""What the script needs: each point is drawn at x = at[x axis], y = y - at[y axis]."""
+def _held(
+    pair: DrawnPair, windows: tuple[Window, Window], strip: PictureStrip, reading: Reading | None
+) -> dict[str, Any]:
+    r"""Where the moments of the pictures lie in both charts, and what is said of each."""
+    assert strip.places is not None
+    places = [as_array(each, "places", 2) for each in strip.places]
+    there, own = places if reading is None else [reading(each) for each in places]
+    sides = (dataclasses.replace(pair.a, coordinates=there), dataclasses.replace(pair.b, coordinates=own))
+    gaps = distances(there, own, pair.a.periods)
+    said = [
+        f"Pictures at {moment}. A puts this input at {pair.a.told(one)} and B at {pair.b.told(other)}, "
+        f"{pair.distance(float(gap))} apart{'' if pair.a.degrees else pair.unit}."
+        for moment, one, other, gap in zip(moments_of(strip), there, own, gaps, strict=True)
+    ]
+    drawn = {side.name.lower(): _places(side, window)[0] for side, window in zip(sides, windows, strict=True)}
+
+    return drawn | {"said": said}
+
+
+def _places(side: DrawnChart, window: Window) -> tuple[list[list[float]], float]:
+    r"""Where points are drawn: at x = at[x axis], y = base - at[y axis]; and the base."""
     positions = side.positions
     k = positions.shape[1]
-    base = window.top + window.height / 2 + window.left + window.inner / 2
+    base = round(window.top + window.height / 2 + window.left + window.inner / 2, 1)
     at = np.stack([window.at(positions, (axis, k - 1))[:, 0] for axis in range(k)], axis=1)
 
     if k == 2:
         at[:, 1] = base - window.at(positions)[:, 1]
 
+    return at.round(1).tolist(), base
+
+
+def _data(side: DrawnChart, window: Window, link: Links | None, pair: DrawnPair) -> dict[str, Any]:
+    r"""What the script needs of one side."""
+    at, base = _places(side, window)
+
     return {
-        "at": at.round(1).tolist(),
-        "y": round(base, 1),
-        "u": [[number(float(x), 3) for x in row] for row in side.coordinates],
+        "at": at,
+        "y": base,
+        "u": [side.told(row) for row in side.coordinates],
         "index": side.index.tolist(),
         "order": np.lexsort(side.coordinates.T[::-1]).tolist(),
         "link": None if link is None else link.index.tolist(),
-        "gap": None if link is None or link.gap is None else [number(float(x), 2) for x in link.gap],
-        "place": aligned,
+        "gap": None if link is None or link.gap is None else [pair.distance(float(x)) for x in link.gap],
+        "place": pair.aligned,
     }
 
 
@@ -104,7 +157,7 @@ def _choice_of_axes(dimension: int) -> str:
     return f'<p class="controls"><label>Axes <select>{options}</select></label></p>'
 
 
-def _explanation(pair: DrawnPair) -> str:
+def _explanation(pair: DrawnPair, pictured: bool) -> str:
     m, closed = pair.a.dimension, 0 if pair.a.periods is None else len(pair.a.periods)
 
     if m != pair.b.dimension:
@@ -116,7 +169,7 @@ def _explanation(pair: DrawnPair) -> str:
         )
 
     text = (
-        "Intrinsic coordinates of the inputs, in input units, as each network alone gives them. "
+        f"Intrinsic coordinates of the inputs{pair.unit}, as each network alone gives them. "
         if pair.charted
         else "Leading coordinates of what is observed of each network. "
     )
@@ -134,10 +187,18 @@ def _explanation(pair: DrawnPair) -> str:
     if m > 3:
         text += f"The first three of {m} coordinates are drawn. "
 
-    if pair.paired:
+    if pair.a.degrees:
+        text += "The curve is read by the angles of the pictures, which nothing but this drawing was told. "
+
+    if pictured:
+        text += (
+            "A place touched in one chart shows the pictures taken nearest to it: the circles are where each network "
+            "puts that input, the cross is the place to which the map carries it."
+        )
+    elif pair.paired:
         text += "A point touched in one chart lights the same input in the other."
     elif pair.aligned:
-        text += "A point touched in one chart lights its image in the other: the place to which T carries it."
+        text += "A point touched in one chart lights its image in the other: the place to which the map carries it."
 
     return f"<p>{text}</p>"
 
@@ -178,4 +239,6 @@ def chart_window(side: DrawnChart, positions: Array | None = None) -> Window:
     period = float(np.abs(side.periods[0, 0]))
     corners = np.array([[-1.0, -1.0], [1.0, 1.0]])
 
-    return Window(corners, "ring", [number(share * period, 3) for share in (0.0, 0.25, 0.5, 0.75)])
+    return Window(
+        corners, "ring", [side.told(share * np.array([period])) for share in (0.0, 0.25, 0.5, 0.75)]
+    )

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import base64
 import html
-import io
 import json
 import math
+import re
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from equiv.findings.evidence import with_unit
+from equiv.findings.meanings import meaning
+from equiv.verdict import percent as in_percent
+
 __all__ = [
+    "Link",
     "data_uri",
+    "diagnostic",
     "escape",
-    "figure_uri",
+    "explained",
     "flattened",
     "in_words",
     "json_script",
@@ -32,7 +39,15 @@ __all__ = [
 _RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 #: Parts of names that are not written as they are.
-WORDS = {"a": "A", "b": "B", "deg": "(degrees)", "psnr": "(peak signal to noise, dB)"}
+WORDS = {"a": "A", "b": "B", "deg": "(degrees)", "psnr": "(peak signal to noise, dB)", "n": "number of"}
+
+
+@dataclass(frozen=True)
+class Link:
+    r"""A cell that leads to another file: its text and an address relative to the page."""
+
+    text: str
+    address: str
 
 
 def escape(value: object) -> str:
@@ -75,9 +90,13 @@ def number(value: object, digits: int = 4) -> str:
 
 
 def _powers(text: str) -> str:
-    mantissa, _, exponent = text.partition("e")
+    r"""Text in which numbers such as 1e-05 are written as powers of ten."""
+    return re.sub(r"(?<=\d)e([+-]\d+)", lambda found: f" × 10{str(int(found[1])).translate(_RAISED)}", text)
 
-    return f"{mantissa} × 10{str(int(exponent)).translate(_RAISED)}" if exponent else mantissa
+
+def diagnostic(name: str, value: object) -> str:
+    r"""A diagnostic with its unit, in words."""
+    return _powers(with_unit(name, value))
 
 
 def percent(value: float) -> str:
@@ -85,9 +104,7 @@ def percent(value: float) -> str:
     if not math.isfinite(value):
         return "unknown" if math.isnan(value) else "unbounded"
 
-    shown = number(100 * value, 2) if abs(value) < 0.995 else f"{100 * value:.0f}"
-
-    return f"{shown}\u00a0%"  # a space that does not break
+    return f"{in_percent(value)}\u00a0%"  # a space that does not break
 
 
 def in_words(name: str) -> str:
@@ -102,6 +119,19 @@ def paragraphs(text: str) -> str:
     return "".join(f"<p>{escape(' '.join(part.split()))}</p>" for part in text.split("\n\n") if part.strip())
 
 
+def explained(words: str) -> str:
+    r"""Words as HTML, with a question mark behind them where `equiv.findings` has a sentence on what they mean."""
+    told = meaning(words)
+
+    if told is None:
+        return escape(words)
+
+    return (
+        f'{escape(words)}<button type="button" class="why" title="{escape(told)}" '
+        f'aria-label="What does {escape(words)} mean?">?</button>'
+    )
+
+
 def table(
     caption: str, header: Sequence[str], rows: Sequence[Sequence[object]], *, named: bool = True
 ) -> str:
@@ -112,22 +142,30 @@ def table(
     columns = list(zip(*rows, strict=True))[1:]
     place = [' class="n"' if all(isinstance(x, int | float | None) for x in each) else "" for each in columns]
     head = "".join(
-        f'<th scope="col"{at}>{escape(name)}</th>' for name, at in zip(header, ["", *place], strict=True)
+        f'<th scope="col"{at}>{explained(name)}</th>' for name, at in zip(header, ["", *place], strict=True)
     )
     body = []
 
     for first, *others in rows:
-        cells = [f"<td{at}>{escape(number(x))}</td>" for x, at in zip(others, place, strict=True)]
-        body.append(f'<tr><th scope="row">{escape(number(first))}</th>{"".join(cells)}</tr>')
+        cells = [f"<td{at}>{_cell(x)}</td>" for x, at in zip(others, place, strict=True)]
+        name = explained(first) if isinstance(first, str) else _cell(first)
+        body.append(f'<tr><th scope="row">{name}</th>{"".join(cells)}</tr>')
 
     name, content = escape(caption), f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody>"
 
     shown = f'<p class="note">{name}</p>' if named else ""
 
     return (
-        f'{shown}<div class="wide" tabindex="0" role="region" aria-label="{name}">'
+        f'{shown}<div class="wide{" many" if len(header) > 5 else ""}" tabindex="0" role="region" aria-label="{name}">'
         f'<table aria-label="{name}">{content}</table></div>'
     )
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, Link):
+        return f'<a href="{escape(value.address)}">{escape(value.text)}</a>'
+
+    return escape(number(value))
 
 
 def flattened(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
@@ -169,38 +207,3 @@ def png(picture: NDArray[np.floating[Any]]) -> bytes:
 def data_uri(content: bytes, kind: str = "image/png") -> str:
     r"""Bytes as an address that holds them."""
     return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
-
-
-def figure_uri(figure: Any) -> str:
-    r"""A matplotlib figure, or the bytes of a PNG, GIF, JPEG or WebP file, as an address that holds it.
-
-    Raises:
-        TypeError: If it is neither.
-    """
-    if isinstance(figure, bytes):
-        known = {
-            b"\x89PNG": "image/png",
-            b"GIF8": "image/gif",
-            b"\xff\xd8\xff": "image/jpeg",
-            b"RIFF": "image/webp",
-        }
-
-        for start, kind in known.items():
-            if figure.startswith(start):
-                return data_uri(figure, kind)
-
-        raise TypeError(
-            "'figure' should be a PNG, GIF, JPEG or WebP file where it is bytes, got another kind; "
-            "convert the picture."
-        )
-
-    if not hasattr(figure, "savefig"):
-        raise TypeError(
-            "'figure' should be a matplotlib figure or the bytes of a picture file, "
-            f"got {type(figure).__name__}; pass what functions of equiv.figures.charts return."
-        )
-
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=144)
-
-    return data_uri(buffer.getvalue())

@@ -2,6 +2,7 @@ r"""The frame of a report: one HTML page that needs nothing from outside, with i
 
 from __future__ import annotations
 
+import datetime
 import importlib.metadata
 import platform
 from collections.abc import Iterable, Sequence
@@ -12,7 +13,17 @@ from equiv.report.markup import escape, table
 __all__ = ["installed", "page_html", "versions"]
 
 
-def page_html(name: str, title: str, head: str, parts: Sequence[tuple[str, str]]) -> str:
+# What all of it rests on.
+PAPER = (
+    "T. Bertalan, F. Dietrich, I. G. Kevrekidis: Transformations establishing equivalence across neural networks, "
+    "Chaos 34 (2024), ",
+    "https://doi.org/10.1063/5.0206406",
+)
+
+
+def page_html(
+    name: str, title: str, head: str, parts: Sequence[tuple[str, str]], origin: Sequence[str] = ()
+) -> str:
     r"""A page.
 
     Arguments:
@@ -20,7 +31,10 @@ def page_html(name: str, title: str, head: str, parts: Sequence[tuple[str, str]]
         title: What the window is called.
         head: What comes first, HTML.
         parts: Heading (text) and content (HTML) of each section.
+        origin: What made it; stands below the name, after today's date.
     """
+    today = datetime.date.today()
+    made = " · ".join((f"{today.day} {today:%B %Y}", *origin))
     contents = "".join(
         f'<li><a href="#s{k}">{escape(heading)}</a></li>' for k, (heading, _) in enumerate(parts)
     )
@@ -37,9 +51,11 @@ def page_html(name: str, title: str, head: str, parts: Sequence[tuple[str, str]]
         "style-src 'unsafe-inline'; script-src 'unsafe-inline'\">"
         f"<title>{escape(title)}</title><style>{_asset('report.css')}</style></head><body>"
         '<a class="skip" href="#s0">Skip to the evidence</a>'
-        f'<main><header><p class="kicker">{escape(name)}</p></header>{head}'
+        f'<main><header><p class="kicker">{escape(name)}</p><p class="kicker">{escape(made)}</p></header>{head}'
         f'<nav aria-label="Contents"><details><summary>Contents</summary><ul>{contents}</ul></details></nav>'
-        f"{body}</main><script>{_asset('report.js')}</script></body></html>\n"
+        f'{body}</main><footer><p class="note">Made with equiv, after {PAPER[0]}<a href="{PAPER[1]}">'
+        f'{PAPER[1].removeprefix("https://")}</a>.</p></footer><div id="tip" role="status"></div>'
+        f"<script>{_asset('report.js')}</script></body></html>\n"
     )
 
 

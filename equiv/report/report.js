@@ -1,9 +1,10 @@
 "use strict";
 
-// Two charts of which one lights up where the other is touched.
+// Two charts of which one lights up where the other is touched, and the pictures that were taken there.
 function linkCharts(root) {
   const data = JSON.parse(root.querySelector("script").textContent);
-  const output = root.parentElement.querySelector("output");
+  const output = root.parentElement.querySelector(":scope > output");
+  const film = films.get(root.parentElement.querySelector(".pictures"));
   const resting = output.textContent;
   const sides = {};
   let axes = [0, 1];
@@ -18,8 +19,8 @@ function linkCharts(root) {
     };
   }
 
-  const point = (side, index) => [side.at[index][axes[0]], side.y - side.at[index][axes[1]]];
-  const at = (u) => u.length > 1 ? `(${u.join(", ")})` : u[0];
+  const placed = (side, at) => [at[axes[0]], side.y - at[axes[1]]];
+  const point = (side, index) => placed(side, side.at[index]);
 
   function pointer(side, event) {
     const box = side.svg.getBoundingClientRect(), view = side.svg.viewBox.baseVal;
@@ -28,10 +29,10 @@ function linkCharts(root) {
 
   function nearest(side, [x, y]) {
     let best = -1, least = Infinity;
-    for (let i = 0; i < side.at.length; i++) {
-      const [px, py] = point(side, i), d = (px - x) ** 2 + (py - y) ** 2;
+    (data.held ? data.held[side.name] : side.at).forEach((at, i) => {
+      const [px, py] = placed(side, at), d = (px - x) ** 2 + (py - y) ** 2;
       if (d < least) { least = d; best = i; }
-    }
+    });
     return best;
   }
 
@@ -45,13 +46,24 @@ function linkCharts(root) {
     output.textContent = resting;
   }
 
-  function show(side, index) {
+  // The moment of the pictures: where each network puts that input, and where the map carries it.
+  function showMoment(k) {
     rest();
-    if (index < 0) return;
+    const { a, b } = sides;
+    put(a.near, placed(a, data.held.a[k]));
+    put(b.near, placed(b, data.held.b[k]));
+    put(b.image, placed(b, data.held.a[k]));
+    output.textContent = data.held.said[k];
+  }
+
+  function show(side, index) {
+    if (index < 0) return rest();
+    if (data.held) return film.go(index);
+    rest();
     side.current = index;
     const other = side.other(), A = side.name.toUpperCase(), B = other.name.toUpperCase();
     put(side.near, point(side, index));
-    let text = `Point ${side.index[index]} of ${A} at ${at(side.u[index])}. `;
+    let text = `Point ${side.index[index]} of ${A} at ${side.u[index]}. `;
     const image = side.link ? side.link[index] : -1;
     if (image < 0) {
       text += `It has no known image in ${B}.`;
@@ -62,8 +74,8 @@ function linkCharts(root) {
         put(other.image, data.kind === "line" ? [x, data.middle] : [x, y]);
       }
       text += data.paired
-        ? `The same input in ${B} lies at ${at(other.u[image])}`
-        : `Its image in ${B} is at the cross; the nearest of ${B}'s points is ${other.index[image]} at ${at(other.u[image])}`;
+        ? `The same input in ${B} lies at ${other.u[image]}`
+        : `Its image in ${B} is at the cross; the nearest of ${B}'s points is ${other.index[image]} at ${other.u[image]}`;
       text += side.gap ? `, ${side.gap[index]} away.` : ".";
     }
     output.textContent = text;
@@ -121,16 +133,22 @@ function linkCharts(root) {
       start = null;
     });
     side.svg.addEventListener("pointercancel", () => { start = null; });
-    side.svg.addEventListener("pointerleave", () => { if (!start && !side.svg.classList.contains("busy")) rest(); });
+    // What a finger or the pictures have chosen stays.
+    side.svg.addEventListener("pointerleave", (event) => {
+      if (!start && event.pointerType === "mouse" && !data.held && !side.svg.classList.contains("busy")) rest();
+    });
     side.svg.addEventListener("keydown", (event) => {
       const step = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
       if (event.key === "Escape") clear(side);
       if (!step) return;
       event.preventDefault();
+      if (data.held) return film.step(step);
       const rank = side.current === undefined ? -1 : side.order.indexOf(side.current);
       show(side, side.order[(rank + step + side.order.length) % side.order.length]);
     });
   }
+
+  if (data.held) film.watch(showMoment);
 
   const choice = root.parentElement.querySelector("select");
   if (choice) choice.addEventListener("change", () => {
@@ -147,7 +165,7 @@ function linkCharts(root) {
 function playPictures(root) {
   const slider = root.querySelector("input"), button = root.querySelector("button"), told = root.querySelector("output");
   const moments = JSON.parse(root.querySelector("script").textContent);
-  let timer = null;
+  let timer = null, watcher = () => {};
 
   function show() {
     const k = Number(slider.value);
@@ -156,6 +174,12 @@ function playPictures(root) {
     });
     told.textContent = moments[k];
     slider.setAttribute("aria-valuetext", moments[k]);
+    watcher(k);
+  }
+
+  function go(k) {
+    slider.value = (k + moments.length) % moments.length;
+    show();
   }
 
   function stop() {
@@ -168,12 +192,62 @@ function playPictures(root) {
   button.addEventListener("click", () => {
     if (timer) return stop();
     button.textContent = "Stop";
-    timer = setInterval(() => { slider.value = (Number(slider.value) + 1) % moments.length; show(); }, 120);
+    timer = setInterval(() => go(Number(slider.value) + 1), 120);
   });
   slider.addEventListener("pointerdown", stop);
   show();
+  films.set(root, {
+    go: (k) => { stop(); go(k); },
+    step: (k) => { stop(); go(Number(slider.value) + k); },
+    watch: (each) => { watcher = each; },
+  });
 }
 
-document.querySelectorAll(".charts").forEach(linkCharts);
+// What is told of the mark nearest to the pointer or the finger, and of words with a question mark.
+function tell() {
+  const tip = document.querySelector("#tip");
+
+  function put(text, box) {
+    tip.textContent = text;
+    tip.classList.toggle("on", Boolean(text));
+    if (!text) return;
+    const wide = document.documentElement.clientWidth, left = box.left + box.width / 2 - tip.offsetWidth / 2;
+    const above = box.top - tip.offsetHeight - 8;
+    tip.style.left = `${Math.max(8, Math.min(left, wide - tip.offsetWidth - 8))}px`;
+    tip.style.top = `${above > 8 ? above : box.bottom + 8}px`;
+  }
+
+  function nearest(svg, event) {
+    let best = null, least = 24 ** 2;
+    for (const one of svg.querySelectorAll("[data-said]")) {
+      const box = one.getBoundingClientRect();
+      const x = Math.max(box.left - event.clientX, 0, event.clientX - box.right);
+      const y = Math.max(box.top - event.clientY, 0, event.clientY - box.bottom);
+      const far = x * x + y * y;
+      if (far < least) { least = far; best = one; }
+    }
+    return best;
+  }
+
+  function point(event) {
+    const why = event.target.closest?.(".why"), svg = event.target.closest?.("svg");
+    if (why) return event.type === "pointermove" ? undefined : put(why.dataset.said, why.getBoundingClientRect());
+    const one = svg && !svg.dataset.side ? nearest(svg, event) : null;
+    put(one ? one.dataset.said : "", one?.getBoundingClientRect());
+  }
+
+  // The sentence of a question mark is the browser's own hint until it is asked for here.
+  document.querySelectorAll(".why").forEach((one) => { one.dataset.said = one.title; });
+  addEventListener("pointermove", (event) => { if (event.pointerType === "mouse" && !tip.matches(".asked")) point(event); });
+  addEventListener("click", (event) => {
+    point(event);
+    tip.classList.toggle("asked", Boolean(event.target.closest(".why")));
+  });
+  addEventListener("keydown", (event) => { if (event.key === "Escape") { tip.classList.remove("asked"); put(""); } });
+  addEventListener("scroll", () => { tip.classList.remove("asked"); put(""); }, { passive: true });
+}
+
+const films = new Map();
 document.querySelectorAll(".pictures").forEach(playPictures);
-addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((one) => { one.open = true; }));
+document.querySelectorAll(".charts").forEach(linkCharts);
+tell();

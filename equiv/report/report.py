@@ -6,7 +6,6 @@ table, works with keyboard, touch and screen reader, on paper, and in light and 
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,16 +14,18 @@ from typing import TYPE_CHECKING, Any
 from equiv.checks import as_path
 from equiv.figures.drawing import as_array
 from equiv.findings.storage import write_text
+from equiv.findings.summary import answer
 from equiv.report.agreement import error_map_html, registration_html
-from equiv.report.correspondence import linked_pair
+from equiv.report.angles import Reading, reading_of
+from equiv.report.correspondence import DrawnPair, linked_pair
 from equiv.report.linked_charts import linked_charts_html
-from equiv.report.markup import escape, flattened, in_words, number, percent, table
+from equiv.report.markup import diagnostic, escape, explained, flattened, in_words, number, percent, table
 from equiv.report.measures import measures_table
 from equiv.report.page import page_html, versions
-from equiv.report.sections import PictureStrip, Section, section_html, strip_html
+from equiv.report.plots import bounds_svg, spectrum_svg
+from equiv.report.sections import HeldOut, PictureStrip, Section, section_html, strip_html
 from equiv.report.shared import shared_html
-from equiv.report.svg import bounds_svg, spectrum_svg
-from equiv.verdict import Interval, determines, share_in_words
+from equiv.verdict import Interval, Verdict, determines, parted
 
 if TYPE_CHECKING:
     from equiv.comparison import Comparison
@@ -36,14 +37,6 @@ __all__ = ["write_report"]
 # [rows; chosen: half a screen]
 OPEN_SETTINGS = 20
 
-HEADLINES = {
-    "equivalent": "A and B are equivalent: each determines the other.",
-    "a_determines_b": "A determines B, but B does not determine A.",
-    "b_determines_a": "B determines A, but A does not determine B.",
-    "not_equivalent": "A and B are not equivalent: neither determines the other.",
-    "inconclusive": "Inconclusive: the evidence does not decide.",
-}
-
 
 def write_report(
     result: Comparison,
@@ -52,6 +45,9 @@ def write_report(
     title: str | None = None,
     sections: Sequence[Section | PictureStrip] = (),
     settings: Mapping[str, Any] | None = None,
+    anchors: object = None,
+    held_out: HeldOut | None = None,
+    origin: Sequence[str] = (),
 ) -> Path:
     r"""Writes a comparison as one self-contained interactive HTML file.
 
@@ -62,8 +58,13 @@ def write_report(
         result: The comparison.
         path: The file; its folder has to exist.
         title: What was compared, in a few words.
-        sections: Further sections: picture strips come after the verdict, the others after the charts.
+        sections: Further sections: picture strips and the first of the others come after the verdict, the rest after
+            what the comparison shows.
         settings: What the run was told, nested as it likes; listed at the end.
+        anchors: Rows of A's and of B's samples that show the same inputs, shape `(k, 2)`, to be drawn; None where
+            none are known.
+        held_out: Inputs that the comparison never saw, at which its true errors are mapped; None where there are none.
+        origin: What made it, such as the command and the commit; stands below the title, with the date.
 
     Returns:
         The path.
@@ -83,10 +84,26 @@ def write_report(
                 f"got {type(section).__name__}; wrap a figure in Section(title, figure=figure)."
             )
 
-    parts = [(part.title, strip_html(part)) for part in sections if isinstance(part, PictureStrip)]
-    parts += _charts(result)
-    parts += _spectra(result)
-    parts += [(part.title, section_html(part)) for part in sections if isinstance(part, Section)]
+    strips = [part for part in sections if isinstance(part, PictureStrip)]
+    told = [(part.title, section_html(part)) for part in sections if isinstance(part, Section)]
+    pair = linked_pair(result, anchors)
+    pictured = _pictured(pair, strips)
+    parts = [(strip.title, strip_html(strip)) for strip in strips if strip is not pictured]
+
+    if pair is None:
+        parts += [
+            *told[:1],
+            ("The two charts", "<p>No chart could be computed, so there is nothing to draw.</p>"),
+        ]
+    else:
+        reading = None if pictured is None else _reading(pair, pictured)
+        pair = pair if reading is None else reading.pair(pair)
+        heading = "The two charts" if pictured is None else pictured.title
+        charts = [(heading, linked_charts_html(pair, pictured, reading))]
+        parts += [*charts, *told[:1]] if pictured else [*told[:1], *charts]
+        parts += _agreement(result, pair, held_out, reading)
+
+    parts += [*_spectra(result), *told[1:]]
     parts += [("Determinacy", _determinacy(result))]
 
     if shared := shared_html(result):
@@ -99,67 +116,63 @@ def write_report(
     parts += [("Settings and versions", _settings(settings or {}))]
 
     verdict = str(result.verdict).replace("_", " ")
-    html = page_html(name, f"{name}: {verdict}", _verdict(result), parts)
+    html = page_html(name, f"{name}: {verdict}", _verdict(result), parts, origin)
     write_text(file, html)
 
     return file
 
 
+def _pictured(pair: DrawnPair | None, strips: Sequence[PictureStrip]) -> PictureStrip | None:
+    r"""The pictures that are shown where a chart is touched; None where there are none, or no place is known."""
+    if pair is None or not pair.aligned:
+        return None
+
+    return next((strip for strip in strips if strip.places is not None), None)
+
+
+def _reading(pair: DrawnPair, strip: PictureStrip) -> Reading | None:
+    places = as_array(strip.places[1], "places", 2)  # type: ignore[index]
+
+    return reading_of(pair, places, as_array(strip.angles, "angles", 1))
+
+
 def _verdict(result: Comparison) -> str:
     errors = (("A to B", "a", result.a_to_b.error), ("B to A", "b", result.b_to_a.error))
+    finding, further = parted(result.sentence)
+    headline, reasons = finding, further
+
+    if result.verdict == Verdict.INCONCLUSIVE:
+        headline = "Inconclusive: these samples do not decide it."
+        before, _, why = finding.rpartition("Inconclusive: ")
+        reasons = f"{before}{why[:1].upper()}{why[1:]} {further}"
+
+    lead = f'<p class="lead">{escape(reasons)}</p>' if reasons.strip() else ""
     facts = "".join(
-        f"<div><dt>{escape(term)}</dt><dd>{escape(value)}</dd></div>" for term, value in _facts(result)
+        f"<div><dt>{explained(term)}</dt><dd>{escape(value)}</dd></div>" for term, value in _facts(result)
     )
 
     return (
         f'<section class="card verdict {escape(result.verdict)}" aria-label="Verdict">'
-        f"<h1>{escape(HEADLINES[str(result.verdict)])}</h1>"
-        f'<p class="lead">{escape(result.sentence)}</p>'
+        f"<h1>{escape(headline)}</h1>{lead}"
         f'<div class="evidence"><figure>{bounds_svg(errors, result.tolerance)}'
-        f"<figcaption>Error of the transformation on fresh inputs, as a share of the target's spread, with "
-        f"{percent(result.confidence)} bounds.</figcaption>{_reach(result)}</figure>"
+        f"<figcaption>{explained('Error')} of the map on fresh inputs, over the spread of the target, with "
+        f"{percent(result.confidence)} bounds.</figcaption></figure>"
         f'<dl class="facts">{facts}</dl></div></section>'
     )
 
 
-def _reach(result: Comparison) -> str:
-    r"""What the errors do not say: how far others as good are, and on what share of the inputs they hold."""
-    lines = []
-    a, b = result.a_to_b, result.b_to_a
-
-    if a.ambiguity != 0 or b.ambiguity != 0:
-        shown = ", ".join(
-            f"{percent(each.ambiguity)} from {name}"
-            for name, each in (("A to B", a), ("B to A", b))
-            if each.ambiguity != 0
-        )
-        lines.append(
-            f"Ambiguity {shown}: so far is this map from the farthest that fits as well, in the same unit. The errors "
-            "are those of the nearest of them; anchors would tell which one is meant."
-        )
-
-    if not math.isnan(a.error.estimate) or not math.isnan(b.error.estimate):
-        share = share_in_words(min(a.share, b.share), result.confidence)
-        lines.append(
-            f"The bounds hold on {share}: a kind of input rarer than that may be missing among the samples."
-        )
-
-    return "".join(f'<p class="note">{escape(line)}</p>' for line in lines)
-
-
 def _facts(result: Comparison) -> list[tuple[str, str]]:
+    r"""The summary's rows but the errors, which are drawn, and what was compared."""
     known = result.diagnostics
-    count = result.symmetries
-    facts = [("Symmetries", "∞, a continuum" if count == math.inf else number(count))]
+    said: dict[str, list[str]] = {}
 
-    for term, key in (
-        ("Intrinsic dimension", "intrinsic_dimension"),
-        ("Samples", "samples"),
-        ("Neurons", "neurons"),
-        ("Overlap", "overlap"),
-    ):
+    for name, value in answer(result):
+        said.setdefault(f"{name[:1].upper()}{name[1:]}", []).append(value)
+
+    facts = [(name, "; ".join(values)) for name, values in said.items() if not name.startswith("Error ")]
+
+    for term, key in (("Samples", "samples"), ("Neurons", "neurons"), ("Overlap", "overlap")):
         a, b = known.get(f"{key}_a"), known.get(f"{key}_b")
-
         shown = [percent(x) if isinstance(x, float) else number(x) for x in (a, b)]
 
         if set(shown) != {"unknown"}:
@@ -167,28 +180,19 @@ def _facts(result: Comparison) -> list[tuple[str, str]]:
 
     if "anchors" in known:
         rejected = known.get("rejected_anchors") or []
-        facts.append(("Anchors", f"{number(known['anchors'])}, of which {len(rejected)} rejected"))
-
-    if "method" in known:
-        facts.append(("Method", str(known["method"]).replace("_", " ")))
+        facts.append(("Anchors", f"{number(known['anchors'])}, {len(rejected) or 'none'} of them rejected"))
 
     return facts
 
 
-def _charts(result: Comparison) -> list[tuple[str, str]]:
-    pair = linked_pair(result)
+def _agreement(
+    result: Comparison, pair: DrawnPair, held_out: HeldOut | None, reading: Reading | None
+) -> list[tuple[str, str]]:
+    parts = [("Registration", registration_html(pair, result.diagnostics))] if pair.aligned else []
+    error = error_map_html(result, pair, held_out, reading)
+    name = "Error map" if held_out is None else "Where the true errors are"
 
-    if pair is None:
-        return [("The two charts", "<p>No chart could be computed, so there is nothing to draw.</p>")]
-
-    parts = [("The two charts", linked_charts_html(pair))]
-
-    if pair.aligned:
-        parts.append(("Registration", registration_html(pair, result.diagnostics)))
-
-    error = error_map_html(result, pair)
-
-    return [*parts, ("Error map", error)] if error else parts
+    return [*parts, (name, error)] if error else parts
 
 
 def _spectra(result: Comparison) -> list[tuple[str, str]]:
@@ -202,8 +206,8 @@ def _spectra(result: Comparison) -> list[tuple[str, str]]:
         [k + 1, *(float(x[k]) if k < len(x) else None for x in (a, b))] for k in range(max(len(a), len(b)))
     ]
     text = (
-        "Eigenvalues of minus the Laplacian of each network's input space, in 1/(input unit)². Equal spectra "
-        "are necessary for equivalence, and never sufficient."
+        "Squared frequencies of each network's input space (eigenvalues of minus the Laplacian), in "
+        "1/(input unit)². Equal ones are necessary for equivalence, and never enough."
     )
 
     return [
@@ -247,7 +251,7 @@ def _by_suffix(result: Comparison, first: str, second: str) -> list[tuple[str, t
     known = result.diagnostics
 
     return [
-        (in_words(stem), (known[name], known[stem + second]))
+        (in_words(stem), (diagnostic(name, known[name]), diagnostic(name, known[stem + second])))
         for name in known
         if name.endswith(first) and (stem := name.removesuffix(first)) + second in known
     ]
@@ -256,14 +260,14 @@ def _by_suffix(result: Comparison, first: str, second: str) -> list[tuple[str, t
 def _diagnostics(result: Comparison) -> str:
     pairs = [[name, *both] for name, both in _by_suffix(result, "_a", "_b")]
     single = [
-        [in_words(name), value]
+        [in_words(name), diagnostic(name, value)]
         for name, value in result.diagnostics.items()
         if not name.startswith("measures") and (not name.endswith(("_a", "_b")) or _alone(result, name))
     ]
     blocks = [table("Of each network", ["Quantity", "A", "B"], pairs)] if pairs else []
     blocks += [table("Of the comparison", ["Quantity", "Value"], single)] if single else []
 
-    return "".join(blocks)
+    return f'<div class="tables">{"".join(blocks)}</div>'
 
 
 def _alone(result: Comparison, name: str) -> bool:

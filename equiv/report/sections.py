@@ -11,9 +11,10 @@ import numpy as np
 from equiv.figures.drawing import as_array
 from equiv.figures.panels import pictures
 from equiv.report.correspondence import evenly
-from equiv.report.markup import data_uri, escape, figure_uri, json_script, paragraphs, png, table
+from equiv.report.figures import figure_html
+from equiv.report.markup import data_uri, escape, json_script, paragraphs, png, table
 
-__all__ = ["PictureStrip", "Section", "section_html", "strip_html"]
+__all__ = ["HeldOut", "PictureStrip", "Section", "moments_of", "section_html", "strip_html"]
 
 
 # Moments of a picture strip that are printed on paper.
@@ -55,6 +56,8 @@ class PictureStrip:
         rows: Pictures of each row, shape `(k, 3, h, w)`, in `[0, 1]`, the same k for all.
         angles: The slider's position at each moment, shape `(k,)`, in radians.
         text: Plain text; blank lines separate paragraphs.
+        places: Where each moment lies in the common coordinates: as A's activations are carried over, and as B's own
+            chart has it, shape `(k, m)` each. A chart that is touched then shows the pictures of that place.
     """
 
     title: str
@@ -62,6 +65,22 @@ class PictureStrip:
     rows: Sequence[Any]
     angles: Any
     text: str = ""
+    places: tuple[Any, Any] | None = None
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    r"""Fresh inputs that the comparison never saw and both networks did, so that its errors are known there.
+
+    Attributes:
+        coordinates: Their places in the common coordinates, shape `(q, m)`.
+        a_to_b: Size of the error of the transformation at each, over the RMS spread of the target, shape `(q,)`.
+        b_to_a: The same of its inverse.
+    """
+
+    coordinates: Any
+    a_to_b: Any
+    b_to_a: Any
 
 
 def section_html(section: Section) -> str:
@@ -76,8 +95,8 @@ def section_html(section: Section) -> str:
         label = getattr(section.figure, "get_label", str)()
         caption = f"<figcaption>{escape(label)}</figcaption>" if label else ""
         parts.append(
-            f'<figure><div class="pan" tabindex="0"><img src="{figure_uri(section.figure)}" '
-            f'alt="{escape(section.alt or section.title)}"></div>{caption}</figure>'
+            f'<figure><div class="pan" tabindex="0" role="region" aria-label="{escape(section.title)}">'
+            f"{figure_html(section.figure, section.alt or section.title)}</div>{caption}</figure>"
         )
 
     if section.table:
@@ -93,6 +112,13 @@ def section_html(section: Section) -> str:
     return "".join(parts)
 
 
+def moments_of(strip: PictureStrip) -> list[str]:
+    r"""The angle of each moment in words."""
+    degrees = np.degrees(as_array(strip.angles, "angles", 1))
+
+    return [f"{angle:.1f}°".replace("-", "−") for angle in degrees]
+
+
 def strip_html(strip: PictureStrip) -> str:
     r"""A picture strip without its heading, as HTML: each row is one picture of which CSS shows a part.
 
@@ -100,8 +126,7 @@ def strip_html(strip: PictureStrip) -> str:
         ValueError: If rows, labels and angles do not fit together.
     """
     rows = [pictures(row, "rows") for row in strip.rows]
-    degrees = np.degrees(as_array(strip.angles, "angles", 1))
-    k = len(degrees)
+    k = len(as_array(strip.angles, "angles", 1))
 
     if len(rows) != len(strip.labels) or any(len(row) != k for row in rows) or not rows or k == 0:
         raise ValueError(
@@ -109,7 +134,7 @@ def strip_html(strip: PictureStrip) -> str:
             f"'labels', got rows of {[len(row) for row in rows]}; pass the same moments everywhere."
         )
 
-    moments = [f"{angle:.1f}°".replace("-", "−") for angle in degrees]
+    moments = moments_of(strip)
     shown = evenly(k, PRINTED_MOMENTS)
     style, frames, printed = [], [], []
 

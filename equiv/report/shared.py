@@ -92,8 +92,7 @@ def _components(direction: Direction, name: str, side: str) -> list[Point]:
             variance[k],
             found.errors[k].estimate,
             side,
-            f"{name}, direction {k + 1}: {percent(variance[k])} of the variance, error "
-            f"{percent(found.errors[k].estimate)} ({percent(found.errors[k].low)} to {percent(found.errors[k].high)})",
+            f"{name}, direction {k + 1}: {percent(variance[k])} of the variance, error {found.errors[k]}",
         )
         for k in evenly(len(variance), MOST_POINTS).tolist()
         if math.isfinite(found.errors[k].estimate)
@@ -144,8 +143,8 @@ def _figure(points: Sequence[Point], tolerance: float, name: str, logarithmic: b
 
     parts.append(f'<path class="limit" d="M{LEFT} {down(tolerance):.1f}H{right}"/>')
     parts += [
-        f"<g><title>{escape(point.said)}</title>"
-        f'<circle class="{point.side}" cx="{across(point.x):.1f}" cy="{down(point.y):.1f}" r="4"/></g>'
+        f'<circle class="{point.side}" cx="{across(point.x):.1f}" cy="{down(point.y):.1f}" r="4" '
+        f'data-said="{escape(point.said)}"/>'
         for point in points
     ]
     middle = (LEFT + right) / 2

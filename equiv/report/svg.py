@@ -1,25 +1,23 @@
-r"""Charts, spectra and error bounds as SVG; lines and letters take their colours from the report's style."""
+r"""Charts as SVG; lines and letters take their colours from the report's style."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from equiv.figures.drawing import Array, chart_colours
-from equiv.report.markup import escape, number, percent
-from equiv.report.ticks import log_ticks, nice_ticks
+from equiv.report.markup import escape, number
+from equiv.report.ticks import nice_ticks
 
 __all__ = [
     "Window",
-    "bounds_svg",
     "chart_svg",
     "gradient",
     "hexadecimal",
     "overlay_svg",
     "ramp",
-    "spectrum_svg",
 ]
 
 
@@ -132,7 +130,15 @@ def hexadecimal(colours: Array) -> list[str]:
 
 
 def chart_svg(
-    window: Window, positions: Array, colours: Array, label: str, *, side: str = "", names: Sequence[str] = ()
+    window: Window,
+    positions: Array,
+    colours: Array,
+    label: str,
+    *,
+    side: str = "",
+    names: Sequence[str] = (),
+    said: Sequence[str] = (),
+    anchors: Sequence[tuple[str, Array]] = (),
 ) -> str:
     r"""A chart's points, with marks that the report's script moves.
 
@@ -143,11 +149,14 @@ def chart_svg(
         label: What a screen reader says.
         side: "a" or "b" for a chart that lights up, "" for one that rests.
         names: Names of the axes.
+        said: What is told of each point, for one that rests; empty is nothing.
+        anchors: Names of marked places, and their drawn positions `(k,)`.
     """
     radius = _radius(len(positions))
+    told = [f' data-said="{escape(text)}"' for text in said] or [""] * len(positions)
     dots = "".join(
-        f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="{radius:.2g}" fill="{colour}"/>'
-        for (x, y), colour in zip(window.at(positions), hexadecimal(colours), strict=True)
+        f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="{radius:.2g}" fill="{colour}"{text}/>'
+        for (x, y), colour, text in zip(window.at(positions), hexadecimal(colours), told, strict=True)
     )
     marks = (
         '<circle class="mark near" r="8"/><path class="mark image" d="M-11 0H-4M4 0H11M0-11V-4M0 4V11"/>'
@@ -155,131 +164,89 @@ def chart_svg(
     )
 
     if not side:
-        return _svg(window, positions.shape[1], dots, label, names)
+        return _svg(window, positions.shape[1], dots, label, names, anchors)
 
     role = f'role="application" aria-roledescription="chart" data-side="{side}" tabindex="0"'
 
-    return _svg(window, positions.shape[1], dots + marks, label, names, role)
+    return _svg(window, positions.shape[1], dots, label, names, anchors, role, marks)
 
 
-def overlay_svg(window: Window, first: Array, second: Array, label: str, names: Sequence[str] = ()) -> str:
-    r"""A's points `(n, k)` as circles and B's `(l, k)` as crosses in one window."""
-    r = _radius(max(len(first), len(second)))
-    circle = f"a{r:.2g} {r:.2g} 0 1 0 {2 * r:.2g} 0a{r:.2g} {r:.2g} 0 1 0 {-2 * r:.2g} 0"
-    cross = f"l{2 * r:.2g} {2 * r:.2g}m0 {-2 * r:.2g}l{-2 * r:.2g} {2 * r:.2g}"
-    circles = "".join(f"M{x - r:.1f} {y:.1f}{circle}" for x, y in window.at(first))
-    crosses = "".join(f"M{x - r:.1f} {y - r:.1f}{cross}" for x, y in window.at(second))
-    drawn = f'<path class="hollow a" d="{circles}"/><path class="cross b" d="{crosses}"/>'
+def overlay_svg(
+    window: Window,
+    sides: Sequence[tuple[str, Array, Sequence[str]]],
+    label: str,
+    names: Sequence[str] = (),
+    anchors: Sequence[tuple[str, Array]] = (),
+) -> str:
+    r"""A's points as circles and B's as crosses in one window.
 
-    return _svg(window, first.shape[1], drawn, label, names)
+    Arguments:
+        window: The window.
+        sides: Class ("a" or "b"), drawn positions `(n, k)` and what is told of each point, of A and of B.
+        label: What a screen reader says.
+        names: Names of the axes.
+        anchors: Names of marked places, and their drawn positions `(k,)`.
+    """
+    r = _radius(max(len(positions) for _, positions, _ in sides))
+    shapes = {
+        "a": f"m{-r:.2g} 0a{r:.2g} {r:.2g} 0 1 0 {2 * r:.2g} 0a{r:.2g} {r:.2g} 0 1 0 {-2 * r:.2g} 0",
+        "b": f"m{-r:.2g} {-r:.2g}l{2 * r:.2g} {2 * r:.2g}m0 {-2 * r:.2g}l{-2 * r:.2g} {2 * r:.2g}",
+    }
+    drawn = [
+        f'<path class="{side}" d="M{x:.1f} {y:.1f}{shapes[side]}" data-said="{escape(text)}"/>'
+        for side, positions, said in sides
+        for (x, y), text in zip(window.at(positions), said, strict=True)
+    ]
+    k = sides[0][1].shape[1]
+
+    return _svg(window, k, f'<g class="laid">{"".join(drawn)}</g>', label, names, anchors)
 
 
 def _svg(
-    window: Window, k: int, drawn: str, label: str, names: Sequence[str], role: str = 'role="img"'
+    window: Window,
+    k: int,
+    drawn: str,
+    label: str,
+    names: Sequence[str],
+    anchors: Sequence[tuple[str, Array]],
+    role: str = 'role="img"',
+    above: str = "",
 ) -> str:
     width, height = window.size
     planes = [(x, y) for x in range(k) for y in range(x + 1, k)]
-    grids = "".join(
-        f'<g data-axes="{x},{y}"{"" if (x, y) == (0, 1) else " hidden"}>{window.grid((x, y), names)}</g>'
-        for x, y in planes
-    )
+
+    def layer(draw: Callable[[tuple[int, int]], str]) -> str:
+        r"""What depends on the axes that are shown."""
+        return "".join(
+            f'<g data-axes="{x},{y}"{"" if (x, y) == (0, 1) else " hidden"}>{draw((x, y))}</g>'
+            for x, y in planes
+        )
+
+    grids = layer(lambda axes: window.grid(axes, names))
+    marked = layer(lambda axes: _marked(window, anchors, axes)) if anchors else ""
 
     return (
         f'<svg viewBox="0 0 {width:.0f} {height:.0f}" aria-label="{escape(label)}" {role}>'
-        f"{grids}{drawn}</svg>"
+        f"{grids}{drawn}{marked}{above}</svg>"
     )
+
+
+def _marked(window: Window, anchors: Sequence[tuple[str, Array]], axes: tuple[int, int]) -> str:
+    r"""Anchors as diamonds with their numbers."""
+    parts = []
+
+    for name, position in anchors:
+        x, y = window.at(position[None], axes)[0]
+        parts.append(
+            f'<g class="anchor" transform="translate({x:.1f} {y:.1f})" data-said="Anchor {escape(name)}">'
+            f'<path d="M0-11L11 0L0 11L-11 0Z"/><text y="4" text-anchor="middle">{escape(name)}</text></g>'
+        )
+
+    return "".join(parts)
 
 
 def _radius(n: int) -> float:
     return float(np.clip(75 / math.sqrt(max(n, 1)), 1.8, 4.5))
-
-
-def bounds_svg(rows: Sequence[tuple[str, str, tuple[float, float, float]]], tolerance: float) -> str:
-    r"""Errors with their bounds on a logarithmic scale, beside the tolerance.
-
-    Arguments:
-        rows: Name, class ("a" or "b") and (estimate, low, high) of each error; those that are NaN stay empty.
-        tolerance: Largest error that counts as determined.
-    """
-    known = [x for _, _, error in rows for x in error if math.isfinite(x) and x > 0] or [tolerance / 50, 1.0]
-    low, high = min(tolerance, *known) / 2, max(tolerance, *known) * 2
-    low = max(low, high * 1e-9)
-    left, width = 6.0, 400.0
-    foot = 46.0 * len(rows) + 6
-
-    def along(value: float) -> float:
-        share = math.log(min(max(value, low), high) / low) / math.log(high / low)
-        return left + share * (width - left - 14)
-
-    parts = [f'<path class="axis" d="M{left} {foot}H{width - 14}"/>']
-
-    for value in log_ticks(low, high):
-        at = along(value)
-        parts.append(f'<path class="axis" d="M{at:.1f} {foot}v5"/>')
-        parts.append(f'<text x="{at:.1f}" y="{foot + 20}" text-anchor="middle">{percent(value)}</text>')
-
-    limit = along(tolerance)
-    parts.append(f'<path class="limit" d="M{limit:.1f} 0V{foot}"/>')
-    parts.append(f'<text x="{limit:.1f}" y="-5" text-anchor="middle">tolerance {percent(tolerance)}</text>')
-
-    for index, (name, side, (estimate, lower, upper)) in enumerate(rows):
-        y = 46.0 * index + 34
-        words = f'<tspan class="name">{escape(name)}</tspan> {_in_words((estimate, lower, upper))}'
-        parts.append(f'<text class="said" y="{y - 14}">{words}</text>')
-
-        if math.isnan(estimate):
-            continue
-
-        parts.append(f'<path class="bar {side}" d="M{along(lower):.1f} {y}H{along(upper):.1f}"/>')
-        parts.append(f'<circle class="{side}" cx="{along(estimate):.1f}" cy="{y}" r="6"/>')
-
-    told = "; ".join(f"{name}: {_in_words(error)}" for name, _, error in rows)
-    label = escape(f"Errors on a logarithmic scale. {told}; tolerance {percent(tolerance)}.")
-    view = f"0 -20 {width:.0f} {foot + 46:.0f}"
-
-    return f'<svg viewBox="{view}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
-
-
-def _in_words(error: tuple[float, float, float]) -> str:
-    if math.isnan(error[0]):
-        return "unknown"
-
-    estimate, low, high = (percent(bound) for bound in error)
-
-    return f"{estimate} ({low} to {high})"
-
-
-def spectrum_svg(eigenvalues_a: Array, eigenvalues_b: Array) -> str:
-    r"""Eigenvalues of both sides `(k,)` and `(l,)` by number."""
-    shown = max(len(eigenvalues_a), len(eigenvalues_b))
-    high = 1.08 * max(float(np.nanmax(x)) for x in (eigenvalues_a, eigenvalues_b) if len(x))
-    left, top, width, height = 46.0, 10.0, _WIDTH, 250.0
-    foot, step = top + height, (width - left - 12) / max(shown, 1)
-    parts = [f'<path class="axis" d="M{left} {top}V{foot}H{width - 12}"/>']
-
-    for value in nice_ticks(0.0, high):
-        y = foot - value / high * height
-        parts.append(f'<text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end">{number(value)}</text>')
-
-    for k in range(shown):
-        x = left + (k + 0.5) * step
-        parts.append(f'<text x="{x:.1f}" y="{foot + 17}" text-anchor="middle">{k + 1}</text>')
-
-        for side, values, shift in (("a", eigenvalues_a, -0.14), ("b", eigenvalues_b, 0.14)):
-            if k < len(values) and math.isfinite(values[k]):
-                at, y = x + shift * step, foot - values[k] / high * height
-                parts.append(
-                    f'<circle class="a" cx="{at:.1f}" cy="{y:.1f}" r="5"/>'
-                    if side == "a"
-                    else f'<rect class="b" x="{at - 4.5:.1f}" y="{y - 4.5:.1f}" width="9" height="9"/>'
-                )
-
-    middle, below = (left + width - 12) / 2, foot + 36
-    parts.append(f'<text class="name" x="{middle}" y="{below}" text-anchor="middle">number</text>')
-    label = "Eigenvalues of A as circles and of B as squares"
-    view = f"0 0 {width:.0f} {foot + 42:.0f}"
-
-    return f'<svg viewBox="{view}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
 
 
 def ramp(shares: Array) -> Array:

@@ -37,7 +37,7 @@ __all__ = ["CrossView"]
 EXACT = (1, 1, 4, 4, 9, 9)
 
 CAPTIONS = {
-    "horse": "Camera B predicted from A's activations; recovered and true angle; spectra",
+    "horse": "The finding in one figure",
     "film": "The horse turns: camera A, camera B predicted from A's activations, camera B",
     "cross_view": "What camera A sees, what is predicted for camera B, what camera B sees",
     "angles": "Recovered against true angle, and the errors with and without the metric",
@@ -98,15 +98,13 @@ class CrossView:
         finding.metrics["cross_view_psnr"] = psnr(pictures, views.held_out_b)
         hidden, rows = views.hidden.held_out, (views.held_out_a, pictures, views.held_out_b)
         moments = evenly(hidden, self.moments)
-        finding.strips.append(_strip(rows, hidden, moments))
+        recovered, own = result.chart_b.restrict(predicted_b), result.chart_b.restrict(values_b)
+        finding.strips.append(_strip(rows, hidden, moments, (recovered, own)))
         finding.films["film"] = film.camera_film(rows[0][moments], pictures[moments], rows[2][moments])
         columns = evenly(hidden, self.columns)
         shown_a, shown, shown_b = (row[columns] for row in rows)
         finding.figures["cross_view"] = cameras.cross_view_figure(shown_a, shown, shown_b, hidden[columns])
-        recovered = result.chart_b.restrict(predicted_b)
-        errors = minimum_image(
-            recovered - result.chart_b.restrict(values_b), result.chart_b.get_buffer("periods")
-        )[:, 0]
+        errors = minimum_image(recovered - own, result.chart_b.get_buffer("periods"))[:, 0]
         finding.metrics["angle_error_deg"] = float(errors.abs().median().rad2deg())
         finding.metrics["angle_error_deg_p95"] = float(errors.abs().quantile(0.95).rad2deg())
         baseline = euclidean_angle_errors(
@@ -153,13 +151,16 @@ def _charts(match: Match, views: Views) -> dict[str, Any]:
     return found
 
 
-def _strip(rows: tuple[Tensor, Tensor, Tensor], hidden: Tensor, moments: Tensor) -> PictureStrip:
+def _strip(
+    rows: tuple[Tensor, Tensor, Tensor], hidden: Tensor, moments: Tensor, places: tuple[Tensor, Tensor]
+) -> PictureStrip:
     return PictureStrip(
-        "Camera B predicted from camera A",
+        "What A sees, what is predicted for B, what B sees",
         ["Camera A", "Camera B, predicted from A's activations alone", "Camera B, the truth"],
         [row[moments] for row in rows],
         hidden[moments],
-        "Held-out angles that neither training nor matching ever saw.",
+        "Angles that neither training nor matching ever saw.",
+        (places[0][moments], places[1][moments]),
     )
 
 

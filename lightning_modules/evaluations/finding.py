@@ -8,8 +8,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from equiv.charts.chart import Chart
 from equiv.figures.charts import charts_figure
-from equiv.report.sections import PictureStrip
+from equiv.report.sections import HeldOut, PictureStrip
 from lightning_modules.data.views import Views
 from lightning_modules.match import Match
 from lightning_modules.matcher import Matcher
@@ -24,6 +25,7 @@ __all__ = [
     "mapped",
     "periods",
     "picture_quality",
+    "placed",
     "point_errors",
     "psnr",
     "relative_error",
@@ -59,6 +61,8 @@ class Finding:
         captions: What each of them shows, in a few words.
         strips: Pictures for the report.
         films: Animated GIFs, by file name.
+        anchors: Rows of both sides that were known to show the same states, shape `(k, 2)`; None where none were.
+        held_out: Errors at states that the comparison never saw, for the report to map; None where there are none.
     """
 
     metrics: dict[str, Any]
@@ -66,12 +70,36 @@ class Finding:
     captions: Mapping[str, str] = field(default_factory=dict)
     strips: list[PictureStrip] = field(default_factory=list)
     films: dict[str, bytes] = field(default_factory=dict)
+    anchors: Tensor | None = None
+    held_out: HeldOut | None = None
 
     def beside(self, other: "Finding") -> "Finding":
         r"""The same with the numbers and figures of another."""
         figures, captions = self.figures | other.figures, {**self.captions, **other.captions}
 
         return replace(self, metrics=self.metrics | other.metrics, figures=figures, captions=captions)
+
+
+@torch.no_grad()
+def placed(finding: Finding, pair: nn.Module, views: Views, match: Match, anchors: int) -> Finding:
+    r"""The finding with what the report draws in charts: so many anchors, and the errors at held-out states."""
+    found = replace(finding, anchors=views.anchors[:anchors])
+    chart = match.result.chart_b
+
+    if not isinstance(chart, Chart):
+        return found
+
+    values_a, values_b = fresh(pair, views, match)
+    transformation = match.result.transformation
+    errors = (
+        point_errors(mapped(transformation, values_a), values_b),
+        point_errors(mapped(transformation.inverse, values_b), values_a),
+    )
+
+    if errors[0] is None or errors[1] is None:
+        return found
+
+    return replace(found, held_out=HeldOut(chart.restrict(values_b), errors[0], errors[1]))
 
 
 def charts(match: Match, views: Views, **drawn: Any) -> dict[str, Any]:

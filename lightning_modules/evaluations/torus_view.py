@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from equiv.charts.chart import Chart
+from equiv.report.sections import PictureStrip
 from lightning_modules.circle import evenly, wrapped
 from lightning_modules.data.checks import check_counts
 from lightning_modules.data.views import Views
@@ -94,7 +95,9 @@ class TorusView:
         shown_a, shown, shown_b = (row[columns] for row in (views.held_out_a, pictures, views.held_out_b))
         yaws = views.hidden.held_out[columns, 0]
         finding.figures["cross_view"] = cameras.cross_view_figure(shown_a, shown, shown_b, yaws)
-        finding.films["film"] = self._film(pair, views, match)
+        turning = self._turning(pair, views, match, result.chart_b)
+        finding.strips.append(turning)
+        finding.films["film"] = film.camera_film(*turning.rows)
         there = _angles(result.chart_b, match, views, self.lengths)
 
         if there is None:
@@ -127,14 +130,21 @@ class TorusView:
 
         return finding
 
-    def _film(self, pair: NetworkPair, views: Views, match: Match) -> bytes:
+    def _turning(self, pair: NetworkPair, views: Views, match: Match, chart: Chart) -> PictureStrip:
         r"""A turn in even steps, the horse striding on, as no picture of training or matching shows it."""
         assert views.inputs_at is not None
         turn = 2 * math.pi * torch.arange(self.frames, dtype=torch.float64) / self.frames
         seen_a, seen_b = views.inputs_at(torch.stack([turn, self.strides * turn % (2 * math.pi)], dim=1))
         predicted = match.result.transformation(match.probed_a(pair, seen_a).values)
 
-        return film.camera_film(seen_a, pair.network_b.get_submodule("decoder")(predicted), seen_b)
+        return PictureStrip(
+            "What A sees, what is predicted for B, what B sees",
+            ["Camera A", "Camera B, predicted from A's activations alone", "Camera B, the truth"],
+            [seen_a, pair.network_b.get_submodule("decoder")(predicted), seen_b],
+            turn,
+            f"The horse turns once and strides {self.strides} times, which neither training nor matching ever saw.",
+            (chart.restrict(predicted), chart.restrict(match.probed_b(pair, seen_b).values)),
+        )
 
 
 def _angles(chart: Chart, match: Match, views: Views, lengths: Tensor) -> TorusMap | None:

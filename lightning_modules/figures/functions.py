@@ -8,6 +8,7 @@ import numpy as np
 
 from equiv.figures.drawing import BLUE, GREY, ORANGE, Array, as_array, chart_colours
 from equiv.figures.panels import blank_figure, style
+from equiv.verdict import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -126,7 +127,7 @@ def _optional(value: object, name: str) -> Array | None:
 
 def _said(a_to_b: object, b_to_a: object) -> str:
     words = [
-        f"{name} {'no map' if error is None else f'{100 * np.sqrt(np.square(error).mean()):.2g} %'}"
+        f"{name} {'no map' if error is None else f'{percent(np.sqrt(np.square(error).mean()))} %'}"
         for name, error in _errors(a_to_b, b_to_a).items()
     ]
 
@@ -186,7 +187,7 @@ def draw_errors(axes: Axes, x: Array, errors: dict[str, Array | None]) -> None:
         if error is not None:
             rms = float(np.sqrt(np.square(error).mean()))
             shown = np.maximum(error, max(rms, 1e-300) / 100)  # lucky hits would take most of the scale
-            label = f"{name}: {100 * rms:.2g} % (RMS)"
+            label = f"{name}: {percent(rms)} % (RMS)"
             axes.scatter(x, shown, s=5, lw=0, alpha=0.6, color=inks[name], label=label)
 
     axes.set(xlabel="hidden variable x", ylabel="error of T / spread of the target")

@@ -8,6 +8,7 @@ import numpy as np
 
 from equiv.figures.drawing import BLUE, GREY, ORANGE, Array, as_array, chart_colours
 from equiv.figures.panels import blank_figure, style
+from equiv.verdict import percent
 from lightning_modules.figures.functions import heading
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def _optional(value: object, ndim: int) -> Array | None:
 
 
 def _percent(error: Array | None) -> str:
-    return "no map" if error is None else f"{100 * np.sqrt(np.square(error).mean()):.2g} % (RMS)"
+    return "no map" if error is None else f"{percent(np.sqrt(np.square(error).mean()))} % (RMS)"
 
 
 def draw_grid(axes: Axes, lines: Array, colours: Array | None, **look: Any) -> None:

@@ -15,11 +15,10 @@ from rich.progress import (
     Progress,
     TaskID,
     TextColumn,
-    TimeElapsedColumn,
     TimeRemainingColumn,
 )
 
-from lightning_modules.output.told import printable
+from lightning_modules.output.told import in_width, printable
 
 __all__ = ["COLUMNS", "Display", "further", "heading"]
 
@@ -57,8 +56,8 @@ def _networks(config: Mapping[str, Any]) -> Iterator[str]:
 class Display:
     r"""A line with a bar for each long piece of work; nothing at all where the output is no terminal.
 
-    Call it as `display(done, total, label)`; a label that was not seen before opens a line. Use as a context
-    manager, so that the terminal is given back.
+    Call it as `display(done, total, label)`, and with a few words that stand at the end of the line; a label that was
+    not seen before opens a line. Use as a context manager, so that the terminal is given back.
 
     Arguments:
         quiet: Say nothing at all: for a job of a sweep, of which the sweep's own display tells, and for all but the
@@ -69,13 +68,14 @@ class Display:
         console = Console(file=sys.stderr)
         self.quiet = quiet
         self._shown = Progress(
-            TextColumn("{task.description:<24}"),
-            BarColumn(bar_width=20),
+            TextColumn("{task.description:<22}"),
+            BarColumn(bar_width=None),  # what the others leave of the width
             MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("left"),
             TimeRemainingColumn(),
+            TextColumn("left"),
+            TextColumn("{task.fields[told]}"),
             console=console,
+            expand=True,
             disable=quiet or not console.is_terminal,
         )
         self._tasks: dict[str, TaskID] = {}
@@ -90,11 +90,11 @@ class Display:
     ) -> None:
         self._shown.stop()
 
-    def __call__(self, done: int, total: int, label: str) -> None:
+    def __call__(self, done: int, total: int, label: str, told: str = "") -> None:
         if label not in self._tasks:
-            self._tasks[label] = self._shown.add_task(label, total=total)
+            self._tasks[label] = self._shown.add_task(label, total=total, told="")
 
-        self._shown.update(self._tasks[label], completed=done, total=total)
+        self._shown.update(self._tasks[label], completed=done, total=total, told=told)
 
     def note(self, text: str) -> None:
         r"""Prints what is to stay, above the display, which goes on."""
@@ -111,4 +111,4 @@ class Display:
         self._shown.stop()
 
         if not self.quiet:
-            print(printable(text))
+            print(in_width(printable(text), sys.stdout))

@@ -2,7 +2,6 @@ r"""What a run leaves in its folder."""
 
 import json
 import math
-import textwrap
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,36 +10,29 @@ from typing import Any
 
 import equiv
 from equiv.findings.storage import replaced, write_text
-from equiv.report.markup import flattened, in_words
 from equiv.report.report import write_report
 from equiv.report.sections import Section
 from equiv.transformation import jsonable
 from lightning_modules.evaluations.finding import Finding
+from lightning_modules.output.numbers import numbers_of_run
 from lightning_modules.output.optional import optional
+from lightning_modules.output.origin import origin
 from lightning_modules.output.tracking import log_results
 
-__all__ = ["MEASURES", "Results", "Stopwatch", "finish", "save_figures", "write_metrics"]
+__all__ = ["MEASURES", "Results", "Stopwatch", "files_left", "finish", "save_figures", "write_metrics"]
 
 #: Figures that the report draws itself, for the mouse and the keyboard.
 DRAWN = ("charts", "registration", "spectrum")
 #: Figures that are parts of others.
 PARTS = {"horse": ("cross_view", "angles")}
-#: Numbers in words, where the name with spaces does not do.
-WORDS = {
-    "true_error_a_to_b": "True error from A to B, on held-out inputs",
-    "true_error_b_to_a": "True error from B to A, on held-out inputs",
-    "angle_error_deg": "Error of the recovered angle in degrees: median",
-    "angle_error_deg_p95": "Error of the recovered angle in degrees: 95 % are below",
-    "angle_error_deg_euclidean": "The same with a Euclidean kernel at its best bandwidth: median",
-    "gait_error_deg": "Error of the recovered phase of the gait in degrees: median",
-    "gait_error_deg_p95": "Error of the recovered phase of the gait in degrees: 95 % are below",
-    "gait_error_deg_euclidean": "The same with a Euclidean kernel at its best bandwidth: median",
-    "cross_view_psnr": "Pictures of B predicted from A: peak signal to noise in dB",
-    "autoencoder_a_psnr": "Pictures of A by its own autoencoder, in dB",
-    "autoencoder_b_psnr": "Pictures of B by its own autoencoder, in dB",
+#: What a run leaves in its folder, and what each is for.
+FILES = {
+    "report.html": "all that was found, for a browser",
+    "metrics.json": "its numbers",
+    "figures": "pictures and films",
+    "comparison": "the result, for equiv.load",
+    "checkpoints": "both networks; with resume= a run goes on from them",
 }
-
-
 #: Numbers that every run leaves in metrics.json.
 MEASURES = (
     *("error_a_to_b", "error_b_to_a", "symmetries", "intrinsic_dimension", "n_anchors"),
@@ -99,14 +91,18 @@ class Results:
             **finding.metrics,
         }
 
-    def __str__(self) -> str:
-        own = (
-            f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+    def told(self, folder: Path) -> str:
+        r"""What ends a run in the terminal: the verdict, what was measured, the files, and the verdict's sentence."""
+        known = {
+            name: value
             for name, value in self.finding.metrics.items()
             if value == value and not isinstance(value, dict)  # a table is for the report
-        )
+        }
+        measured = lines_of(numbers_of_run(known))
+        answer = self.result.summary().removesuffix(self.result.sentence).strip()
+        blocks = [answer, measured, files_left(folder), self.result.sentence]
 
-        return f"{textwrap.fill(', '.join(own), 80)}\n\n{self.result.summary()}"
+        return "\n\n".join(block for block in blocks if block)
 
     def write(self, folder: Path, clock: Stopwatch, loggers: Iterable[Any], config: dict[str, Any]) -> None:
         r"""Writes comparison and `metrics.json`, and then what can fail without a loss: figures, report, logs."""
@@ -123,35 +119,32 @@ class Results:
                 self.result,
                 folder / "report.html",
                 title=config["description"],
-                sections=[*self.finding.strips, *self._films(), *self._numbers(), *self._figures(pictures)],
+                sections=[*self.finding.strips, *self._figures(pictures), *self._numbers()],
                 settings=config,
+                anchors=self.finding.anchors,
+                held_out=self.finding.held_out,
+                origin=origin(folder),
             )
 
         finish(self.metrics, folder, clock, loggers, pictures)
 
     def _numbers(self) -> list[Section]:
         r"""What the evaluation measured; what the comparison found stands in the report anyway."""
-        known = flattened(self.finding.metrics)
-        rows = [{"Quantity": WORDS.get(name, in_words(name)), "Value": value} for name, value in known]
+        rows = [{"Quantity": name, "Value": value} for name, value in numbers_of_run(self.finding.metrics)]
 
         return (
-            [Section("Numbers of this run", "Errors of activations are shares of their spread.", table=rows)]
+            [Section("Numbers of this run", "Errors are over the spread of what is predicted.", table=rows)]
             if rows
             else []
         )
-
-    def _films(self) -> list[Section]:
-        return [
-            Section(self.finding.captions[name], figure=film) for name, film in self.finding.films.items()
-        ]
 
     def _figures(self, pictures: Mapping[str, Path]) -> list[Section]:
         r"""The figures that the report does not draw itself, and no part of a figure that is shown."""
         left_out = {*DRAWN, *(part for whole in pictures for part in PARTS.get(whole, ()))}
 
         return [
-            Section(self.finding.captions[name], figure=path.read_bytes())
-            for name, path in pictures.items()
+            Section(self.finding.captions[name], figure=self.finding.figures[name])
+            for name in pictures
             if name not in left_out
         ]
 
@@ -170,6 +163,20 @@ def save_figures(figures: Mapping[str, Any], folder: Path) -> dict[str, Path]:
             pictures[name] = folder / "figures" / f"{name}.png"
 
     return pictures
+
+
+def files_left(folder: Path) -> str:
+    r"""The files of a run, and what each is for."""
+    left = [(name, what) for name, what in FILES.items() if (folder / name).exists()]
+
+    return f"Left in {folder}:\n{lines_of(left)}"
+
+
+def lines_of(rows: Sequence[tuple[str, str]]) -> str:
+    r"""Names and values in two columns."""
+    width = max((len(name) for name, _ in rows), default=0)
+
+    return "\n".join(f"  {name:<{width}}  {value}" for name, value in rows)
 
 
 def write_metrics(metrics: Mapping[str, Any], folder: Path) -> None:

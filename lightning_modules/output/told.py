@@ -5,14 +5,16 @@ import errno
 import importlib.metadata
 import os
 import re
+import shutil
 import signal
 import sys
+import textwrap
 import tomllib
 import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TextIO, cast
 
 from hydra.errors import (
     ConfigCompositionException,
@@ -24,7 +26,7 @@ from hydra.errors import (
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-__all__ = ["extra_for", "nearest", "printable", "sentence", "told"]
+__all__ = ["extra_for", "in_width", "nearest", "printable", "sentence", "told"]
 
 PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 #: How our own errors read: the argument in quotes, and the rule.
@@ -101,6 +103,22 @@ def printable(text: str) -> str:
         each if each.isprintable() or each in "\n\t" else each.encode("unicode_escape").decode()
         for each in text.encode("utf-8", "backslashreplace").decode()
     )
+
+
+def in_width(text: str, stream: TextIO) -> str:
+    r"""The text with lines that are longer than a terminal broken between words, below their last column."""
+    if not stream.isatty():
+        return text
+
+    width = shutil.get_terminal_size().columns - 1
+    lines = []
+
+    for line in text.splitlines():
+        column = re.match(r"\s*\S.*  +(?=\S)", line)
+        indent = " " * (len(column[0]) if column and len(column[0]) < width // 2 else 0)
+        lines += textwrap.wrap(line, width, subsequent_indent=indent, break_on_hyphens=False) or [""]
+
+    return "\n".join(lines)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 import equiv
 from equiv.figures.charts import charts_figure, spectrum_figure
@@ -91,15 +91,15 @@ def compare_own(
         )
 
     save_networks(networks, folder, config)
-    results = Results(result, _figures(result), 0 if anchors is None else len(anchors))
+    results = Results(result, _figures(result, anchors), 0 if anchors is None else len(anchors))
     results.metrics |= {"seconds_training": 0.0, **_flat(result)}
     results.write(folder, clock, loggers, dict(config))
 
     return results
 
 
-def _figures(result: equiv.Comparison) -> Finding:
-    r"""Figures of what was found."""
+def _figures(result: equiv.Comparison, anchors: Tensor | None) -> Finding:
+    r"""Figures of what was found, and the anchors that it was found with."""
     figures: dict[str, Any] = {}
 
     if result.coordinates_a.shape[1] and result.coordinates_b.shape[1]:
@@ -114,7 +114,7 @@ def _figures(result: equiv.Comparison) -> Finding:
             result.diagnostics["eigenvalues_a"], result.diagnostics["eigenvalues_b"]
         )
 
-    return Finding({}, figures)
+    return Finding({}, figures, anchors=anchors)
 
 
 def _flat(result: equiv.Comparison) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from equiv.observe.recorded import read_layers
 from equiv.probing.compared import agreed_groups
 from equiv.report.markup import flattened
 from lightning_modules.output.optional import optional
-from lightning_modules.output.results import Stopwatch, finish, save_figures, write_metrics
+from lightning_modules.output.results import Stopwatch, files_left, finish, save_figures, write_metrics
 from lightning_modules.own.sides import layer_names, loaded_side, own_inputs, save_networks
 
 __all__ = ["ALL", "LayerResults", "compare_own_layers"]
@@ -43,6 +43,10 @@ class LayerResults:
         }
         self.metrics: dict[str, Any] = {"answered": len(answers), "seconds_training": 0.0}
         self.metrics |= errors | dict(flattened(known))
+
+    def told(self, folder: Path) -> str:
+        r"""What ends a run in the terminal."""
+        return f"{files_left(folder)}\n\n{self.result.summary()}"
 
     def write(self, folder: Path, clock: Stopwatch, loggers: Iterable[Any]) -> None:
         r"""Writes matrix and `metrics.json`, then figure and report; logs figure, report, numbers and the pairs."""
