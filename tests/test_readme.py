@@ -37,7 +37,7 @@ def test_every_page_is_on_the_site() -> None:
     pages = [
         *(ROOT / "docs").glob("*.md"),
         *(ROOT / "docs/experiments").glob("*.md"),
-        *(ROOT / "examples").glob("*.md"),
+        *(ROOT / "examples").rglob("*.md"),
     ]
 
     assert not [path.name for path in pages if path.relative_to(ROOT).as_posix() not in site]
