@@ -66,6 +66,7 @@ def shown(name: str) -> list[Shown]:
     import matplotlib.pyplot as plt
     from matplotlib.figure import Figure
 
+    plt.close("all")
     scope: dict[str, Any] = {"__name__": "notebook"}
     results = []
 

@@ -37,7 +37,7 @@ for row, pictures, name in zip(
     panels, (views.held_out_a, views.held_out_b), ("camera A", "camera B"), strict=True
 ):
     for panel, picture in zip(row, pictures[moments], strict=True):
-        panel.imshow(picture.permute(1, 2, 0))
+        panel.imshow(picture.permute(1, 2, 0).numpy())
         panel.set_axis_off()
     row[0].set_title(name)
 plt.show()
@@ -177,7 +177,7 @@ rows = (
 figure, panels = plt.subplots(3, 8, figsize=(8, 3.4), layout="constrained")
 for row, (name, pictures) in zip(panels, rows, strict=True):
     for panel, picture in zip(row, pictures[moments].clamp(0, 1), strict=True):
-        panel.imshow(picture.permute(1, 2, 0))
+        panel.imshow(picture.permute(1, 2, 0).numpy())
         panel.set_axis_off()
     row[0].set_title(name)
 plt.show()
