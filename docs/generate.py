@@ -1,6 +1,6 @@
 r"""The pages of this folder that are made from the code.
 
-    python docs/generate.py    # docs/structure.md and docs/constants.md
+    python docs/generate.py    # docs/structure.md, docs/constants.md and docs/settings.md
 
 A test holds them against the code and says when they are stale.
 """
@@ -14,6 +14,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+import settings
 
 ROOT = Path(__file__).parent.parent
 LIBRARY = ROOT / "equiv"
@@ -220,7 +222,7 @@ def constants() -> str:
     return "\n".join(page) + "\n"
 
 
-PAGES = {"structure.md": structure, "constants.md": constants}
+PAGES = {"structure.md": structure, "constants.md": constants, "settings.md": settings.page}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

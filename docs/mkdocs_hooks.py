@@ -15,7 +15,7 @@ SHOWN = (
     "docs/*.md",
     "docs/figures/*",
     "docs/experiments/**/*",
-    "examples/*",
+    "examples/**/*",
     "benchmarks/results/*.md",
 )
 

@@ -64,6 +64,5 @@ for name, model in copies.items():
         found = equiv.compare(
             model, original, pictures[fresh], layers_a=[layer], layers_b=[layer], frames_a=None, frames_b=None
         )
-        error = found.a_to_b.error
-        cells.append(f"{error.estimate:.1%} ({error.low:.1%} to {error.high:.1%})")
+        cells.append(str(found.a_to_b.error))
     print(f"{name:<12}{cells[0]:>24}{cells[1]:>24}")

@@ -41,9 +41,8 @@ fresh = texts(45, seed=0)
 for name, model in {"A": a, "B": b}.items():
     with torch.no_grad():
         guessed = model(input_ids=fresh).logits[:, 8:-1].argmax(-1)
-    print(
-        f"{name} knows {(guessed == fresh[:, 9:]).double().mean():.0%} of the letters in the second half of texts"
-    )
+    share = 100 * (guessed == fresh[:, 9:]).double().mean()
+    print(f"{name} knows {share:.0f} % of the letters in the second half of texts")
 
 layers = ["transformer.wte", *(f"transformer.h.{block}" for block in range(4)), "transformer.ln_f", "lm_head"]
 matrix = equiv.compare_layers(a, b, {"input_ids": fresh}, layers_a=layers, layers_b=layers, positions="each")

@@ -37,4 +37,4 @@ trainer.fit(Student(), data)
 
 for epoch, result in watch.results.items():
     there, back = result.a_to_b.error, result.b_to_a.error
-    print(f"epoch {epoch:2}: {result.verdict}, to the teacher {there.estimate:.1%}, back {back.estimate:.1%}")
+    print(f"epoch {epoch:2}: {result.verdict}, to the teacher {there}, back {back}")

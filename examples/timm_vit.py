@@ -30,7 +30,7 @@ a, b = trained(32, seed=1), trained(48, seed=2)
 for name, network in {"A": a, "B": b}.items():
     with torch.no_grad():
         right = network(pictures[fresh]).argmax(1) == digits[fresh]
-    print(f"{name} reads {right.double().mean():.1%} of fresh digits")
+    print(f"{name} reads {100 * right.double().mean():.1f} % of fresh digits")
 
 layers = ["patch_embed", *(f"blocks.{k}" for k in range(4)), "head"]
 matrix = equiv.compare_layers(a, b, pictures[fresh], layers_a=layers, layers_b=layers, positions="mean")

@@ -1,6 +1,7 @@
 r"""What the README, the tutorial and the page on networks of one's own show runs, and prints what stands below."""
 
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -37,10 +38,17 @@ def test_every_page_is_on_the_site() -> None:
     pages = [
         *(ROOT / "docs").glob("*.md"),
         *(ROOT / "docs/experiments").glob("*.md"),
-        *(ROOT / "examples").glob("*.md"),
+        *(ROOT / "examples").rglob("*.md"),
     ]
 
     assert not [path.name for path in pages if path.relative_to(ROOT).as_posix() not in site]
+
+
+def test_formulas_name_functions_that_are_there() -> None:
+    named = set(re.findall(r"`(equiv\.[a-z_.]+)\.(\w+)`", (ROOT / "docs/mathematics.md").read_text()))
+
+    assert len(named) > 30
+    assert not [f"{module}.{name}" for module, name in named if not hasattr(import_module(module), name)]
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from equiv.coordinates.lift import relative_error
 from equiv.flattening.cloud import Cloud
 from equiv.flattening.curve_ends import NEAR_ENDS
 from equiv.flattening.integrate import Integration
+from equiv.verdict import percent
 
 __all__ = ["Diagnosis", "diagnose", "objections", "roughness"]
 
@@ -127,20 +128,20 @@ def objections(found: Diagnosis, limits: Limits) -> list[str]:
             )
     elif not found.residual <= (limits.curve_residual if curve else limits.residual + found.noise):
         reasons.append(
-            f"The pairs of neighbours miss the coordinates by {found.residual:.2%} of their lengths: a "
+            f"The pairs of neighbours miss the coordinates by {percent(found.residual)} % of their lengths: a "
             "curved space, noisy frames, or too few samples."
         )
 
     if not found.fit_error <= (limits.curve_fit_error if curve else limits.fit_error + found.noise):
         reasons.append(
-            f"The values are off a smooth function of the coordinates by {found.fit_error:.2%} of their "
+            f"The values are off a smooth function of the coordinates by {percent(found.fit_error)} % of their "
             "spread: the coordinates overlap themselves, or too few samples."
         )
 
     # Noisy frames get one correction only: how far it moved the coordinates says nothing.
     if not (curve or found.noise > 0 or found.refinement <= limits.refinement):
         reasons.append(
-            f"The last correction still moved the coordinates by {found.refinement:.2%} of their spread: "
+            f"The last correction still moved the coordinates by {percent(found.refinement)} % of their spread: "
             "too few samples."
         )
 

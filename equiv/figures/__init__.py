@@ -2,7 +2,7 @@ r"""Pictures of a comparison, as pure functions from arrays to `matplotlib.figur
 
 Doors: `drawing.Array`, `drawing.BLUE`, `drawing.GREY`, `drawing.ORANGE`, `drawing.as_array`,
 `drawing.chart_colours`, `drawing.chart_positions`, `drawing.common_periods`,
-`drawing.into_drawn_cell`, `panels.blank_figure`, `panels.draw_spectrum`, `panels.pictures`,
+`drawing.into_drawn_cell`, `panels.blank_figure`, `panels.draw_spectrum`, `panels.in_percent`, `panels.pictures`,
 `panels.said_of_spectra`, `panels.style`, `charts.charts_figure`, `charts.registration_figure`,
 `charts.spectrum_figure`, `layers.error_scale`, `layers.layer_figure`, `classes.class_graph`.
 

@@ -22,7 +22,15 @@ from equiv.figures.drawing import (
     chart_positions,
     common_periods,
 )
-from equiv.figures.panels import blank_figure, chart_axes, draw_spectrum, said_of_spectra, scatter, style
+from equiv.figures.panels import (
+    blank_figure,
+    chart_axes,
+    draw_spectrum,
+    in_percent,
+    said_of_spectra,
+    scatter,
+    style,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -112,7 +120,7 @@ def error_map_figure(
     errors: object,
     *,
     periods: object = None,
-    label: str = "error of T / spread of the target",
+    label: str = "error through the map, of the spread",
 ) -> Figure:
     r"""Where the transformation is good: the error at each point of a chart, and its distribution.
 
@@ -136,16 +144,17 @@ def error_map_figure(
         order = np.argsort(size)  # the largest errors on top
         at, shown = chart_positions(points, lattice)[order], np.maximum(size, low)[order]
         drawn = scatter(axes, at, shown, norm=LogNorm(low, max(high, 1.01 * low)))
-        figure.colorbar(drawn, ax=axes, label=label, shrink=0.9)
+        in_percent(figure.colorbar(drawn, ax=axes, label=label, shrink=0.9).ax.yaxis)
         below = figure.add_subplot(1, 2, 2)
         below.plot(shown, np.linspace(0, 100, len(shown)), color=GREY, lw=1.6)
         below.set(xscale="log", ylim=(0, 102), xlabel=label, ylabel="share of the points below, %")
+        in_percent(below.xaxis)
 
         for share in (50, 95):
             value = float(np.nanpercentile(size, share)) if len(good) else math.nan
             below.plot([value], [share], "o", color="black", ms=4)
             below.annotate(
-                f"{value:.2g}", (value, share), xytext=(-6, 2), textcoords="offset points", ha="right"
+                f"{100 * value:.2g} %", (value, share), xytext=(-6, 2), textcoords="offset points", ha="right"
             )
 
         said = (

@@ -10,12 +10,14 @@ from equiv.figures.drawing import BLUE, GREY, ORANGE, Array, as_array
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 __all__ = [
     "blank_figure",
     "chart_axes",
     "draw_spectrum",
+    "in_percent",
     "pictures",
     "said_of_spectra",
     "scatter",
@@ -152,6 +154,11 @@ def scatter(axes: Any, at: Array, shade: Array, **scale: Any) -> Any:
         scale = {"cmap": "cividis"} | scale
 
     return axes.scatter(*at.T, s=size, lw=0, c=shade, **scale)
+
+
+def in_percent(axis: Axis) -> None:
+    r"""Numbers along an axis of errors, shares of a spread, told in percent and without exponents."""
+    axis.set_major_formatter(lambda value, _: f"{100 * value:.9f}".rstrip("0").rstrip(".") + " %")
 
 
 def _without_zero(value: object, name: str) -> Array:

@@ -7,6 +7,7 @@ from equiv.coordinates.motion import Motion
 from equiv.registration.result import Registration, Relation
 from equiv.supports.occupancy import Occupancy
 from equiv.supports.outline_fit import Alignment
+from equiv.verdict import percent
 
 __all__ = ["tell_apart"]
 
@@ -64,8 +65,8 @@ def tell_apart(source: Domain, target: Domain, best: Alignment, tolerance: float
 
     apart = best.distance / target.spread
     reason = (
-        f"the outlines of the spaces differ by {apart:.1%} of their spread, and {count} samples of one lie where "
-        "the other should have samples and has none"
+        f"the outlines of the spaces differ by {percent(apart)} % of their spread, and {count} samples of one lie "
+        "where the other should have samples and has none"
     )
     # Outlines alone may show holes that there are not: what is no part of the other support has samples of the one.
     differs = gap > CERTAIN_EXCESS or (count > usual and (best.differs or count > CERTAIN_EXCESS * usual))

@@ -22,6 +22,7 @@ from equiv.supports.limits import MAX_DIMENSION
 from equiv.supports.outline_fit import Anchors
 from equiv.supports.projected_strains import fit_projected_strains
 from equiv.supports.strains import AffineFreedom, extrapolation, fit_strains
+from equiv.verdict import percent
 
 __all__ = ["with_freedom", "with_projected_freedom"]
 
@@ -97,8 +98,8 @@ def with_freedom(
     if size - EXCLUDING_DEVIATIONS * error > TOLERANCE_OF_STRAINS * tolerance * target.spread:
         share, uncertain = size / target.spread, error / target.spread
         reason = (
-            f"the spaces agree best when the one is strained by {share:.1%} of its spread "
-            f"(standard error {uncertain:.1%})"
+            f"the spaces agree best when the one is strained by {percent(share)} % of its spread "
+            f"(standard error {percent(uncertain)} %)"
         )
 
         return Registration(Relation.NONE, reason)

@@ -30,6 +30,7 @@ from equiv.registration.open_strains import with_projected_freedom
 from equiv.registration.result import Registration, Relation, joint_accuracy, registration_by
 from equiv.supports.limits import MAX_DIMENSION
 from equiv.supports.projections import find_projections
+from equiv.verdict import percent
 
 __all__ = ["register_projection"]
 
@@ -106,7 +107,9 @@ def _by_support_functions(
 
     if not best.agrees:
         share = best.distance / target.spread
-        reason = f"the extents of every projection of the one space differ from the other's by {share:.1%}"
+        reason = (
+            f"the extents of every projection of the one space differ from the other's by {percent(share)} %"
+        )
 
         return Registration(Relation.NONE if share > tolerance else Relation.UNDECIDED, reason)
 
@@ -165,7 +168,7 @@ def _round_periods(
     share = (lengths[0] - lengths[1]).abs().max().item() / target.spread
 
     if share > tolerance:
-        return Registration(Relation.NONE, f"the extents of the spaces differ by {share:.1%}")
+        return Registration(Relation.NONE, f"the extents of the spaces differ by {percent(share)} %")
 
     return _found(
         source,

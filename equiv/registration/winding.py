@@ -20,6 +20,7 @@ from equiv.registration.result import (
     registration_by,
 )
 from equiv.supports.projections import find_projections
+from equiv.verdict import percent
 
 __all__ = ["wind"]
 
@@ -80,8 +81,6 @@ def wind(source: Domain, target: Domain, tolerance: float) -> Registration:
         return replace(best, alternatives=shifted(as_good, target.periods))
 
     excluded = best.overlap < UNCOVERING_OVERLAP or (not fits and share > tolerance)
-    reason = (
-        f"the one is closed and the other is not, and cannot be wound round it (overlap {best.overlap:.0%})"
-    )
+    reason = f"the one is closed and the other is not, and cannot be wound round it (overlap {percent(best.overlap)} %)"
 
     return Registration(Relation.NONE if excluded else Relation.UNDECIDED, reason)

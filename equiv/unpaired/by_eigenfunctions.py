@@ -33,7 +33,7 @@ from equiv.unpaired.isometry_refinement import Refined
 from equiv.unpaired.readouts import Place, read_rows
 from equiv.unpaired.result import Facts, Finding, SideFacts
 from equiv.unpaired.symmetries import best_refinement
-from equiv.verdict import NAME_A, NAME_B, Interval
+from equiv.verdict import NAME_A, NAME_B, Interval, percent
 
 __all__ = ["compare_by_eigenfunctions"]
 
@@ -129,7 +129,7 @@ def compare_by_eigenfunctions(
     refined, count = best_refinement(*sides, matrices, count, ends)
 
     if not refined.strain <= WORST_STRAIN:
-        reason = f"The refined map is off an isometry by {refined.strain:.0%} of lengths."
+        reason = f"The refined map is off an isometry by {percent(refined.strain)} % of lengths."
 
         return Finding.nothing(reason, method, REASON[method])
 
@@ -259,11 +259,14 @@ def _doubts(misfit: float, refined: Refined, tolerance: float) -> list[str]:
 
     if not (refined.strain <= LARGEST_STRAIN and refined.worst <= WORST_STRAIN):
         reasons.append(
-            f"the refined map is off an isometry by {refined.strain:.1%} of lengths ({refined.worst:.0%} at its worst)"
+            f"the refined map is off an isometry by {percent(refined.strain)} % of lengths "
+            f"({percent(refined.worst)} % at its worst)"
         )
 
     # Noise averages out of the size of the spaces.
     if not abs(refined.dilation) <= tolerance / 2:
-        reasons.append(f"lengths of the one space are {abs(refined.dilation):.1%} larger than the other's")
+        reasons.append(
+            f"lengths of the one space are {percent(abs(refined.dilation))} % larger than the other's"
+        )
 
     return reasons

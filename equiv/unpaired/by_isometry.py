@@ -22,7 +22,7 @@ from equiv.transformation import Transformation
 from equiv.unpaired.eigenfunctions import clouds, nearest_in, said_of_clouds
 from equiv.unpaired.evidence import low_overlaps
 from equiv.unpaired.result import Facts, Finding, SideFacts
-from equiv.verdict import NAME_A, NAME_B, Interval
+from equiv.verdict import NAME_A, NAME_B, Interval, percent
 
 __all__ = ["compare_by_isometry", "enough_anchors", "share_inside"]
 
@@ -172,11 +172,14 @@ def _doubts(a: CurvedSide, b: CurvedSide, found: Isometry, tolerance: float) -> 
 
     if not found.strain <= explained:
         reasons.append(
-            f"it is off an isometry by {found.strain:.1%} of lengths, of which noise explains {explained:.1%}"
+            f"it is off an isometry by {percent(found.strain)} % of lengths, of which noise explains "
+            f"{percent(explained)} %"
         )
 
     # Noise averages out of the size of the spaces.
     if not abs(found.dilation) <= tolerance / 2:
-        reasons.append(f"lengths of the one space are {abs(found.dilation):.1%} larger than the other's")
+        reasons.append(
+            f"lengths of the one space are {percent(abs(found.dilation))} % larger than the other's"
+        )
 
     return reasons

@@ -16,7 +16,7 @@ from equiv.transformation import Transformation
 from equiv.unpaired.errors import estimate_error
 from equiv.unpaired.limits import EXCLUDING_ROUGHNESS
 from equiv.unpaired.result import NO_MAP, UNKNOWN, Facts, SideFacts
-from equiv.verdict import NAME_A, NAME_B, Interval, Sentence
+from equiv.verdict import NAME_A, NAME_B, Interval, Sentence, percent
 
 __all__ = ["blocking_reasons", "direction_errors", "facts", "low_overlaps", "with_observed"]
 
@@ -78,7 +78,7 @@ def blocking_reasons(a: ChartedSide, b: ChartedSide, found: Registration) -> lis
 def low_overlaps(overlap_a: float, overlap_b: float) -> list[str]:
     r"""Reasons that forbid a conclusion because the two sets have too little in common."""
     return [
-        f"only {share:.0%} of the samples of {name} lie where {other} has samples"
+        f"only {percent(share)} % of the samples of {name} lie where {other} has samples"
         for name, other, share in ((NAME_A, NAME_B, overlap_a), (NAME_B, NAME_A, overlap_b))
         if not share >= MIN_OVERLAP
     ]

@@ -25,7 +25,7 @@ from lightning_modules.pretrained.crepe import Crepe
 __all__ = ["Pitch"]
 
 CAPTIONS = {
-    "pitch": "Tones in the neurons of both networks, A's carried to B by T, and the pitch that B then hears",
+    "pitch": "Tones in the neurons of both networks, A's carried to B through the map, and the pitch that B then hears",
     "charts": "The intrinsic coordinates of both networks, coloured by the pitch",
 }
 

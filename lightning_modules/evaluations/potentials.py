@@ -23,7 +23,7 @@ from lightning_modules.pretrained.potential import KCAL_PER_HARTREE, AtomPotenti
 __all__ = ["Energies"]
 
 CAPTIONS = {
-    "potentials": "Neurons of both potentials, A's carried to B by T, and B's energy as it is read off A's neurons",
+    "potentials": "Neurons of both potentials, A's carried to B, and B's energy as it is read off A's neurons",
     "charts": "The intrinsic coordinates of both potentials, coloured by the first coordinate of the molecule",
 }
 

@@ -17,7 +17,7 @@ from lightning_modules.pair import NetworkPair, loss
 __all__ = ["ThroughTraining", "first_equivalent"]
 
 CAPTIONS = {
-    "training": "Losses, errors of T, intrinsic dimension, eigenvalues and verdict at checkpoints of the training",
+    "training": "Losses, errors of the map, dimension, eigenvalues and verdict at checkpoints of the training",
     "charts": "The intrinsic coordinates of both networks at the end, coloured by the first hidden variable",
 }
 

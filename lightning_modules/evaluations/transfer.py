@@ -122,7 +122,7 @@ class ReadOutTransfer:
         few, many = min(trained), max(trained)
         maps = {
             "The truth": _labels(views, states),
-            "B, with A's read-out through T": _answer(_read(behind, match, values), states),
+            "B, by A's read-out": _answer(_read(behind, match, values), states),
             f"B, a read-out of {few} labels": _answer(self._trained(pair, views, few, 0)(values), states),
             f"B, a read-out of {many} labels": _answer(self._trained(pair, views, many, 0)(values), states),
         }

@@ -85,10 +85,15 @@ def draw_angles(axes: Axes, true_angle: object, recovered: object, recovered_euc
         axes.scatter(true, true + off, s=7, color=ink, lw=0, alpha=0.8, zorder=2, label=label)
 
     axes.set(xlim=(-8, 368), ylim=(-8, 368), xticks=_TURN, yticks=_TURN, aspect="equal")
-    axes.set(xlabel="true angle, degrees", ylabel="recovered through T, degrees")
+    axes.set(xlabel="true angle, degrees", ylabel="recovered through the map, degrees")
 
     if recovered_euclidean is not None:
         axes.legend(loc="upper left", borderpad=0, handletextpad=0.1, markerscale=1.8)
+
+
+def in_degrees(angle: float) -> str:
+    r"""An angle in words, two digits of it or whole degrees."""
+    return f"{angle:.0f}°" if angle >= 10 else f"{angle:.2g}°"
 
 
 def draw_angle_errors(axes: Axes, true_angle: object, mahalanobis: object, euclidean: object) -> None:
@@ -109,7 +114,7 @@ def draw_angle_errors(axes: Axes, true_angle: object, mahalanobis: object, eucli
             middle, upper = np.percentile(error[np.isfinite(error)], [50, 95])
             axes.axhline(max(middle, lowest), color=ink, lw=1.4)
             label = "Euclidean kernel" if name == "errors_euclidean" else "Mahalanobis metric"
-            text = f"{label}\nmedian {middle:.2g}°\n95 % below {upper:.2g}°"
+            text = f"{label}\nmedian {in_degrees(middle)}\n95 % below {in_degrees(upper)}"
             sides.append((max(middle, lowest), text, ink))
 
     low, high = axes.get_ylim()
@@ -158,9 +163,9 @@ def said_of_angles(mahalanobis: object, euclidean: object) -> str:
         error = np.abs(np.degrees(as_array(value, name, 1)))
         known = error[np.isfinite(error)]
         middle, upper = np.percentile(known, [50, 95]) if len(known) else (math.nan, math.nan)
-        words.append(f"median {middle:.2g}°, 95 % below {upper:.2g}°")
+        words.append(f"median {in_degrees(middle)}, 95 % below {in_degrees(upper)}")
 
     return (
-        f"Error of the angle recovered through T at {len(error)} held-out angles: {words[0]} in the "
+        f"Error of the angle recovered through the map at {len(error)} held-out angles: {words[0]} in the "
         f"Mahalanobis metric; {words[1]} with the Euclidean kernel."
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from equiv.figures.drawing import BLUE, GREY, ORANGE, Array, as_array, chart_colours
-from equiv.figures.panels import blank_figure, style
+from equiv.figures.panels import blank_figure, in_percent, style
 from equiv.verdict import percent
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def function_figure(
         heading(functions, "What the two networks learned")
         heading(against, "Each output is a function of the other")
         heading(prediction, "B's output from A's, no pairs given")
-        heading(errors, "Error of T on fresh inputs")
+        heading(errors, "Error through the map, fresh inputs")
         figure.set_label(
             f"Two functions of one hidden variable; {_said(error_a_to_b, error_b_to_a)}, without pairs."
         )
@@ -108,7 +108,7 @@ def folded_figure(
         heading(alone, "From A's output alone, pairs given")
         heading(curve, f"A's output and {besides} tell all x apart")
         heading(prediction, "From these neurons of A, no pairs given")
-        heading(errors, "Error of T on fresh inputs")
+        heading(errors, "Error through the map, fresh inputs")
         figure.set_label(
             f"Above, outputs alone: neither is a function of the other. Below, outputs and {besides} of A: "
             f"{_said(error_a_to_b, error_b_to_a)}, without pairs."
@@ -131,7 +131,7 @@ def _said(a_to_b: object, b_to_a: object) -> str:
         for name, error in _errors(a_to_b, b_to_a).items()
     ]
 
-    return f"RMS error of T on fresh inputs {' and '.join(words)} of the target's spread"
+    return f"RMS error through the map on fresh inputs {' and '.join(words)} of the target's spread"
 
 
 def heading(axes: Axes, text: str) -> None:
@@ -190,7 +190,8 @@ def draw_errors(axes: Axes, x: Array, errors: dict[str, Array | None]) -> None:
             label = f"{name}: {percent(rms)} % (RMS)"
             axes.scatter(x, shown, s=5, lw=0, alpha=0.6, color=inks[name], label=label)
 
-    axes.set(xlabel="hidden variable x", ylabel="error of T / spread of the target")
+    axes.set(xlabel="hidden variable x", ylabel="error, of the target's spread")
+    in_percent(axes.yaxis)
 
     if all(error is None for error in errors.values()):
         axes.text(0.5, 0.5, "no map", ha="center", transform=axes.transAxes)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from equiv.figures.drawing import BLUE, GREY, ORANGE, Array, as_array, chart_colours
-from equiv.figures.panels import blank_figure, style
+from equiv.figures.panels import blank_figure, in_percent, style
 from equiv.verdict import percent
 from lightning_modules.figures.functions import heading
 
@@ -81,12 +81,12 @@ def map_figure(
 
             heading(row[1], f"as {source} puts it")
             row[1].title.set_color(ink)
-            heading(row[2], f"as T carries it from {source} to {target} (grey: the truth)")
+            heading(row[2], f"carried from {source} to {target} (grey: the truth)")
             heading(row[3], f"Error {source} to {target}: {_percent(error)}")
 
         figure.set_label(
-            "A grid of hidden states in the outputs of both networks, carried from each to the other by T, over the "
-            f"true one in grey; RMS error on fresh inputs {_percent(errors['A to B'])} from A to B and "
+            "A grid of hidden states in the outputs of both networks, carried from each to the other, over the true "
+            f"one in grey; RMS error on fresh inputs {_percent(errors['A to B'])} from A to B and "
             f"{_percent(errors['B to A'])} from B to A."
         )
 
@@ -124,6 +124,7 @@ def draw_error_field(
     shown = np.clip(errors[order], *scale)
     x, y = states[order].T
     drawn = axes.scatter(x, y, c=shown, s=13, lw=0, cmap="cividis", norm=LogNorm(*scale))
-    figure.colorbar(drawn, ax=axes, shrink=0.82, label="error of T / spread of the target")
+    bar = figure.colorbar(drawn, ax=axes, shrink=0.82, label="error, of the target's spread")
+    in_percent(bar.ax.yaxis)
     axes.set_aspect("equal")
     axes.set(xlabel="x₁", ylabel="x₂")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from equiv.figures.drawing import BLUE, GREY, ORANGE, as_array, chart_colours
-from equiv.figures.panels import blank_figure, style
+from equiv.figures.panels import blank_figure, in_percent, style
 from lightning_modules.figures.functions import heading
 from lightning_modules.figures.potentials import draw_cloud, principal
 
@@ -50,7 +50,7 @@ def pitch_figure(
 
         for axes, values, label, unit, scale in (
             (differences, cents, "difference, cents", " cents", 1.0),
-            (errors, error, "error / spread of the target", " %", 100.0),
+            (errors, error, "error, of the target's spread", " %", 100.0),
         ):
             axes.set(xlabel="pitch, octaves above the lowest", ylabel=label)
 
@@ -61,16 +61,21 @@ def pitch_figure(
                 sizes = as_array(values, "values", 1)
                 axes.scatter(at, np.maximum(sizes, sizes.max() / 1e4), s=6, lw=0, color=ORANGE)
                 axes.set_yscale("log")
+
+                if axes is errors:
+                    in_percent(axes.yaxis)
+
                 said.append(f"{scale * np.median(sizes):.2g}{unit}")
 
         heading(shown_a, "Tones in A's neurons")
         heading(shown_b, "Tones in B's neurons")
         heading(carried, "A's, carried to B (grey: truth)")
         heading(differences, f"Pitch heard by B: median {said[0]}")
-        heading(errors, f"Error of T: median {said[1]}")
+        heading(errors, f"Error through the map: median {said[1]}")
         figure.set_label(
             f"{len(at):,} fresh tones in the neurons of two networks, coloured by their pitch, and A's carried to B "
-            f"by T; medians: the pitch that B hears then differs by {said[0]}, its neurons by {said[1]} of the spread."
+            f"through the map; medians: the pitch that B hears then differs by {said[0]}, its "
+            f"neurons by {said[1]} of the spread."
         )
 
     return figure

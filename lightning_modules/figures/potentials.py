@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from equiv.figures.drawing import BLUE, GREY, ORANGE, Array, as_array, chart_colours
-from equiv.figures.panels import blank_figure, style
+from equiv.figures.panels import blank_figure, in_percent, style
+from equiv.verdict import percent
 from lightning_modules.figures.functions import heading
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def potentials_figure(
     shade = chart_colours(at[:, :2])
     predicted = None if predicted_b is None else as_array(predicted_b, "predicted_b", 2)
     sizes = None if error is None else as_array(error, "error", 1)
-    rms = "no map" if sizes is None else f"{100 * np.sqrt(np.square(sizes).mean()):.2g} %"
+    rms = "no map" if sizes is None else f"{percent(np.sqrt(np.square(sizes).mean()))} %"
     middle, axes_b = principal(b)
 
     with style():
@@ -64,10 +65,10 @@ def potentials_figure(
         heading(shown_b, "The molecule in B's neurons")
         heading(carried, "A's, carried to B (grey: truth)")
         heading(energies, "B's energy, read off A's neurons")
-        heading(where, f"Error of T: {rms} (RMS)")
+        heading(where, f"Error through the map: {rms} (RMS)")
         figure.set_label(
             f"{len(at):,} fresh states of a molecule in the neurons of two potentials, coloured by its coordinates; "
-            f"A's carried to B by T with an error of {rms} of the spread, and the energy that B reads off them."
+            f"A's carried to B with an error of {rms} of the spread, and the energy that B reads off them."
         )
 
     return figure
@@ -108,14 +109,14 @@ def ensemble_figure(
         )
         _draw_matrix(second, linear, [[f"{100 * x:.2f}" for x in row] for row in linear], "Blues", scale)
         image = _draw_matrix(third, ours, _words(ours, verdicts), "Blues", scale)
-        bar = figure.colorbar(image, ax=[second, third], shrink=0.75, label="error / spread of the target")
+        bar = figure.colorbar(image, ax=[second, third], shrink=0.75, label="error, of the target's spread")
         bar.set_ticks([1e-3, 1e-2, 1e-1], labels=["0.1 %", "1 %", "10 %"])
         heading(first, f"Linear CKA, all pairs: {low:.2f} to {high:.2f}")
         heading(second, f"Ridge, all pairs: error in %, median {100 * np.nanmedian(linear):.2g}")
         heading(third, f"equiv, no pairs: error in %, median {median:.2g}")
         figure.suptitle(subject, x=0.01, ha="left", fontsize=11, fontweight="bold")
         figure.set_label(
-            f"{subject} Linear CKA {low:.2f} to {high:.2f}; true error of T from row to column without pairs, in "
+            f"{subject} Linear CKA {low:.2f} to {high:.2f}; true error of the map from row to column without pairs, in "
             f"percent of the spread: median {median:.2g}, largest {worst:.2g}; {same} of {asked} equivalent."
         )
 
@@ -189,4 +190,4 @@ def _draw_errors(figure: Any, axes: Axes, at: Array, names: Sequence[str], sizes
     norm = LogNorm(top / 1000, top)
     shown = np.maximum(sizes[order], top / 1000)
     drawn = axes.scatter(at[order, 0], at[order, 1], c=shown, s=7, lw=0, norm=norm)
-    figure.colorbar(drawn, ax=axes, label="error / spread")
+    in_percent(figure.colorbar(drawn, ax=axes, label="error, of the spread").ax.yaxis)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from equiv.figures.drawing import BLUE, GREY, ORANGE
-from equiv.figures.panels import blank_figure, style
+from equiv.figures.panels import blank_figure, in_percent, style
 from lightning_modules.figures.functions import heading
 
 if TYPE_CHECKING:
@@ -81,25 +81,28 @@ def training_figure(rows: Mapping[int, Mapping[str, Any]]) -> Figure:
             ha="right",
         )
         losses.set_ylabel("loss / variance of the target")
-        errors.set_ylabel("error of T / spread of the target")
+        errors.set_ylabel("error, of the target's spread")
         _scale_by_logarithms(losses)
         _scale_by_logarithms(errors)
+        in_percent(errors.yaxis)
         folds.set(ylabel="inputs that are folded over, %", xlabel="epochs trained")
         values.set(ylabel="eigenvalue, 1 / (input unit)²", xlabel="epochs trained")
         values.set_ylim(bottom=0)
 
         for axes, text in (
             (losses, "What the losses say"),
-            (errors, "How well T predicts fresh activations"),
+            (errors, "Error through the map, fresh inputs"),
             (folds, "Where the outputs fold"),
             (values, f"First {_EIGENVALUES} eigenvalues of the input spaces"),
         ):
-            _mark_verdicts(axes, epochs, [str(rows[k]["verdict"]) for k in epochs])
             axes.set_xscale("symlog", linthresh=1)
             axes.set_xticks(epochs, [str(k) if _room(k) else "" for k in epochs])
             axes.set_xlim(-0.2, 1.15 * max(epochs))
             axes.xaxis.set_minor_locator(NullLocator())
             heading(axes, text)
+
+        for axes in (losses, errors):  # those below share their epochs
+            _mark_verdicts(axes, epochs, [str(rows[k]["verdict"]) for k in epochs])
 
         losses.legend(loc="upper right")
         errors.legend(loc="best")

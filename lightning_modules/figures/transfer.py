@@ -53,7 +53,7 @@ def transfer_figure(
             "-s",
             color=GREY,
             ms=4,
-            label="trained on k labels (mean, range)",
+            label="trained on labels (mean, range)",
         )
         accuracy.plot(
             list(by_anchors),
@@ -61,7 +61,7 @@ def transfer_figure(
             "-o",
             color=BLUE,
             ms=5,
-            label="A's, through T with k anchors",
+            label="A's, through the map by anchors",
         )
         accuracy.axhline(100 * own, color=BLUE, lw=0.8, ls="--", label="A itself")
         accuracy.set_xscale("symlog", linthresh=1)
@@ -69,7 +69,9 @@ def transfer_figure(
         accuracy.set_xticks(ticks, [str(k) if k in (0, 1, 2, 4, 8, 32, 128, 512) else "" for k in ticks])
         accuracy.minorticks_off()
         accuracy.set_xlim(-0.2, 1.2 * max(ticks))
-        accuracy.set(xlabel="k", ylabel="accuracy on fresh inputs, %", ylim=(0, 104))
+        accuracy.set(
+            xlabel="number of labels, or of anchors", ylabel="accuracy on fresh inputs, %", ylim=(0, 104)
+        )
         accuracy.legend(loc="lower right")
         heading(accuracy, "B's read-out")
         colours = ListedColormap(["white", *_CLASSES])
