@@ -102,6 +102,9 @@ def test_the_checkpoint_holds_what_was_compared_however_training_ends(
     monkeypatch.setattr(Matcher, "observed", watched)
     chosen = ("experiment=horse", *TINY, f"dataset.cache={pictures}", "logger=none")
 
+    for name in ("finished", "run"):
+        (tmp_path / name).mkdir()
+
     if "resume=finished" in ends:
         run.run(composed(tmp_path / "finished", *chosen, "trainer.max_epochs=1"))
         ends = ("trainer.max_epochs=1", f"resume={tmp_path / 'finished'}")
