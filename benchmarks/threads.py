@@ -22,7 +22,7 @@ from equiv.report.markup import flattened
 
 ROOT = Path(__file__).parent.parent
 HORSE = (
-    *("experiment=horse", "logger=none", "trainer.accelerator=cpu", "trainer.max_epochs=8"),
+    *("experiment=horse", "logger=none", "trainer.accelerator=cpu", "trainer.max_epochs=4"),
     *("dataset.size=32", "dataset.n_train=256", "dataset.n_held_out=48", "dataset.supersampling=1"),
     *("dataset.workers=1",),
 )

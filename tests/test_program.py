@@ -50,6 +50,20 @@ def test_a_resumed_run_is_the_uninterrupted_one(tmp_path: Path, pictures: Path) 
 
 
 @pytest.mark.slow
+def test_products_are_the_same_bits_wherever_in_memory_their_factors_lie() -> None:
+    script = (
+        "import run, torch\n"
+        "x, v = torch.rand(257, 43, dtype=torch.float64), torch.rand(43, dtype=torch.float64)\n"
+        "room = torch.empty(x.numel() + 8, dtype=torch.float64)\n"
+        "for k in range(8):\n"
+        "    there = room[k : k + x.numel()].view(x.shape).copy_(x)\n"
+        "    assert torch.equal(there @ v, x @ v), k\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=one_thread(), capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+
+
+@pytest.mark.slow
 def test_what_was_found_on_the_way_is_found_after_a_resume(tmp_path: Path) -> None:
     few = ("dataset.a.n_train=60", "dataset.b.n_train=60", "dataset.n_held_out=30", "data.batch_size=16")
     chosen = ("experiment=training", *few, "matching.epochs=[0,1,2,3]", "logger=none")
@@ -87,6 +101,9 @@ def test_the_checkpoint_holds_what_was_compared_however_training_ends(
 
     monkeypatch.setattr(Matcher, "observed", watched)
     chosen = ("experiment=horse", *TINY, f"dataset.cache={pictures}", "logger=none")
+
+    for name in ("finished", "run"):
+        (tmp_path / name).mkdir()
 
     if "resume=finished" in ends:
         run.run(composed(tmp_path / "finished", *chosen, "trainer.max_epochs=1"))
