@@ -5,8 +5,8 @@ r"""Memory that each door says it would take, beside what it takes.
 
 Every case is a process of its own, on one thread: data are made, a small call of the same door loads what is loaded
 on first use, and the growth of the peak from there on is what the door takes. What it says is read from its own
-refusals: `EQUIV_MEMORY_LIMIT` is raised from nearly nothing until it goes through. Linux only. Writes
-`benchmarks/results/memory.md`.
+refusals: `EQUIV_MEMORY_LIMIT` is raised from nearly nothing until it goes through. Linux only. Each row that is
+measured is put into `benchmarks/results/memory.md`.
 """
 
 import argparse
@@ -18,7 +18,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parent / "results" / "memory.md"
+HEAD = """# Memory that each door says it would take, beside what it takes.
+
+Within a limit of what is said: a thorough map that takes more is left out.
+
+| door | samples | neurons of each | directions | says, MiB | takes, MiB | says / takes |
+|---|---|---|---|---|---|---|"""
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 LEAST_LIMIT = 1e-9  # GiB
 # Samples, neurons of each network, directions of the inputs: of each door those that strain it differently.
@@ -95,9 +101,9 @@ def measured(name: str, sizes: tuple[int, int, int]) -> dict[str, float]:
     door(name, 60, 12, min(sizes[2], 4))()
     call = door(name, *sizes)
     said, limit = float("nan"), LEAST_LIMIT
+    before = memory("VmRSS")  # what a call that was refused has held may still stand there for the next
     while True:  # until it goes through
         os.environ["EQUIV_MEMORY_LIMIT"] = str(limit)
-        before = memory("VmRSS")
 
         try:
             call()
@@ -122,14 +128,7 @@ def main() -> None:
         print(json.dumps(measured(name, tuple(sizes))))
         return
 
-    lines = [
-        f"# {__doc__.splitlines()[0]}",
-        "",
-        "Within a limit of what is said: a thorough map that takes more is left out.",
-        "",
-        "| door | samples | neurons of each | directions | says, MiB | takes, MiB | says / takes |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    rows = written()
 
     for name, several in CASES.items():
         for sizes in several if options.only in name else ():
@@ -137,12 +136,18 @@ def main() -> None:
             done = subprocess.run(command, env=os.environ | ONE_THREAD, stdout=subprocess.PIPE, check=True)
             found = json.loads(done.stdout.splitlines()[-1])
             said, taken = found["said"] / 2**20, found["taken"] / 2**20
-            shown = " | ".join(f"{size:,}" for size in sizes)
-            lines.append(f"| {name} | {shown} | {said:.0f} | {taken:.0f} | {said / taken:.2f} |")
-            print(lines[-1], flush=True)
+            key = " | ".join([name, *(f"{size:,}" for size in sizes)])
+            rows[key] = f"{said:.0f} | {taken:.0f} | {said / taken:.2f}"
+            print(f"| {key} | {rows[key]} |", flush=True)
+            RESULTS.write_text("\n".join([HEAD, *(f"| {k} | {row} |" for k, row in rows.items())]) + "\n")
 
-    if not options.only:
-        (RESULTS / "memory.md").write_text("\n".join(lines) + "\n")
+
+def written() -> dict[str, str]:
+    r"""The rows that are in the file of results."""
+    lines = RESULTS.read_text().splitlines() if RESULTS.exists() else []
+    cells = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")]
+
+    return {" | ".join(row[:4]): " | ".join(row[4:]) for row in cells if row[0] in CASES}
 
 
 if __name__ == "__main__":

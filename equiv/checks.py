@@ -42,6 +42,10 @@ MOST_SAID = 60
 # [characters; chosen: some lines, guards of exported programs say pages]
 MOST_TOLD = 300
 
+# Numbers that are added at once where it is asked whether all are finite.
+# [numbers; chosen: bounds memory alone]
+SUMMED_NUMBERS = 2**20
+
 # Whole numbers are below this.
 # [dimensionless; derived: the first that int64 cannot hold]
 INTEGER_END = 2**63
@@ -199,8 +203,11 @@ def check_finite(value: Tensor, name: str) -> None:
     Raises:
         ValueError: If an entry is NaN or infinite; it says how many samples (first axis) are, and the first.
     """
-    # One sum is NaN or infinite when any entry is; it needs no mask the size of the tensor.
-    if math.isfinite(value.detach().sum(dtype=torch.float64).item()):
+    # One sum is NaN or infinite when any entry is; it needs no mask, but in double precision a copy of what is added.
+    given = torch.atleast_1d(value.detach())
+    rows = max(1, SUMMED_NUMBERS * len(given) // max(given.numel(), 1))
+
+    if all(math.isfinite(few.sum(dtype=torch.float64).item()) for few in given.split(rows)):
         return
 
     bad = (~value.isfinite()).reshape(len(value), -1).any(dim=1).nonzero().flatten()

@@ -56,7 +56,12 @@ class Unaffordable(ValueError):
 
 
 def check_memory(
-    needed: float, argument: str, taken_by: str, fix: str, device: torch.device | None = None
+    needed: float,
+    argument: str,
+    taken_by: str,
+    fix: str,
+    device: torch.device | None = None,
+    held: float = 0.0,
 ) -> None:
     r"""Refuses what would take more memory than it may.
 
@@ -66,11 +71,16 @@ def check_memory(
         taken_by: What would take it, in words.
         fix: What to do, in a few words.
         device: Where it would be allocated; None: in main memory.
+        held: What is held besides, from before, in bytes: a limit that is set holds for both, and what is free is free
+            of it.
 
     Raises:
         Unaffordable: If it is more than `memory_limit`.
     """
     limit = memory_limit(device)
+
+    if os.environ.get(LIMIT):
+        needed += held
 
     if needed > limit:
         raise Unaffordable(

@@ -97,15 +97,16 @@ def distinct_pairs(a: Observations, b: Observations) -> DistinctSamples:
     return distinct_samples(torch.cat([a.values.double(), b.values.double()], dim=1))
 
 
-def check_pairs(argument: str, observed: Sequence[Observations]) -> None:
+def check_pairs(argument: str, observed: Sequence[Observations], to_keep: int = 0, kept: int = 0) -> None:
     r"""Refuses networks seen at the same inputs where to compare the two widest would take more than memory may.
 
-    The maps that each network has to one other at least are kept. A thorough map is counted where it is tried: what
-    does not fit then is left out.
+    A thorough map is counted where it is tried: what does not fit then is left out.
 
     Arguments:
         argument: The arguments that hold them, in quotes, for the error.
         observed: Observations of each, at least one, equally many samples.
+        to_keep: Comparisons that will be kept beside, with their maps.
+        kept: Those that are.
 
     Raises:
         Unaffordable: If it would.
@@ -115,11 +116,12 @@ def check_pairs(argument: str, observed: Sequence[Observations]) -> None:
     directions = max(0 if obs.frames is None else obs.frames.shape[2] for obs in observed)
     regression = regression_bytes(n, neurons, EFFORTS[0].equations(n, directions), directions)
     measured = held_bytes(n, neurons, directions) + measures_bytes(n)
-    kept = KEPT_BYTES * n * neurons * max(len(observed) - 2, 0)
+    comparison = KEPT_BYTES * n * neurons
     check_memory(
-        max(regression, measured) + kept,
+        max(regression, measured) + comparison * to_keep,
         argument,
         f"comparisons at {n} samples of {neurons} neurons together with {directions} directions each",
         "take fewer samples or neurons, or leave the frames out",
         device,
+        comparison * kept,
     )

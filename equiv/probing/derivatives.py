@@ -9,7 +9,7 @@ from equiv.probing.hooks import Reader
 from equiv.probing.inputs import Inputs, batch_of, input_tensors, moving_tensors
 from equiv.probing.networks import Opaque
 from equiv.probing.pushforward import FORWARD, REVERSE, pushforward
-from equiv.probing.values import BATCH_MEMORY, batches, probed_values
+from equiv.probing.values import BATCH_MEMORY, OUTPUT_COPIES, batches, probed_values
 
 __all__ = ["check_alive", "check_frames_memory", "pushed_forward", "taken_directions", "without_derivative"]
 
@@ -20,14 +20,6 @@ NEVER_TAKEN = 1e-6
 # Samples at which derivatives are held against a difference.
 # [samples; chosen: a majority of them decides, since at some there may be a kink]
 DIFFERENCE_SAMPLES = 16
-
-# What a number of a frame takes, before and after it is brought into the dtype wanted.
-# [bytes; derived: float64, for bursts and neighbours are computed in it]
-FRAME_BYTES = 8
-
-# What a batch takes beside, of few samples, by what its frames take.
-# [dimensionless; measured: 3 to 4]
-BATCH_COPIES = 4
 
 
 def without_derivative(read: Reader, inputs: Inputs) -> str | None:
@@ -59,7 +51,8 @@ def pushed_forward(
     n = len(input_tensors(given)[0])
     some = torch.arange(0, n, -(-n // min(DIFFERENCE_SAMPLES, n)))
     few = read.arithmetic.batch(batch_of(given, some))
-    neurons = probed_values(read, few, width).shape[1]
+    shown = probed_values(read, few, width)
+    neurons = shown.shape[1]
     m = sum(t[0].numel() for t in moving_tensors(given)) if tangents is None else tangents[0].shape[-1]
     mode = derivative_mode(
         read,
@@ -68,7 +61,10 @@ def pushed_forward(
         _spread(given),
         FORWARD if m <= neurons else REVERSE,
     )
-    check_frames_memory(given, n, neurons, m)
+    # Frames of all samples and of a batch, and the outputs of one, along many directions at a time in forward mode.
+    frames = shown.element_size() * neurons * m * (n + min(n, width))
+    outputs = BATCH_MEMORY / OUTPUT_COPIES * min(1.0, n * (m if mode == FORWARD else 1) / width)
+    check_frames_memory(given, n, neurons, m, frames + outputs)
     values, pushed = None, None
 
     for rows in batches(given, width):
@@ -95,11 +91,10 @@ def check_alive(values: Tensor, pushed: Tensor) -> None:
         )
 
 
-def check_frames_memory(given: Inputs, n: int, neurons: int, directions: int) -> None:
-    r"""Refuses frames `(n, d, m)` that would take more memory than they may."""
-    needed = FRAME_BYTES * n * neurons * directions
+def check_frames_memory(given: Inputs, n: int, neurons: int, directions: int, needed: float) -> None:
+    r"""Refuses frames `(n, d, m)` that need more bytes than they may take."""
     check_memory(
-        needed + min(BATCH_COPIES * needed, BATCH_MEMORY),
+        needed,
         "'frames'",
         f"frames of {n} samples of {neurons} neurons by {directions} directions",
         "take fewer samples or 'neurons', 'positions', tangents of what varies in the inputs, or frames=None",

@@ -118,9 +118,9 @@ def probe(
             around, burst_size = checked_bursts(frames(inputs), given)
             around_values = probed_values(read, around, width)
             check_finite(around_values, "network(bursts)")
-            check_frames_memory(
-                given, len(values), values.shape[1], 2 * burst_size
-            )  # values, and their bases
+            # In float64: activations of the bursts, centred, and their bases.
+            numbers = 3 * len(values) * burst_size * values.shape[1]
+            check_frames_memory(given, len(values), values.shape[1], burst_size, 8.0 * numbers)
             pushed = burst_frames(around_values.reshape(len(values), burst_size, -1), spread, dimension)
         elif kind == "none":
             values, pushed = probed_values(read, given, width), None

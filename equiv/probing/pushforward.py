@@ -116,7 +116,7 @@ def _forward(read: Reader, inputs: Inputs, tangents: list[Tensor] | None, m: int
     tensors = input_tensors(inputs)
     b = len(tensors[0])
     group = max(width // b, 1)
-    columns = []
+    pushed = None
 
     for first in range(0, m, group):
         index = range(first, min(first + group, m))
@@ -138,9 +138,16 @@ def _forward(read: Reader, inputs: Inputs, tangents: list[Tensor] | None, m: int
             if tangent is None:
                 raise NotImplementedError("The network's output carries no forward-mode derivative.")
 
-            columns.append(tangent.reshape(len(index), b, -1).permute(1, 2, 0).clone())
+            columns = tangent.reshape(len(index), b, -1).permute(1, 2, 0)
 
-    return torch.cat(columns, dim=2)
+            if pushed is None:  # once for all columns, and no second time to join them in
+                pushed = columns.new_empty(*columns.shape[:2], m)
+
+            pushed[:, :, index.start : index.stop] = columns
+
+    assert pushed is not None
+
+    return pushed
 
 
 def _reverse(read: Reader, inputs: Inputs, tangents: list[Tensor] | None, d: int) -> Tensor:
@@ -157,7 +164,7 @@ def _reverse(read: Reader, inputs: Inputs, tangents: list[Tensor] | None, d: int
 
             return values.new_zeros(b, d, m)
 
-        rows = []
+        pushed = None
 
         for k in range(d):
             gradients = torch.autograd.grad(
@@ -169,6 +176,13 @@ def _reverse(read: Reader, inputs: Inputs, tangents: list[Tensor] | None, d: int
                 flat = [g @ t.to(g).reshape(b, -1, t.shape[-1]) for g, t in zip(flat, tangents, strict=True)]
                 flat = [torch.stack(flat).sum(dim=0)]
 
-            rows.append(torch.cat(flat, dim=2))
+            row = torch.cat(flat, dim=2).detach()
 
-    return torch.cat(rows, dim=1).detach()
+            if pushed is None:
+                pushed = row.new_empty(b, d, row.shape[2])
+
+            pushed[:, k : k + 1] = row
+
+    assert pushed is not None
+
+    return pushed

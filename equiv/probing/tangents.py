@@ -28,12 +28,20 @@ BLOCK_SAMPLES = 1024
 # [numbers; chosen: 64 MiB in float64, larger blocks are hardly faster]
 BLOCK_NUMBERS = 2**23
 
+# Blocks that are held at once beside the frames, all of them in float64.
+# [blocks; derived: activations, their differences, and these weighted]
+HELD_BLOCKS = 3
+
+# A number in float64.
+# [bytes; derived: 64 bits]
+DOUBLE = 8
+
 
 def neighbour_frames(
     inputs: Inputs,
     values: Tensor,
     dimension: int | None,
-    check: Callable[[Inputs, int, int, int], None],
+    check: Callable[[Inputs, int, int, int, float], None],
 ) -> Tensor:
     r"""Frames of the manifold on which the inputs lie, estimated from nearest neighbours among them.
 
@@ -51,7 +59,7 @@ def neighbour_frames(
         inputs: `n` samples; all floating inputs are flattened and concatenated. Equal ones count once.
         values: Activations, shape `(n, d)`.
         dimension: m; None: `equiv.probing.bursts.gap_dimension` of the local spectra.
-        check: Called with inputs, n, d and m before frames of that shape are made, to refuse them.
+        check: Called with inputs, n, d, m and bytes before frames of that shape are made, to refuse them.
 
     Returns:
         Frames, shape `(n, d, m)`, float64, in activation units per input unit.
@@ -88,7 +96,9 @@ def neighbour_frames(
             f"got {len(x)} that differ; add samples, or give a smaller 'dimension'."
         )
 
-    check(inputs, len(x), y.shape[1], m)
+    neurons = y.shape[1]
+    held = min(BLOCK_NUMBERS, len(x) * k * (x.shape[1] + neurons))
+    check(inputs, len(x), neurons, m, DOUBLE * (len(x) * neurons * m + HELD_BLOCKS * held))
     near = _neighbours(x, k)
     blocks = _blocks(torch.cat([x[:1], y[:1].to(x)], dim=1), near)
     frames = torch.cat([_local_slopes(x, y, near, rows, m, bool(quadratic)) for rows in blocks])

@@ -12,11 +12,22 @@ from equiv.observe.progress import further
 from equiv.probing.hooks import Reader, held_tensors
 from equiv.probing.inputs import Inputs, batch_of, input_tensors
 
-__all__ = ["BATCH_MEMORY", "affordable_batch", "batches", "check_independent", "probed_values"]
+__all__ = [
+    "BATCH_MEMORY",
+    "OUTPUT_COPIES",
+    "affordable_batch",
+    "batches",
+    "check_independent",
+    "probed_values",
+]
 
 # What the activations of one batch may take, tangents and graph included.
 # [bytes; chosen: 256 MiB, larger batches are hardly faster]
 BATCH_MEMORY = 256 * 2**20
+
+# The outputs of all modules count so many times in that.
+# [dimensionless; derived: values, tangents, and both again for the graph or what a layer makes of them]
+OUTPUT_COPIES = 4
 
 # Samples with which it is tried whether those of a batch influence each other.
 # [samples; chosen: statistics over so few still differ much from those over two]
@@ -28,7 +39,7 @@ INDEPENDENCE_POWER = 0.4
 
 
 def affordable_batch(read: Reader, given: Inputs) -> int:
-    r"""How many samples fill `BATCH_MEMORY` with the outputs of all modules, four times (tangents, graph)."""
+    r"""How many samples fill `BATCH_MEMORY` with the outputs of all modules, `OUTPUT_COPIES` times."""
     taken = 0
 
     def count(_module: nn.Module, _inputs: Any, output: Any) -> None:
@@ -52,7 +63,7 @@ def affordable_batch(read: Reader, given: Inputs) -> int:
 
     size = taken + sum(t.numel() * t.element_size() for t in input_tensors(few))
 
-    return max(BATCH_MEMORY * len(input_tensors(few)[0]) // (4 * size), 2)
+    return max(BATCH_MEMORY * len(input_tensors(few)[0]) // (OUTPUT_COPIES * size), 2)
 
 
 def check_independent(read: Reader, given: Inputs, width: int) -> None:

@@ -37,12 +37,12 @@ __all__ = ["compare_unpaired"]
 NAMED_ANCHORS = 10
 
 # What charts of both sides and their supports hold at once: a number of values or frames,
-# [bytes a number; measured: 170 at 1,000 samples of 200 neurons]
-NUMBER_BYTES = 150
+# [bytes a number; measured: 160 at 1,000 samples of 200 neurons, a third of it for the samples whatever the neurons]
+NUMBER_BYTES = 110
 
 # and besides, whatever the neurons, a sample with its neighbours.
-# [bytes a sample; measured: 19,000 to 29,000 in two dimensions]
-SAMPLE_BYTES = 20_000
+# [bytes a sample; measured: 19,000 to 29,000 in two dimensions, of which the most counts]
+SAMPLE_BYTES = 29_000
 
 
 @dataclass(frozen=True)
