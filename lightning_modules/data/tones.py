@@ -12,7 +12,9 @@ RATE, FRAME = 16_000, 1024
 #: Partials of a tone, all below half the sampling rate up to 990 Hz.
 PARTIALS = 8
 #: Octaves that a change of the brightness by 1 counts as: partials k fall as k to the power of minus the brightness.
-OCTAVES_PER_BRIGHTNESS = 0.25
+#: So few that samples are as near to each other in the pitch, of which every 2 cents turn a network's tangents, as in
+#: the brightness, of which every tenth does.
+OCTAVES_PER_BRIGHTNESS = 0.025
 #: The least and the largest brightness, where it changes; and where it does not.
 DARK, BRIGHT, PLAIN = 0.5, 1.5, 1.0
 #: Highest pitch in Hz whose partials are all below half the sampling rate.
@@ -25,7 +27,7 @@ class Tones:
     There, and not at its beginning, so that its ends change as little as may be when the pitch does.
 
     A state is the pitch in octaves above `lowest`, and the brightness if it is asked for: partial k has amplitude
-    k to the power of minus it, so that 0 is bright, and 1 counts as a quarter of an octave.
+    k to the power of minus it, so that 0 is bright, and 1 counts as a fortieth of an octave.
 
     Arguments:
         range: Octaves from the lowest pitch to the highest.
