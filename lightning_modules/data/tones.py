@@ -12,8 +12,7 @@ RATE, FRAME = 16_000, 1024
 #: Partials of a tone, all below half the sampling rate up to 990 Hz.
 PARTIALS = 8
 #: Octaves that a change of the brightness by 1 counts as: partials k fall as k to the power of minus the brightness.
-#: So few that samples are as near to each other in the pitch, of which every 2 cents turn a network's tangents, as in
-#: the brightness, of which every tenth does.
+#: So few that neighbours among the samples are near in the pitch, of which a few cents turn a network's tangents.
 OCTAVES_PER_BRIGHTNESS = 0.025
 #: The least and the largest brightness, where it changes; and where it does not.
 DARK, BRIGHT, PLAIN = 0.5, 1.5, 1.0
