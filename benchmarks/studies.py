@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from statistics import mean
+from statistics import mean, stdev
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
@@ -41,6 +41,7 @@ def run_all(runs: Path) -> None:
                     f"experiment={experiment}",
                     f"seed={seed}",
                     "logger=none",
+                    *OVERRIDES[experiment],
                 ]
                 subprocess.run([*command, f"hydra.run.dir={folder}"], cwd=ROOT, check=True)
 
@@ -53,33 +54,42 @@ def stitching(runs: list[dict[str, Any]]) -> str:
     lines = [
         "# Stitched networks",
         "",
-        f"`experiment=stitching`, mean of {len(runs)} seeds: of two networks trained apart on digits the body of one",
-        "and the head of the other, both ways, on fresh digits. T is learned from values and frames at so many digits",
-        "that both were shown; the others from values alone, relative representations also from all labelled digits of",
-        f"the head's network. As trained, the networks read {100 * own:.2f} %; stitched with all of 400 digits shared",
-        f"{100 * mean(run['accuracy_stitched'] for run in runs):.2f} %.",
+        f"`experiment=stitching`, mean of {len(runs)} seeds and its standard error: of two networks trained apart on",
+        "digits the body of one and the head of the other, both ways, on fresh digits. T is learned from values and",
+        "frames at so many digits that both were shown; the others from values alone, relative representations also",
+        "from all labelled digits of the head's network. As trained, the networks read "
+        f"{100 * own:.2f} %; stitched with all",
+        f"of 400 digits shared {100 * mean(run['accuracy_stitched'] for run in runs):.2f} %.",
     ]
 
-    for title, key, scale in (
-        ("Accuracy in %", "accuracy_by_anchors", 100),
-        ("Error of the activations at the cut, in % of their spread", "error_by_anchors", 100),
+    for title, key, beside in (
+        ("Accuracy in %", "accuracy_by_anchors", None),
+        ("Accuracy of T less that of each other, in %", "accuracy_by_anchors", "T"),
+        ("Error of the activations at the cut, in % of their spread", "error_by_anchors", None),
     ):
-        lines += [
-            "",
-            f"## {title}",
-            "",
-            f"| digits shared | {' | '.join(counts)} |",
-            "|---" * (1 + len(counts)) + "|",
-        ]
+        lines += ["", f"## {title}", "", f"| digits shared | {' | '.join(counts)} |"]
+        lines.append("|---" * (1 + len(counts)) + "|")
 
         for method in methods:
             cells = [[run[key][method][count] for run in runs] for count in counts]
 
-            if None not in cells[0]:
-                numbers = " | ".join(f"{scale * mean(each):.2f}" for each in cells)
-                lines.append(f"| {method.replace('_', ' ')} | {numbers} |")
+            if beside is not None:
+                known = [[run[key][beside][count] for run in runs] for count in counts]
+                cells = [
+                    [x - y for x, y in zip(*each, strict=True)] for each in zip(known, cells, strict=True)
+                ]
+
+            if method != beside and None not in cells[0]:
+                lines.append(f"| {method.replace('_', ' ')} | {' | '.join(map(_with_error, cells))} |")
 
     return "\n".join(lines) + "\n"
+
+
+def _with_error(values: list[float]) -> str:
+    r"""Mean and standard error over the seeds, in percent."""
+    error = 100 * stdev(values) / len(values) ** 0.5 if len(values) > 1 else float("nan")
+
+    return f"{100 * mean(values):.2f} ± {error:.2f}"
 
 
 def zoo(runs: list[dict[str, Any]]) -> str:

@@ -105,7 +105,10 @@ def next_steps(found: Finding) -> Iterator[str]:
                 yield f"inputs of one kind: only {percent(share)} % of {name}'s samples lie where {other} has some"
 
         if None not in samples:
-            yield f"more samples: {samples[0]} of A and {samples[1]} of B so far, try twice as many"
+            yield (
+                f"more samples: {samples[0]} of A and {samples[1]} of B so far, try twice as many, drawn evenly where "
+                "that can be: frames bridge no gaps"
+            )
 
     if (undecided or found.symmetries > 1) and dimensions:
         given, least = known.get("anchors", 0), max(dimensions) + 1

@@ -12,7 +12,8 @@ RATE, FRAME = 16_000, 1024
 #: Partials of a tone, all below half the sampling rate up to 990 Hz.
 PARTIALS = 8
 #: Octaves that a change of the brightness by 1 counts as: partials k fall as k to the power of minus the brightness.
-OCTAVES_PER_BRIGHTNESS = 0.25
+#: So few that neighbours among the samples are near in the pitch, of which a few cents turn a network's tangents.
+OCTAVES_PER_BRIGHTNESS = 0.025
 #: The least and the largest brightness, where it changes; and where it does not.
 DARK, BRIGHT, PLAIN = 0.5, 1.5, 1.0
 #: Highest pitch in Hz whose partials are all below half the sampling rate.
@@ -25,7 +26,7 @@ class Tones:
     There, and not at its beginning, so that its ends change as little as may be when the pitch does.
 
     A state is the pitch in octaves above `lowest`, and the brightness if it is asked for: partial k has amplitude
-    k to the power of minus it, so that 0 is bright, and 1 counts as a quarter of an octave.
+    k to the power of minus it, so that 0 is bright, and 1 counts as a fortieth of an octave.
 
     Arguments:
         range: Octaves from the lowest pitch to the highest.

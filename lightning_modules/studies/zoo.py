@@ -172,7 +172,7 @@ class Zoo:
     """
 
     def __init__(
-        self, n_train: int = 4096, n_compared: int = 240, tolerance: float = 0.1, seed: int = 0
+        self, n_train: int = 4096, n_compared: int = 240, tolerance: float = 0.05, seed: int = 0
     ) -> None:
         self.n_train, self.n_compared, self.tolerance, self.seed = n_train, n_compared, tolerance, seed
         self.members = members()
