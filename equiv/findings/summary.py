@@ -124,6 +124,7 @@ def _answer(found: Finding) -> list[tuple[str, str]]:
             for (name, each, target), map_ in zip(directions, maps, strict=True)
         ),
         ("bounds hold on", share_in_words(min(each.share for _, each, _ in directions), found.confidence)),
+        *_left_out(found.diagnostics),
         *(
             row
             for name, each, target in directions
@@ -133,6 +134,17 @@ def _answer(found: Finding) -> list[tuple[str, str]]:
         ("maps that fit", _maps(found)),
         *(("what would help", step) for step in _next_steps(found)),
     ]
+
+
+def _left_out(known: dict[str, Any]) -> list[tuple[str, str]]:
+    r"""The row on inputs of which nothing is said; none where there are none."""
+    left = [
+        f"{percent(share)} % of {letter.upper()}'s inputs"
+        for letter in "ab"
+        if (share := known.get(f"left_out_{letter}"))
+    ]
+
+    return [("left out", f"{' and '.join(left)}, which the network does not tell apart")] if left else []
 
 
 def _held_against(error: Interval, tolerance: float, map_: Map) -> str:

@@ -26,13 +26,13 @@ from equiv.unpaired.by_charts import compare_by_charts
 from equiv.unpaired.by_eigenfunctions import compare_by_eigenfunctions
 from equiv.unpaired.by_isometry import compare_by_isometry, enough_anchors
 from equiv.unpaired.result import Finding, conclude
-from equiv.verdict import Verdict
+from equiv.verdict import NAME_A, NAME_B, Verdict, percent
 
 __all__ = ["compare_unpaired"]
 
-# So many anchors that were rejected are named in the sentence, and all in the diagnostics.
-# [anchors; chosen: a line of text]
-NAMED_ANCHORS = 10
+# So many rows of anchors and samples are named in the sentence, and all in the diagnostics.
+# [rows; chosen: a line of text]
+NAMED_ROWS = 10
 
 # What charts of both sides and their supports hold at once: a number of values or frames,
 # [bytes a number; measured: 170 at 1,000 samples of 200 neurons]
@@ -45,18 +45,23 @@ SAMPLE_BYTES = 20_000
 
 @dataclass(frozen=True)
 class _Asked:
-    r"""Which coordinates are used, and how sure the answer is to be; as of `compare_unpaired`."""
+    r"""Which coordinates are used, and how sure the answer is to be; as of `compare_unpaired`.
+
+    Attributes:
+        counts: How often each sample of A and of B occurs; None: once.
+    """
 
     method: str
     tolerance: float
     confidence: float
     seed: int
     readouts: tuple[Readout | None, Readout | None]
+    counts: tuple[Tensor | None, Tensor | None] = (None, None)
 
     @property
     def mirrored(self) -> _Asked:
         r"""The same with A and B exchanged."""
-        return replace(self, readouts=self.readouts[::-1])
+        return replace(self, readouts=self.readouts[::-1], counts=self.counts[::-1])
 
     def conclude(self, a: Observations, b: Observations, found: Finding) -> Comparison:
         r"""The comparison of A and B, with the verdict that follows from what was found."""
@@ -122,37 +127,70 @@ def _of_all(a: Observations, b: Observations, anchors: Tensor | None, asked: _As
     known = None if anchors is None else torch.stack([copies[k].place[anchors[:, k]] for k in (0, 1)], dim=1)
     repeated = None if known is None else distinct_samples(known)
     some = known if known is None or repeated is None else known[repeated.first]
-    found = _ordered(*sides, some, asked)
+    counts = copies[0].counts, copies[1].counts
+    found = _ordered(*sides, some, replace(asked, counts=counts))
+
+    diagnostics = _of_every(
+        found.diagnostics, {f"left_out_samples_{x}": c for x, c in zip("ab", copies, strict=True)}
+    )
+
+    if repeated is not None:
+        diagnostics = _of_every(
+            diagnostics, dict.fromkeys(("rejected_anchors", "left_out_anchors"), repeated)
+        )
+        diagnostics["anchors"] = len(repeated.place)
 
     return _named(
         replace(
             found,
             coordinates_a=found.coordinates_a[copies[0].place],
             coordinates_b=found.coordinates_b[copies[1].place],
-            diagnostics=found.diagnostics if repeated is None else _of_anchors(found.diagnostics, repeated),
+            diagnostics=diagnostics,
         )
     )
 
 
 def _named(found: Comparison) -> Comparison:
-    r"""The same with the anchors that were rejected named in the sentence, by their rows."""
-    rows = found.diagnostics["rejected_anchors"]
+    r"""The same with what is left out, and anchors that were rejected, named in the sentence by their rows."""
+    known, sentence = found.diagnostics, found.sentence
+    left = [
+        f"{percent(known[f'left_out_{letter}'])} % of {name}'s inputs (rows {_listed(rows)})"
+        for letter, name in (("a", NAME_A), ("b", NAME_B))
+        if (rows := known.get(f"left_out_samples_{letter}"))
+    ]
 
-    if not rows:
-        return found
+    if left:
+        sentence += (
+            f" Left out, as their networks do not tell within the tolerance where they are: {' and '.join(left)}; "
+            "nothing is said of these."
+        )
 
-    more = f" and {len(rows) - NAMED_ANCHORS} more" if len(rows) > NAMED_ANCHORS else ""
-    names = ", ".join(map(str, rows[:NAMED_ANCHORS]))
+    if rows := known.get("left_out_anchors"):
+        sentence += f" Anchors left out with them: rows {_listed(rows)}."
 
-    return replace(found, sentence=found.sentence + f" Anchors that contradict: rows {names}{more}.")
+    if rows := known["rejected_anchors"]:
+        sentence += f" Anchors that contradict: rows {_listed(rows)}."
+
+    return replace(found, sentence=sentence)
 
 
-def _of_anchors(diagnostics: dict[str, Any], distinct: DistinctSamples) -> dict[str, Any]:
-    r"""What the diagnostics say of anchors without copies, said of all."""
-    rejected = torch.tensor(diagnostics["rejected_anchors"], dtype=torch.int64, device=distinct.place.device)
-    rows = torch.isin(distinct.place, rejected).nonzero()[:, 0].tolist()
+def _listed(rows: list[int]) -> str:
+    more = f" and {len(rows) - NAMED_ROWS} more" if len(rows) > NAMED_ROWS else ""
 
-    return diagnostics | {"anchors": len(distinct.place), "rejected_anchors": rows}
+    return ", ".join(map(str, rows[:NAMED_ROWS])) + more
+
+
+def _of_every(diagnostics: dict[str, Any], distinct: dict[str, DistinctSamples]) -> dict[str, Any]:
+    r"""What the diagnostics say of rows without copies, said of all, by the name of the diagnostic."""
+    every = {
+        name: torch.isin(each.place.cpu(), torch.tensor(diagnostics[name], dtype=torch.int64))
+        .nonzero()[:, 0]
+        .tolist()
+        for name, each in distinct.items()
+        if name in diagnostics
+    }
+
+    return diagnostics | every
 
 
 def _ordered(a: Observations, b: Observations, anchors: Tensor | None, asked: _Asked) -> Comparison:
@@ -178,7 +216,7 @@ def _found(a: Observations, b: Observations, anchors: Tensor | None, asked: _Ask
 
         return asked.conclude(a, b, found)
 
-    sides = chart_side(a, asked.tolerance), chart_side(b, asked.tolerance)
+    sides = chart_side(a, asked.tolerance, asked.counts[0]), chart_side(b, asked.tolerance, asked.counts[1])
 
     if asked.method == "auto" and all(side.objections for side in sides):
         # No flat chart of either: a curved space, or neurons that do not tell all inputs apart.
