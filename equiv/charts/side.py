@@ -42,7 +42,7 @@ class ChartedSide:
         chart: The chart, likewise.
         strain: How far the chart is from isometric, likewise.
         kept: Rows of the samples among those that were given, ascending, `(k,)`; None where none was left out.
-        nearest: For each that was given the place of the kept one of the nearest values, `(n,)`; likewise.
+        nearest: For each that was given its place among these, of those left out that of the nearest values, `(n,)`.
         left_out: Share of the given inputs that was left out.
         unplaced: Share of them that the network does not place, whether these were left out or not.
     """
@@ -147,6 +147,8 @@ def chart_side(obs: Observations, tolerance: float = 0.0, counts: Tensor | None 
             reckoned with in the error of the transformation.
         counts: How often each sample occurs, `(n,)`; None: once.
     """
+    from scipy.spatial import KDTree
+
     found, placed = _charted(obs, tolerance)
     weights = torch.ones(len(obs)) if counts is None else counts.cpu().double()
     kept = torch.arange(len(obs))
@@ -165,7 +167,10 @@ def chart_side(obs: Observations, tolerance: float = 0.0, counts: Tensor | None 
             found = replace(side, kept=kept, left_out=left_out, unplaced=left_out)
 
     if found.kept is not None:
-        found = replace(found, nearest=torch.cdist(obs.values, found.observations.values).argmin(dim=1).cpu())
+        values = obs.values.double().cpu().numpy()
+        nearest = torch.from_numpy(KDTree(values[found.kept]).query(values)[1])
+        nearest[found.kept] = torch.arange(len(found.kept))  # also where two places have one value
+        found = replace(found, nearest=nearest)
 
     return replace(found, eigenvalues=lowest_eigenvalues(found.observations))
 

@@ -144,7 +144,7 @@ def _left_out(known: dict[str, Any]) -> list[tuple[str, str]]:
         if (share := known.get(f"left_out_{letter}"))
     ]
 
-    return [("left out", f"{' and '.join(left)}, which the network does not tell apart")] if left else []
+    return [("left out", f"{' and '.join(left)}, which their network does not tell apart")] if left else []
 
 
 def _held_against(error: Interval, tolerance: float, map_: Map) -> str:

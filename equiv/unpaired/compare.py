@@ -153,10 +153,14 @@ def _of_all(a: Observations, b: Observations, anchors: Tensor | None, asked: _As
 def _named(found: Comparison) -> Comparison:
     r"""The same with what is left out, and anchors that were rejected, named in the sentence by their rows."""
     known, sentence = found.diagnostics, found.sentence
+    # In an order that does not change with the names.
+    sides = sorted(
+        (known.get(f"left_out_samples_{x}", []), x, name) for x, name in (("a", NAME_A), ("b", NAME_B))
+    )
     left = [
         f"{percent(known[f'left_out_{letter}'])} % of {name}'s inputs (rows {_listed(rows)})"
-        for letter, name in (("a", NAME_A), ("b", NAME_B))
-        if (rows := known.get(f"left_out_samples_{letter}"))
+        for rows, letter, name in sides
+        if rows
     ]
 
     if left:
