@@ -176,11 +176,15 @@ def chart_side(obs: Observations, tolerance: float = 0.0, counts: Tensor | None 
 
 
 def _charted(obs: Observations, tolerance: float) -> tuple[ChartedSide, Tensor]:
-    r"""The side of all of some samples, and how well each is placed, `(n,)`; perfectly where there is no chart."""
+    r"""The side of all of some samples, and how well each is placed, `(n,)`."""
     try:
         maps = IsometricMaps().fit(obs)
     except (ValueError, torch.linalg.LinAlgError) as failure:
-        return ChartedSide(obs, None, (str(failure).rstrip("."),)), torch.zeros(len(obs))
+        rank = obs.rank
+        assert rank is not None
+
+        # Where no chart says more, frames do: those that see fewer directions than most place nothing.
+        return ChartedSide(obs, None, (str(failure).rstrip("."),)), (rank < rank.mode().values).double().cpu()
 
     diagnosis = maps.diagnosis_
     coordinates = maps.coordinates_.detach().double().cpu()
