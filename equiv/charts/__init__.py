@@ -9,6 +9,7 @@ Doors: `chart.Chart`, `chart_map.ChartMap`, `strain.rigid_motions`, `isometric.I
                other
     crossings  Where the image of a chart crosses itself: F(u) = F(v) for u and v far apart
     strain     How far a chart is from isometric, and how far its coordinates are off for it
+    placement  How well a network places its samples: what tells the parts that a chart has to leave out
     limits     How inaccurate a chart may be: the limits that its diagnosis is held against
     diagnosis  What speaks against a flat chart: neighbours that contradict it, crossings, and what it
                misses

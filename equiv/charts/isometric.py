@@ -12,6 +12,7 @@ from equiv.charts.build import build_chart
 from equiv.charts.chart import Chart
 from equiv.charts.diagnosis import Diagnosis, diagnose, objections
 from equiv.charts.limits import Limits
+from equiv.charts.placement import placement
 from equiv.checks import as_floating, check_finite, check_integer
 from equiv.flattening.cloud import Cloud
 from equiv.flattening.integrate import integrate, integrate_from
@@ -66,6 +67,7 @@ class IsometricMaps:
         periods_: Lattice vectors `(p, m)`, modulo which the coordinates live; None where there are none.
         accepted_: Whether the diagnosis found nothing wrong.
         diagnosis_: What the chart misses, as `equiv.charts.diagnosis.Diagnosis`.
+        placement_: How far off samples of like values are put, `(n,)`, by `equiv.charts.placement`, over the spread.
         diagnostics_: The same by name, and `"reasons"`, sentences, empty when accepted.
         chart_: The `equiv.charts.chart.Chart` for points out of sample.
 
@@ -82,6 +84,7 @@ class IsometricMaps:
     periods_: Tensor | None
     accepted_: bool
     diagnosis_: Diagnosis
+    placement_: Tensor
     diagnostics_: dict[str, Any]
     chart_: Chart
 
@@ -138,6 +141,7 @@ class IsometricMaps:
         self.periods_ = None if periods is None else (periods / scale.lengths).to(obs.values)
         self.residual_ = found.residual
         self.diagnosis_ = diagnose(found, cloud, self.chart_)
+        self.placement_ = placement(found, cloud)[place]
         reasons = objections(self.diagnosis_, Limits())
         self.diagnostics_ = asdict(self.diagnosis_) | {"reasons": reasons}
         self.accepted_ = not reasons

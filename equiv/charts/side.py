@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 import torch
+from torch import Tensor
 
 from equiv.charts.chart import Chart
 from equiv.charts.diagnosis import Diagnosis, objections, roughness
@@ -17,6 +18,15 @@ from equiv.observe.observations import Observations
 from equiv.spectral.spectrum import lowest_eigenvalues
 
 __all__ = ["ChartedSide", "chart_side"]
+
+
+# No more of the inputs are left out.
+# [share of the inputs; derived: a verdict that speaks of less is inconclusive, as with sets that hardly overlap]
+LARGEST_SHARE = 0.1
+
+# Charts of what is left, each of what the one before places.
+# [charts; chosen: the first are bent by what they should leave out, further ones leave out next to nothing]
+ROUNDS = 3
 
 
 @dataclass(frozen=True)
@@ -31,6 +41,10 @@ class ChartedSide:
         domain: The samples' coordinates; None where there are none, or none that are finite.
         chart: The chart, likewise.
         strain: How far the chart is from isometric, likewise.
+        kept: Rows of the samples among those that were given, ascending, `(k,)`; None where none was left out.
+        nearest: For each that was given its place among these, of those left out that of the nearest values, `(n,)`.
+        left_out: Share of the given inputs that was left out.
+        unplaced: Share of them that the network does not place, whether these were left out or not.
     """
 
     observations: Observations
@@ -40,6 +54,10 @@ class ChartedSide:
     domain: Domain | None = None
     chart: Chart | None = None
     strain: Strain | None = None
+    kept: Tensor | None = None
+    nearest: Tensor | None = None
+    left_out: float = 0.0
+    unplaced: float = 0.0
 
     @property
     def columns(self) -> int:
@@ -47,6 +65,34 @@ class ChartedSide:
         assert self.observations.frames is not None
 
         return self.observations.frames.shape[2]
+
+    @property
+    def coordinates(self) -> Tensor | None:
+        r"""Coordinates of all given samples, `(n, m)`: of those left out, of the kept one of the nearest values."""
+        if self.domain is None or self.nearest is None:
+            return None if self.domain is None else self.domain.coordinates
+
+        return self.domain.coordinates[self.nearest]
+
+    @property
+    def missing(self) -> list[int]:
+        r"""Rows that were given and left out."""
+        if self.kept is None or self.nearest is None:
+            return []
+
+        out = torch.ones(len(self.nearest), dtype=torch.bool)
+        out[self.kept] = False
+
+        return out.nonzero()[:, 0].tolist()
+
+    def place(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        r"""Places of given rows `(k,)` among the samples that were kept, and whether these are there, `(k,)`."""
+        if self.kept is None:
+            return rows, torch.ones_like(rows, dtype=torch.bool)
+
+        places = torch.searchsorted(self.kept, rows.contiguous()).clamp_max(len(self.kept) - 1)
+
+        return places, self.kept[places] == rows
 
     @property
     def kinked(self) -> bool:
@@ -89,31 +135,69 @@ class ChartedSide:
         return math.nan if self.diagnosis is None else self.diagnosis.fit_error * self.spread
 
 
-def chart_side(obs: Observations, tolerance: float = 0.0) -> ChartedSide:
+def chart_side(obs: Observations, tolerance: float = 0.0, counts: Tensor | None = None) -> ChartedSide:
     r"""Fits the isometric coordinates of one side; a failure is a side without a chart and a sentence.
+
+    Samples that their own network does not place within the tolerance, as where its frames are nearly singular, or
+    samples are too few for what bends, are left out, where these are few and the rest hangs together.
 
     Arguments:
         obs: The samples, with frames.
         tolerance: Of the comparison, a share of the spread. A chart that misses no more may serve: its error is
             reckoned with in the error of the transformation.
+        counts: How often each sample occurs, `(n,)`; None: once.
     """
-    eigenvalues = lowest_eigenvalues(obs)
+    from scipy.spatial import KDTree
 
+    found, placed = _charted(obs, tolerance)
+    weights = torch.ones(len(obs)) if counts is None else counts.cpu().double()
+    kept = torch.arange(len(obs))
+
+    for _ in range(ROUNDS):
+        kept = kept[placed <= tolerance]
+        left_out = 1 - (weights[kept].sum() / weights.sum()).item()
+        found = replace(found, unplaced=left_out)
+
+        if len(kept) == len(placed) or left_out > LARGEST_SHARE:
+            break
+
+        side, placed = _charted(obs.subset(kept.to(obs.device)), tolerance)
+        # What falls apart without them, or has objections of its own, is not improved.
+        if not side.objections:
+            found = replace(side, kept=kept, left_out=left_out, unplaced=left_out)
+
+    if found.kept is not None:
+        values = obs.values.double().cpu().numpy()
+        nearest = torch.from_numpy(KDTree(values[found.kept]).query(values)[1])
+        nearest[found.kept] = torch.arange(len(found.kept))  # also where two places have one value
+        found = replace(found, nearest=nearest)
+
+    return replace(found, eigenvalues=lowest_eigenvalues(found.observations))
+
+
+def _charted(obs: Observations, tolerance: float) -> tuple[ChartedSide, Tensor]:
+    r"""The side of all of some samples, and how well each is placed, `(n,)`."""
     try:
         maps = IsometricMaps().fit(obs)
     except (ValueError, torch.linalg.LinAlgError) as failure:
-        return ChartedSide(obs, eigenvalues, (str(failure).rstrip("."),))
+        rank = obs.rank
+        assert rank is not None
+
+        # Where no chart says more, frames do: those that see fewer directions than most place nothing.
+        return ChartedSide(obs, None, (str(failure).rstrip("."),)), (rank < rank.mode().values).double().cpu()
 
     diagnosis = maps.diagnosis_
     coordinates = maps.coordinates_.detach().double().cpu()
     periods = None if maps.periods_ is None else maps.periods_.detach().double().cpu()
 
     if not coordinates.isfinite().all():
-        return ChartedSide(obs, eigenvalues, ("its coordinates are not finite",), diagnosis)
+        reason = "its coordinates are not finite"
+
+        return ChartedSide(obs, None, (reason,), diagnosis), torch.zeros(len(obs))
 
     strain = measure_strain(maps.chart_, obs, coordinates, periods)
     reasons = tuple(each.rstrip(".") for each in objections(diagnosis, Limits().at_least(tolerance)))
     domain = Domain(coordinates, periods)
-    side = ChartedSide(obs, eigenvalues, reasons, diagnosis, domain, maps.chart_, strain)
+    side = ChartedSide(obs, None, reasons, diagnosis, domain, maps.chart_, strain)
 
-    return replace(side, domain=replace(domain, accuracy=side.error / side.stretch))
+    return replace(side, domain=replace(domain, accuracy=side.error / side.stretch)), maps.placement_

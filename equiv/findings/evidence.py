@@ -25,6 +25,7 @@ MEASURES = {
 
 # Diagnostics that are shares, and of what.
 SHARES = {
+    "left_out": "of the inputs",
     "overlap": "of the samples lie where the other side has some",
     "rank_share": "of the frames",
     "spectral_distance": "between eigenvalues, on average",
@@ -49,6 +50,8 @@ UNITS = {
     "rank": "dimensions",
     "anchors": "anchors",
     "rejected_anchors": "(rows of the anchors)",
+    "left_out_anchors": "(rows of the anchors)",
+    "left_out_samples": "(rows of the samples)",
     "folded_samples": "samples",
     "crossing_samples": "samples",
     "periods": "input units",

@@ -102,6 +102,7 @@ def answer(found: Finding) -> list[tuple[str, str]]:
         ),
         *why_not(found),
         ("bounds hold on", share_in_words(min(each.share for _, each, _ in directions), found.confidence)),
+        *_left_out(found.diagnostics),
         *(
             row
             for name, each, target in directions
@@ -112,6 +113,17 @@ def answer(found: Finding) -> list[tuple[str, str]]:
         ("maps that fit", _maps(found)),
         *(("what would help", step) for step in next_steps(found)),
     ]
+
+
+def _left_out(known: dict[str, Any]) -> list[tuple[str, str]]:
+    r"""The row on inputs of which nothing is said; none where there are none."""
+    left = [
+        f"{percent(share)} % of {letter.upper()}'s inputs"
+        for letter in "ab"
+        if (share := known.get(f"left_out_{letter}"))
+    ]
+
+    return [("left out", f"{' and '.join(left)}, which their network does not tell apart")] if left else []
 
 
 def _held_against(error: Interval, tolerance: float, map_: Map) -> str:

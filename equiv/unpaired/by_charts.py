@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 
+import torch
 from torch import Tensor
 
 from equiv.charts.chart_map import ChartMap
@@ -50,7 +51,7 @@ def compare_by_charts(
         tolerance: Largest error that still counts as determined, a share of the target's spread.
         confidence: Level of the bounds.
     """
-    known = None if anchors is None else anchors.cpu()
+    rows, known = _anchors(a, b, anchors)
     found = _register_sides(a, b, known, tolerance)
     transformation = _transformation(a, b, found)
     blocking = blocking_reasons(a, b, found)
@@ -68,7 +69,7 @@ def compare_by_charts(
     coordinates = _aligned(a, b, found)
 
     return Finding(
-        facts=facts(a, b, found, anchors),
+        facts=facts(a, b, found, anchors, rows),
         transformation=transformation,
         a_to_b=errors[0],
         b_to_a=errors[1],
@@ -84,6 +85,18 @@ def compare_by_charts(
         chart_b=b.chart,
         places=partial(_places, a, b, found),
     )
+
+
+def _anchors(a: ChartedSide, b: ChartedSide, anchors: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    r"""Rows of the anchors both of whose samples are kept, and their places among these; None for none."""
+    if anchors is None:
+        return torch.zeros(0, dtype=torch.int64), None
+
+    ends = anchors.cpu()
+    places, known = zip(*(side.place(each) for side, each in zip((a, b), ends.T, strict=True)), strict=True)
+    rows = (known[0] & known[1]).nonzero()[:, 0]
+
+    return rows, torch.stack(places, dim=1)[rows] if len(rows) else None
 
 
 def _unbounded(error: Interval) -> Interval:
@@ -194,8 +207,7 @@ def _charted_places(
 
 def _aligned(a: ChartedSide, b: ChartedSide, found: Registration) -> tuple[Tensor | None, Tensor | None]:
     r"""Both sides' coordinates in the target's frame of reference; None for a side without."""
-    first = None if a.domain is None else a.domain.coordinates
-    second = None if b.domain is None else b.domain.coordinates
+    first, second = a.coordinates, b.coordinates
 
     if found.motion is None or first is None or second is None:
         return first, second

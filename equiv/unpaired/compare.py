@@ -28,13 +28,13 @@ from equiv.unpaired.by_eigenfunctions import compare_by_eigenfunctions
 from equiv.unpaired.by_isometry import compare_by_isometry, enough_anchors
 from equiv.unpaired.evidence import with_observed
 from equiv.unpaired.result import Finding, conclude
-from equiv.verdict import Verdict
+from equiv.verdict import NAME_A, NAME_B, Verdict, percent
 
 __all__ = ["compare_unpaired"]
 
-# So many anchors that were rejected are named in the sentence, and all in the diagnostics.
-# [anchors; chosen: a line of text]
-NAMED_ANCHORS = 10
+# So many rows of anchors and samples are named in the sentence, and all in the diagnostics.
+# [rows; chosen: a line of text]
+NAMED_ROWS = 10
 
 # What charts of both sides and their supports hold at once: a number of values or frames,
 # [bytes a number; measured: 160 at 1,000 samples of 200 neurons, a third of it for the samples whatever the neurons]
@@ -47,18 +47,23 @@ SAMPLE_BYTES = 29_000
 
 @dataclass(frozen=True)
 class _Asked:
-    r"""Which coordinates are used, and how sure the answer is to be; as of `compare_unpaired`."""
+    r"""Which coordinates are used, and how sure the answer is to be; as of `compare_unpaired`.
+
+    Attributes:
+        counts: How often each sample of A and of B occurs; None: once.
+    """
 
     method: str
     tolerance: float
     confidence: float
     seed: int
     readouts: tuple[Readout | None, Readout | None]
+    counts: tuple[Tensor | None, Tensor | None] = (None, None)
 
     @property
     def mirrored(self) -> _Asked:
         r"""The same with A and B exchanged."""
-        return replace(self, readouts=self.readouts[::-1])
+        return replace(self, readouts=self.readouts[::-1], counts=self.counts[::-1])
 
     def conclude(
         self, a: Observations, b: Observations, found: Finding, anchors: Tensor | None
@@ -128,37 +133,74 @@ def _of_all(a: Observations, b: Observations, anchors: Tensor | None, asked: _As
     known = None if anchors is None else torch.stack([copies[k].place[anchors[:, k]] for k in (0, 1)], dim=1)
     repeated = None if known is None else distinct_samples(known)
     some = known if known is None or repeated is None else known[repeated.first]
-    found = _ordered(*sides, some, asked)
+    counts = copies[0].counts, copies[1].counts
+    found = _ordered(*sides, some, replace(asked, counts=counts))
+
+    diagnostics = _of_every(
+        found.diagnostics, {f"left_out_samples_{x}": c for x, c in zip("ab", copies, strict=True)}
+    )
+
+    if repeated is not None:
+        diagnostics = _of_every(
+            diagnostics, dict.fromkeys(("rejected_anchors", "left_out_anchors"), repeated)
+        )
+        diagnostics["anchors"] = len(repeated.place)
 
     return _named(
         replace(
             found,
             coordinates_a=found.coordinates_a[copies[0].place],
             coordinates_b=found.coordinates_b[copies[1].place],
-            diagnostics=found.diagnostics if repeated is None else _of_anchors(found.diagnostics, repeated),
+            diagnostics=diagnostics,
         )
     )
 
 
 def _named(found: Comparison) -> Comparison:
-    r"""The same with the anchors that were rejected named in the sentence, by their rows."""
-    rows = found.diagnostics["rejected_anchors"]
+    r"""The same with what is left out, and anchors that were rejected, named in the sentence by their rows."""
+    known, sentence = found.diagnostics, found.sentence
+    # In an order that does not change with the names.
+    sides = sorted(
+        (known.get(f"left_out_samples_{x}", []), x, name) for x, name in (("a", NAME_A), ("b", NAME_B))
+    )
+    left = [
+        f"{percent(known[f'left_out_{letter}'])} % of {name}'s inputs (rows {_listed(rows)})"
+        for rows, letter, name in sides
+        if rows
+    ]
 
-    if not rows:
-        return found
+    if left:
+        sentence += (
+            f" Left out, as their networks do not tell within the tolerance where they are: {' and '.join(left)}; "
+            "nothing is said of these."
+        )
 
-    more = f" and {len(rows) - NAMED_ANCHORS} more" if len(rows) > NAMED_ANCHORS else ""
-    names = ", ".join(map(str, rows[:NAMED_ANCHORS]))
+    if rows := known.get("left_out_anchors"):
+        sentence += f" Anchors left out with them: rows {_listed(rows)}."
 
-    return replace(found, sentence=found.sentence + f" Anchors that contradict: rows {names}{more}.")
+    if rows := known["rejected_anchors"]:
+        sentence += f" Anchors that contradict: rows {_listed(rows)}."
+
+    return replace(found, sentence=sentence)
 
 
-def _of_anchors(diagnostics: dict[str, Any], distinct: DistinctSamples) -> dict[str, Any]:
-    r"""What the diagnostics say of anchors without copies, said of all."""
-    rejected = torch.tensor(diagnostics["rejected_anchors"], dtype=torch.int64, device=distinct.place.device)
-    rows = torch.isin(distinct.place, rejected).nonzero()[:, 0].tolist()
+def _listed(rows: list[int]) -> str:
+    more = f" and {len(rows) - NAMED_ROWS} more" if len(rows) > NAMED_ROWS else ""
 
-    return diagnostics | {"anchors": len(distinct.place), "rejected_anchors": rows}
+    return ", ".join(map(str, rows[:NAMED_ROWS])) + more
+
+
+def _of_every(diagnostics: dict[str, Any], distinct: dict[str, DistinctSamples]) -> dict[str, Any]:
+    r"""What the diagnostics say of rows without copies, said of all, by the name of the diagnostic."""
+    every = {
+        name: torch.isin(each.place.cpu(), torch.tensor(diagnostics[name], dtype=torch.int64))
+        .nonzero()[:, 0]
+        .tolist()
+        for name, each in distinct.items()
+        if name in diagnostics
+    }
+
+    return diagnostics | every
 
 
 def _ordered(a: Observations, b: Observations, anchors: Tensor | None, asked: _Asked) -> Comparison:
@@ -184,7 +226,7 @@ def _found(a: Observations, b: Observations, anchors: Tensor | None, asked: _Ask
 
         return asked.conclude(a, b, found, anchors)
 
-    sides = chart_side(a, asked.tolerance), chart_side(b, asked.tolerance)
+    sides = chart_side(a, asked.tolerance, asked.counts[0]), chart_side(b, asked.tolerance, asked.counts[1])
 
     if asked.method != "auto" or not all(side.objections for side in sides):
         return asked.conclude(
@@ -233,7 +275,7 @@ def _confirmed(a: Observations, b: Observations, found: Finding, anchors: Tensor
     r"""The finding, whose errors hold of the maps that are returned, at the anchors that do not contradict."""
     pairs = torch.zeros(0, 2, dtype=torch.int64) if anchors is None else anchors.cpu()
     kept = torch.ones(len(pairs), dtype=torch.bool)
-    kept[list(found.facts.rejected_anchors)] = False
+    kept[[*found.facts.rejected_anchors, *found.facts.left_out_anchors]] = False
     at_a, at_b = a.values[pairs[kept, 0].to(a.device)], b.values[pairs[kept, 1].to(b.device)]
     there, back = found.transformation.there, found.transformation.back
 

@@ -68,11 +68,33 @@ def blocking_reasons(a: ChartedSide, b: ChartedSide, found: Registration) -> lis
     if found.relation is Relation.UNDECIDED:
         return [*reasons, found.reason]
 
-    return (
-        reasons
-        if found.relation is Relation.NONE
-        else reasons + low_overlaps(found.overlap_a, found.overlap_b)
-    )
+    reasons += _incomparable(a, b, found)
+
+    if found.relation is Relation.NONE:
+        return reasons
+
+    compared = ((1 - a.left_out) * found.overlap_a, (1 - b.left_out) * found.overlap_b)
+
+    return reasons + low_overlaps(*compared)
+
+
+def _incomparable(a: ChartedSide, b: ChartedSide, found: Registration) -> list[str]:
+    r"""Reasons that forbid a conclusion because of inputs that a network does not tell apart."""
+    decided = found.residuals is not None and found.alignment is None and found.freedom is None
+
+    if (a.left_out or b.left_out) and (found.relation is Relation.NONE or not decided):
+        # Edges of what is left are none of the spaces, however alike they look.
+        return ["where samples are left out outlines say nothing, and the anchors do not decide without them"]
+
+    # What one network does not place and the other does is a difference, of half as many samples at the least.
+    return [
+        f"{other} tells inputs apart that {name} does not, {percent(side.unplaced)} % of its inputs"
+        for name, other, side, overlap in (
+            (NAME_A, NAME_B, a, found.overlap_b),
+            (NAME_B, NAME_A, b, found.overlap_a),
+        )
+        if 1 - overlap > side.unplaced / 2 > 0
+    ]
 
 
 def low_overlaps(overlap_a: float, overlap_b: float) -> list[str]:
@@ -84,15 +106,19 @@ def low_overlaps(overlap_a: float, overlap_b: float) -> list[str]:
     ]
 
 
-def facts(a: ChartedSide, b: ChartedSide, found: Registration, anchors: Tensor | None) -> Facts:
-    r"""What the charts of both sides and their registration say."""
+def facts(a: ChartedSide, b: ChartedSide, found: Registration, anchors: Tensor | None, rows: Tensor) -> Facts:
+    r"""What the charts of both sides and their registration say, with the rows of the anchors that it is by."""
+    used = rows.tolist()
+    count = 0 if anchors is None else len(anchors)
+
     return Facts(
         method="isometric",
         method_reason="without pairs only a chart of the metric gives a map, and the frames define one",
         relation=Sentence(found.relation),
         relation_reason=Sentence(found.reason),
-        anchors=0 if anchors is None else len(anchors),
-        rejected_anchors=found.rejected,
+        anchors=count,
+        rejected_anchors=tuple(used[row] for row in found.rejected),
+        left_out_anchors=tuple(row for row in range(count) if row not in used),
         overlap_a=found.overlap_a,
         overlap_b=found.overlap_b,
         spectral_distance=spectral_distance(a.eigenvalues, b.eigenvalues),
@@ -130,6 +156,10 @@ def _side_facts(side: ChartedSide) -> SideFacts:
         strain=None if side.strain is None else side.strain.size,
         residual=None if found is None or domain is None else found.residual,
         eigenvalues=side.eigenvalues,
+        left_out=side.left_out,
+        left_out_samples=tuple(side.missing),
     )
 
-    return with_observed(known, side.observations)
+    seen = with_observed(known, side.observations)
+
+    return replace(seen, samples=len(side.observations) + len(side.missing))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from torch import Tensor
@@ -46,6 +46,8 @@ class SideFacts:
         neurons: How many.
         rank: Of most frames.
         rank_share: Share of the frames that have it.
+        left_out: Share of the inputs that was left out, 0 where none was.
+        left_out_samples: Their rows.
     """
 
     intrinsic_dimension: int | None = None
@@ -59,6 +61,8 @@ class SideFacts:
     neurons: int | None = None
     rank: int | None = None
     rank_share: float | None = None
+    left_out: float = field(default_factory=float)  # which is told where it is 0, too
+    left_out_samples: Sequence[int] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +76,7 @@ class Facts:
         relation_reason: Why.
         anchors: How many were given.
         rejected_anchors: Rows of those that contradict the others.
+        left_out_anchors: Rows of those whose samples are left out on either side.
         overlap_a: Share of A's samples that lie where B has samples.
         overlap_b: Share of B's samples that lie where A has samples.
         spectral_distance: Mean relative difference of eigenvalues.
@@ -92,6 +97,7 @@ class Facts:
     relation_reason: str | None = None
     anchors: int | None = None
     rejected_anchors: Sequence[int]
+    left_out_anchors: Sequence[int] = ()
     overlap_a: float
     overlap_b: float
     spectral_distance: float | None = None
@@ -211,7 +217,10 @@ def conclude(
             sentence += f" There are {many} {found.equally_good}; the transformation is one of them."
 
     # What is rare among the samples of either side is not told from what the other side alone has.
-    share = (1 - confidence) ** (1 / min(_draws(a), _draws(b)))
+    share = min(
+        _compared(_draws(obs), side.left_out, confidence)
+        for obs, side in ((a, found.facts.a), (b, found.facts.b))
+    )
     answers = _answers(a, b, found, readouts, confidence, seed)
     a_to_b, b_to_a = (
         Direction(error, share, apart, readout_error=read[0], readout_agreement=read[1])
@@ -262,6 +271,14 @@ def _answers(
 def _draws(obs: Observations) -> int:
     r"""How many independent draws there are, at the most."""
     return len(obs) if obs.groups is None else len(obs.groups.unique())
+
+
+def _compared(draws: int, left_out: float, confidence: float) -> float:
+    r"""At least this share of the inputs is such as were compared, by Clopper and Pearson: (1 - confidence)^(1 / n) for
+    n draws of which none was left out."""
+    from scipy.special import betaincinv
+
+    return float(betaincinv(draws * (1 - left_out), draws * left_out + 1, 1 - confidence))
 
 
 def _coordinates(obs: Observations, found: Tensor | None) -> Tensor:
