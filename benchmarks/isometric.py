@@ -1,6 +1,6 @@
 r"""Isometric coordinates against the hidden inputs: accuracy, diagnosis, noise, scale.
 
-    python benchmarks/isometric.py [--networks 100] [--only networks shapes noise loca scale]
+    python benchmarks/isometric.py [--networks 100] [--only networks shapes boxes noise loca scale]
 
 Prints tables and writes benchmarks/results/isometric.md and .json. One thread. Errors are RMS over spread
 after the best rigid motion, in per cent; seconds are processor seconds of the fit.
@@ -21,7 +21,7 @@ from torch import Tensor
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from manifolds import DOMAINS, observe, rigid_error  # noqa: E402
+from manifolds import DOMAINS, Domain, observe, rigid_error  # noqa: E402
 
 from equiv import IsometricMaps, Observations  # noqa: E402
 
@@ -39,6 +39,8 @@ SHAPES = [
     ("torus", 4096, 6, 0.05),
     ("cube", 4000, 8, 0.1),
 ]
+# Dimension, samples, neurons, mark in per cent.
+BOXES = [(4, 4000, 12, 0.5), (5, 4000, 14, 0.5), (6, 4000, 16, 2.0)]
 
 
 def timed_fit(obs: Observations) -> tuple[IsometricMaps, float]:
@@ -194,6 +196,44 @@ def shapes(count: int) -> tuple[str, list[dict[str, float | str]]]:
     return table(f"Shapes, random networks and samples, {count} each", header, rows), numbers
 
 
+def boxes(count: int) -> tuple[str, list[dict[str, float]]]:
+    rows, numbers = [], []
+
+    for dimension, n, neurons, mark in BOXES:
+        domain = Domain((0.0,) * dimension, (1.0,) * dimension)
+        errors, outside, spent, accepted = [], [], 0.0, 0
+        for seed in range(1, 1 + count):
+            x, fresh = domain.sample(n, seed), domain.sample(500, 10_000 + seed)
+            flat, seconds = timed_fit(observe(domain, x, neurons, seed))
+            together = torch.cat(
+                [flat.coordinates_, flat.transform(observe(domain, fresh, neurons, seed).values)]
+            )
+            errors.append(100 * rigid_error(flat.coordinates_, x))
+            outside.append(100 * rigid_error(together, torch.cat([x, fresh])))
+            spent += seconds / count
+            accepted += flat.accepted_
+        last = {"dimension": dimension, "n": n, "mark": mark, "worst": max(errors), "seconds": spent}
+        numbers.append(last | {"worst_out_of_sample": max(outside)})
+        rows.append(
+            [
+                str(dimension),
+                str(n),
+                str(neurons),
+                f"{max(errors):.3f}",
+                f"{max(outside):.3f}",
+                str(mark),
+                f"{accepted} of {count}",
+                f"{spent:.0f}",
+            ]
+        )
+
+    header = ["dimension", "samples", "neurons", "worst %", "out of sample %", "mark", "accepted", "s"]
+
+    return table(
+        f"Boxes of more dimensions, random networks and samples, {count} each", header, rows
+    ), numbers
+
+
 def burst_frames(jacobian: Tensor, size: int, seed: int) -> Tensor:
     r"""Frames from sample covariances of `size` small Gaussian neighbours."""
     m = jacobian.shape[2]
@@ -277,6 +317,7 @@ def main() -> None:
     parts: dict[str, tuple[Callable[[int], tuple[str, list]], int]] = {
         "networks": (networks, 100),
         "shapes": (shapes, 3),
+        "boxes": (boxes, 1),
         "noise": (noise, 3),
         "loca": (loca, 5),
         "scale": (scale, 2),

@@ -1,11 +1,11 @@
 r"""Deferred correction: coordinates corrected for what the trapezoid rule misses, as a fit y = F(u) shows it.
 
 Where networks are smooth and the samples resolve them, F is a smooth fit of the values. With few samples the frames,
-too, are needed to fit F. Across jumps F says nothing, and the jump of the frames takes its place
-(`equiv.flattening.jumps`).
+too, are needed to fit F. Across jumps F says nothing, and the change of the frames takes its place
+(`equiv.flattening.information`).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -14,7 +14,6 @@ from equiv.coordinates.hermite_fit import HermiteFit, fit_hermite
 from equiv.coordinates.lift import RESOLVED_ERROR, Lift, best_lift, left_out, relative_error
 from equiv.coordinates.smooth_fit import SmoothFit, fit_smooth, in_blocks
 from equiv.flattening.information import solve_by_information, solved_again
-from equiv.flattening.jumps import displacements_across_jumps
 from equiv.flattening.synchronization import LARGEST_MISFIT, Flattening, PairSolution, torn_pairs
 
 __all__ = ["Corrected", "correct"]
@@ -56,17 +55,9 @@ FIRST_FUNCTIONS_OF_MORE = 300
 # [functions; chosen: more resolve more, and the cost of a fit grows with their square]
 MAX_FUNCTIONS = 1000
 
-# Corrections across jumps, at most.
-# [corrections; chosen: it ends earlier where coordinates settle]
-ROUNDS_ACROSS_JUMPS = 8
-
-# Move of coordinates across jumps below which they have settled.
-# [share of their spread; chosen: well below the error that where jumps lie leaves open]
-SETTLED_ACROSS_JUMPS = 5e-4
-
-# Largest correction of a displacement across jumps: around a corner the trapezoid rule may give a small part of it.
-# [share of the displacement; chosen: it follows from jumps, not from a fit, and cancelling frames alone say more]
-LARGEST_CORRECTION_ACROSS_JUMPS = 5.0
+# Largest correction by a fit: what fits of rough coordinates say may be wild.
+# [share of the difference of values; chosen: where the trapezoid rule misses more, samples do not resolve the manifold]
+LARGEST_CORRECTION = 0.2
 
 # Misfit of the pairs above which all else is tried beside smooth fits.
 # [share of the lengths of pairs; chosen: smooth fits that resolve the manifold leave less]
@@ -134,8 +125,7 @@ def correct(
     ways = [
         lambda: None if jumping else _without_frames(values, found, rough, exact),
         lambda: _with_frames(values, found),
-        lambda: _across_jumps(values, found, every) if jumping else None,
-        lambda: _by_information(values, every, jumping) if found.equations.m > 1 else None,
+        lambda: _by_information(values, every, jumping) if jumping or found.equations.m > 1 else None,
     ]
     tried = []
 
@@ -224,26 +214,6 @@ def _by_information(values: Tensor, every: Flattening, jumping: bool) -> Correct
     return Corrected(found.solution, lift, residual, rejected, torn, informed.moved, excess)
 
 
-def _across_jumps(values: Tensor, found: Flattening, every: Flattening) -> Corrected:
-    equations = replace(found.equations, largest_correction=LARGEST_CORRECTION_ACROSS_JUMPS)
-    refinement = torch.inf
-
-    for _ in range(ROUNDS_ACROSS_JUMPS):
-        defect, variance = displacements_across_jumps(values, found)
-        equations = replace(equations, weights=1 / variance)
-        found, refinement = _solved(replace(found, equations=equations), defect)
-        if refinement < SETTLED_ACROSS_JUMPS:
-            break
-
-    best = _fit_hermite(values, found, NARROW_WIDTH)
-    excess = float((found.solution.residual.square().mean(dim=1) * equations.weights).mean().sqrt())
-    lift = _lift(best.fit, best.missed, values, found)
-
-    torn = torn_pairs(found.solution, every.equations)
-
-    return Corrected(found.solution, lift, found.root_mean_square, found.rejected, torn, refinement, excess)
-
-
 def _lift(fit: SmoothFit, missed: Tensor, values: Tensor, found: Flattening) -> Lift:
     solution = found.solution
 
@@ -274,5 +244,8 @@ def _trapezoid_defect(fit: SmoothFit, found: Flattening) -> Tensor:
     r""":math:`F(u_j) - F(u_i) - (DF_i + DF_j)(u_j - u_i) / 2` along each pair, `(E, d)`."""
     i, j = found.equations.i, found.equations.j
     values, slope = in_blocks(fit, found.solution.coordinates)
+    apart = values[j] - values[i]
+    defect = apart - 0.5 * torch.einsum("edm,em->ed", slope[i] + slope[j], found.steps)
+    share = LARGEST_CORRECTION * apart.norm(dim=1) / defect.norm(dim=1).clamp_min(1e-300)
 
-    return values[j] - values[i] - 0.5 * torch.einsum("edm,em->ed", slope[i] + slope[j], found.steps)
+    return share.clamp_max(1.0)[:, None] * defect

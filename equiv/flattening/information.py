@@ -1,13 +1,19 @@
 r"""Information of pairs: what each says of the way from one sample to the other, and how surely, along which direction.
 
-What the trapezoid rule misses of a pair,
+What the trapezoid rule misses of a pair, by curvature, jumps of derivatives or noise,
 
-.. math:: e_{ij} = y_j - y_i - c_{ij} - \bar J_{ij} (u_j - u_i), \qquad \operatorname{Cov} e_{ij} = s_{ij}^2 I,
+.. math:: e_{ij} = y_j - y_i - c_{ij} - \bar J_{ij} (u_j - u_i), \qquad
+    \operatorname{Cov} e_{ij} = s_{ij}^2 \Sigma_{ij},
 
-curvature, jumps of derivatives or noise, is of one size along all neurons, so that the information of the way is
-:math:`W_{ij} = \bar J_{ij}^\top \bar J_{ij} / s_{ij}^2`: directions that the neurons hardly see count as little as they
-should. The variances are those of Student's t about what the change of the frames lets expect, of one scale for all
-pairs, which the residuals tell.
+is of the size of what the change K of the frames amounts to,
+
+.. math:: \Sigma = \operatorname{diag}(K u)^2 + |u|^2 K K^\top + \epsilon^2 |K u|^2 I,
+
+the first where single neurons change, the second where all do alike. Least squares generalised by it reads the way
+from what of the values does not change, and the information of the way is
+:math:`W_{ij} = \bar J_{ij}^\top \Sigma_{ij}^{-1} \bar J_{ij} / s_{ij}^2`: directions that the neurons hardly see count
+as little as they should. The scales :math:`s_{ij}` are those of Student's t, about one for all pairs, which the
+residuals tell.
 """
 
 from dataclasses import dataclass, replace
@@ -16,6 +22,7 @@ import torch
 from torch import Tensor
 
 from equiv.coordinates.kriging import correlation_length, krige_along, nearest_nodes
+from equiv.flattening.jumps import around_corners
 from equiv.flattening.synchronization import Flattening, synchronise
 
 __all__ = ["Informed", "solve_by_information", "solved_again"]
@@ -24,6 +31,10 @@ __all__ = ["Informed", "solve_by_information", "solved_again"]
 # Degrees of freedom of the residuals.
 # [degrees; chosen: heavy tails, as kinks lie in some pairs and not in others]
 FREEDOM = 3.0
+
+# Variance of neurons whose frames do not change, where those of others do.
+# [mean of the variances of all neurons; chosen: single neurons are not known to change much less than that]
+UNCHANGED_VARIANCE = 0.01
 
 # What is added to variances that frames let expect, whose change may vanish.
 # [mean of them; chosen: far below what a usual pair has]
@@ -90,22 +101,19 @@ def solve_by_information(values: Tensor, found: Flattening) -> Informed:
         values: `(n, d)`.
         found: A start that is nearly right, with the equations of all pairs.
     """
-    pairs = _Pairs.of(values, found)
-    prior = pairs.changed
-    found = _settled(values, found, torch.zeros_like(pairs.missed), prior, ROUNDS)
+    missed = _Pairs.of(values, found).missed
+    found = _settled(values, found, torch.zeros_like(missed), torch.ones_like(missed[:, 0]), ROUNDS)
 
     for _ in range(CORRECTIONS):
         pairs, last = _Pairs.of(values, found), found
-        correction, left = pairs.gated(_along_lines(found))
-        prior = LEFT_BY_CORRECTION * pairs.changed + left.square().mean(dim=1)
+        correction, left = pairs.gated(_along_lines(values, found))
+        prior = LEFT_BY_CORRECTION + left.square().mean(dim=1) / pairs.changed
         found = _settled(values, found, correction, prior, ROUNDS_CORRECTED)
 
     pairs = _Pairs.of(values, found)
     left = pairs.missed - correction
-    u, length = (
-        found.solution.coordinates,
-        (values[found.equations.j] - values[found.equations.i]).norm(dim=1),
-    )
+    u = found.solution.coordinates
+    length = (values[found.equations.j] - values[found.equations.i]).norm(dim=1)
 
     return Informed(
         found,
@@ -123,24 +131,40 @@ class _Pairs:
         middle: :math:`\bar J_{ij}`, `(E, d, m)`.
         missed: What the trapezoid rule misses, `(E, d)`.
         changed: Mean square of what the change of the frames amounts to, `(E,)`.
+        single: Variances that neurons have if each changes for itself, `(E, d)`.
+        common: What all have in common if they change alike, :math:`|u| K`, `(E, d, m)`.
     """
 
     middle: Tensor
     missed: Tensor
     changed: Tensor
+    single: Tensor
+    common: Tensor
 
     @classmethod
     def of(cls, values: Tensor, found: Flattening) -> "_Pairs":
         i, j, steps = found.equations.i, found.equations.j, found.steps[:, :, None]
         frames = found.equations.frames @ found.solution.rotations
-        middle = (frames[i] + frames[j]) / 2
-        changed = ((frames[j] - frames[i]) @ steps)[:, :, 0].square().mean(dim=1)
+        middle, change = (frames[i] + frames[j]) / 2, frames[j] - frames[i]
+        square = (change @ steps)[:, :, 0].square()
+        changed = square.mean(dim=1)
+        least = SMALLEST_VARIANCE * changed.mean()
 
         return cls(
             middle,
             values[j] - values[i] - (middle @ steps)[:, :, 0],
-            changed + SMALLEST_VARIANCE * changed.mean(),
+            changed + least,
+            square + UNCHANGED_VARIANCE * changed[:, None] + least,
+            change * steps.norm(dim=1, keepdim=True),
         )
+
+    def whitened(self, vectors: Tensor) -> Tensor:
+        r""":math:`\Sigma^{-1}` times vectors `(E, d, k)`: of a diagonal matrix changed in few directions (Woodbury)."""
+        scaled = self.common / self.single[:, :, None]
+        alone = vectors / self.single[:, :, None]
+        eye = torch.eye(scaled.shape[2], dtype=vectors.dtype)
+
+        return alone - scaled @ torch.linalg.solve(eye + self.common.mT @ scaled, self.common.mT @ alone)
 
     def gated(self, correction: Tensor) -> tuple[Tensor, Tensor]:
         r"""How much of a correction what is missed normal to the frames bears out, and what of that is left.
@@ -161,14 +185,22 @@ class _Pairs:
 def _settled(values: Tensor, found: Flattening, correction: Tensor, prior: Tensor, rounds: int) -> Flattening:
     for _ in range(rounds):
         pairs = _Pairs.of(values, found)
-        square = (pairs.missed - correction).square().mean(dim=1)
-        scale = (square / prior).median()
+        left = (pairs.missed - correction)[:, :, None]
+        square = (left * pairs.whitened(left)).mean(dim=(1, 2))
+        # Pairs between which nothing changes are exact, and tell nothing of the others.
+        scale = (square / prior)[pairs.changed >= pairs.changed.mean()].median() + SMALLEST_VARIANCE
         variance = (FREEDOM * scale * prior + square) / (FREEDOM + 1)
-        information = pairs.middle.mT @ pairs.middle
+        whitened = pairs.whitened(pairs.middle)
+        information = pairs.middle.mT @ whitened
         floor = SMALLEST_INFORMATION * information.diagonal(dim1=1, dim2=2).mean(dim=1)
         eye = torch.eye(information.shape[1], dtype=values.dtype)
-        information = (information + floor[:, None, None] * eye) / variance[:, None, None]
-        found = solved_again(found, correction, STEPS, torch.linalg.cholesky(information).mT)
+        information = information + floor[:, None, None] * eye
+        # Of what is left, all but what generalised least squares reads as a move.
+        read = pairs.middle @ torch.linalg.solve(information, whitened.mT @ left)
+        unread = correction + (left - read)[:, :, 0]
+        found = solved_again(
+            found, unread, STEPS, torch.linalg.cholesky(information / variance[:, None, None]).mT
+        )
 
     return found
 
@@ -199,13 +231,14 @@ def solved_again(
     return replace(found, solution=solution)
 
 
-def _along_lines(found: Flattening) -> Tensor:
-    r"""What kriging of frames says along each pair, less the trapezoid rule, `(E, d)`."""
+def _along_lines(values: Tensor, found: Flattening) -> Tensor:
+    r"""What kriging of frames, or one corner of a curve, says along each pair, less the trapezoid rule, `(E, d)`."""
     i, steps, u = found.equations.i, found.steps, found.solution.coordinates
     frames = found.equations.frames @ found.solution.rotations
     periods = u[:0] if found.solution.periods is None else found.solution.periods
     length = correlation_length(u)
-    middle = (frames[i] + frames[found.equations.j]) / 2
+    head = frames[found.equations.j]
+    middle = (frames[i] + head) / 2
     parts = []
     rows = max(1, GATHERED // (16 * frames[0].numel()))
 
@@ -215,4 +248,12 @@ def _along_lines(found: Flattening) -> Tensor:
         slopes = frames[near] - middle[some, None]
         parts.append(krige_along(-half, half, offsets, slopes, length))
 
-    return torch.cat(parts)
+    said = torch.cat(parts)
+
+    if u.shape[1] > 1:
+        return said
+
+    difference = values[found.equations.j] - values[i]
+    way, single = around_corners(frames[i][:, :, 0], head[:, :, 0], difference)
+
+    return torch.where(single[:, None], difference - way[:, None] * middle[:, :, 0], said)

@@ -31,10 +31,6 @@ WEIGHT_FLOOR = 1e-3
 # [median squared length; chosen: smaller than the above, as it touches coinciding samples alone]
 LENGTH_FLOOR = 1e-4
 
-# Largest correction of a displacement: what fits of rough coordinates say may be wild.
-# [share of the displacement; chosen: where the trapezoid rule misses more, samples do not resolve the manifold]
-LARGEST_CORRECTION = 0.2
-
 
 @dataclass(frozen=True)
 class PairEquations:
@@ -49,7 +45,6 @@ class PairEquations:
         right: :math:`J_j^\top (y_j - y_i)`, `(E, m)`.
         weights: Of the pairs, one over their squared lengths, `(E,)`.
         lengths: What misfits are measured by, `(E,)`: those of samples that nearly coincide are their rounding.
-        largest_correction: Of a displacement, as a share of it.
         factorisation: Of an earlier linear system, which serves a later one; shared by parts with the same samples.
     """
 
@@ -61,7 +56,6 @@ class PairEquations:
     right: Tensor
     weights: Tensor
     lengths: Tensor
-    largest_correction: float
     factorisation: Factorisation
 
     @classmethod
@@ -85,7 +79,6 @@ class PairEquations:
             right=torch.einsum("eda,ed->ea", frames[j], difference),
             weights=1 / (squared + WEIGHT_FLOOR * squared.median()),
             lengths=(squared + LENGTH_FLOOR * squared.median()).sqrt(),
-            largest_correction=LARGEST_CORRECTION,
             factorisation=Factorisation(),
         )
 
@@ -205,12 +198,7 @@ class PairEquations:
 
         solved = solve_positive(total, torch.cat(columns, dim=2))
         m = self.m
-        z = solved[:, :, 0]
-
-        if correction is not None:
-            defect = solved[:, :, -1]
-            share = self.largest_correction * z.norm(dim=1) / defect.norm(dim=1).clamp_min(1e-300)
-            z = z - defect * share.clamp_max(1.0)[:, None]
+        z = solved[:, :, 0] if correction is None else solved[:, :, 0] - solved[:, :, -1]
 
         return z, solved[:, :, 1 : 1 + m], solved[:, :, 1 + m : 1 + 2 * m]
 

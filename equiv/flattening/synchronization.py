@@ -275,7 +275,7 @@ def _step(
     border = border.reshape(n * size, p * m)
     solved = system.solve(torch.cat([right, border], dim=1), LINEAR_TOLERANCE)
     schur = between - border.T @ solved[:, 1:]
-    stretch = torch.linalg.solve(schur, right_period - border.T @ solved[:, 0])
+    stretch = torch.linalg.solve_ex(schur, right_period - border.T @ solved[:, 0]).result
     solution = (solved[:, 0] - solved[:, 1:] @ stretch).reshape(n, size)
 
     return solution[:, :m], solution[:, m:], stretch.reshape(p, m)
