@@ -232,7 +232,7 @@ def listing() -> str:
     from lightning_modules.output.display import COLUMNS
 
     files = sorted((Path(__file__).parent / "conf" / "experiment").glob("*.yaml"))
-    rows = ((file.stem, OmegaConf.load(file)) for file in files)
+    rows: list[tuple[str, Any]] = [(file.stem, OmegaConf.load(file)) for file in files]
 
     return "\n".join(
         textwrap.fill(
