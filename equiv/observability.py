@@ -222,6 +222,11 @@ def select_neurons(obs: Observations, n: int | None = None) -> Tensor:
     Raises:
         TypeError: If `obs` is no `Observations`.
         ValueError: If `n` is more than there are neurons, or it would take more memory than it may.
+
+    Example:
+        >>> x = torch.linspace(-1, 1, 60, dtype=torch.float64)[:, None]
+        >>> select_neurons(Observations(torch.cat([x**2, x], dim=1)))  # x tells its square, and not the reverse
+        tensor([1])
     """
     if not isinstance(obs, Observations):
         raise TypeError(f"'obs' should be equiv.Observations, got {type(obs).__name__}; wrap values in it.")

@@ -80,10 +80,11 @@ def training_figure(rows: Mapping[int, Mapping[str, Any]]) -> Figure:
             xycoords="axes fraction",
             ha="right",
         )
-        losses.set_ylabel("loss / variance of the target")
+        losses.set_ylabel("loss, of the target's variance")
         errors.set_ylabel("error, of the target's spread")
         _scale_by_logarithms(losses)
         _scale_by_logarithms(errors)
+        in_percent(losses.yaxis)
         in_percent(errors.yaxis)
         folds.set(ylabel="inputs that are folded over, %", xlabel="epochs trained")
         values.set(ylabel="eigenvalue, 1 / (input unit)²", xlabel="epochs trained")
