@@ -140,6 +140,11 @@ def _more_pairs(found: Finding) -> Iterator[str]:
     else:
         yield f"samples: {known['samples']} so far, try four times as many"
 
+    highest = max(found.a_to_b.error.high, found.b_to_a.error.high)
+
+    if highest < 1:
+        yield f"another tolerance: by their bounds both errors are at most {percent(highest)} %"
+
     if "values alone" in known.get("frames", ""):
         yield "frames: with derivatives of both (networks instead of arrays, say) usually far fewer samples decide"
 

@@ -153,11 +153,11 @@ class LayerMatrix:
             *rows,
             *(f"  {note}" for note in self.notes),
             "",
+            "A layer answers to another where their errors, both ways, are smaller than those of other pairs let "
+            "expect, even above the tolerance; equiv.compare of two layers says what would decide.",
             f"To {answered} of {len(self.layers_a)} layers of A a layer of B answers; of "
             f"{len(self.layers_a) * len(self.layers_b)} pairs {told} (tolerance {100 * self.tolerance:g} %, "
             f"bounds at {100 * self.confidence:g} %).",
-            "A layer answers to another where their errors, both ways, are smaller than those of other pairs let "
-            "expect, even above the tolerance; equiv.compare of two layers says what would decide.",
         ]
 
         return "\n".join(map(without_controls, lines))
