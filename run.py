@@ -40,7 +40,8 @@ def run(settings: Any) -> float:
 
     if headed:  # before all that takes seconds to import
         told = header(chosen.runtime.choices["experiment"], settings, folder)
-        print(in_width(printable(told), sys.stderr), file=sys.stderr, flush=True)
+        print(in_width(printable(told), sys.stderr), file=sys.stderr)
+        print(f"{'device':<10}  loading torch ...", end="\r", file=sys.stderr, flush=True)
 
     from hydra.utils import instantiate
 
@@ -54,7 +55,7 @@ def run(settings: Any) -> float:
     config = plain(settings)
 
     if headed:
-        print(f"{device(config)}\n", file=sys.stderr, flush=True)
+        print(f"{device(config):<40}\n", file=sys.stderr, flush=True)
 
     try:
         with job(folder, config) as start, Display(start.quiet) as display:
