@@ -223,6 +223,11 @@ def test_a_tap_shows_the_pictures_of_that_place(browser: Browser, tmp_path: Path
         assert held["said"][k].startswith(f"Pictures at {360 * k / MOMENTS:.1f}°. A puts this input at ")
         assert browser.run("Number(document.querySelector('.pictures input').value)") == k
         assert browser.run("document.querySelectorAll('.mark.on').length") == 3
+        box = browser.run(
+            f"(() => {{ const b = document.querySelector('svg[data-side={side}] .near').getBoundingClientRect();"
+            " return [b.x + b.width / 2, b.y + b.height / 2]; })()"
+        )
+        assert box == pytest.approx([x, y], abs=1.0)
     assert browser.errors == []
 
 
