@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results" / "growth.md"
-SIZES = (500, 1000, 2000, 4000, 8000)
+SIZES = (500, 1000, 2000, 4000, 8000, 16_000)
 KINDS = ("values", "frames")
 
 

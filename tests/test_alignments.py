@@ -33,9 +33,9 @@ def moved(points: torch.Tensor, seed: int) -> tuple[torch.Tensor, Motion]:
         ("l_shape", 1),
         ("l_equal", 2),
         ("interval", 2),
-        ("rectangle", 4),
+        pytest.param("rectangle", 4, marks=pytest.mark.slow),
         ("square", 8),
-        ("disc", math.inf),
+        pytest.param("disc", math.inf, marks=pytest.mark.slow),
         ("annulus", math.inf),
     ],
 )

@@ -99,8 +99,8 @@ COUNTS = {
 }
 
 
-# What the circle and the rectangle show, in more dimensions and on more samples.
-LARGER = ("cylinder", "torus", "disc")
+# What the circle and the rectangle show, with more symmetries, in more dimensions, on more samples.
+LARGER = ("square", "cylinder", "torus", "disc")
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,7 @@ def compared_once(method: str) -> equiv.Comparison:
     return equiv.compare(curve(t), curve(u, second=True), paired=False, anchors=anchors, method=method)
 
 
-@pytest.mark.parametrize("copies", ["2", "10", "some"])
+@pytest.mark.parametrize("copies", ["2", pytest.param("10", marks=pytest.mark.slow), "some"])
 @pytest.mark.parametrize("method", ["auto", "galerkin"])
 def test_an_unpaired_comparison_is_of_distinct_samples(copies: str, method: str) -> None:
     t, u, anchors = circles()

@@ -67,6 +67,7 @@ class TestStride:
         points = torch.rand(50, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
         torch.testing.assert_close(carried(points, 0.0), points, rtol=0, atol=1e-12)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("camera", [CAMERA_A, CAMERA_B])
     def test_no_two_phases_look_alike_from_anywhere(self, stride: Stride, camera: Camera) -> None:
         renderer, phases = StrideRenderer(stride, Light(), 24, 2), 2 * math.pi * np.arange(16) / 16

@@ -95,6 +95,7 @@ def found(sides: tuple[Observations, Observations]) -> Comparison:
     return compare_paired(*sides)
 
 
+@pytest.mark.slow
 def test_comparison_uses_it_and_is_loaded_bit_for_bit(found: Comparison, tmp_path: Path) -> None:
     found.save(tmp_path)
     values = swirled(uniform(50, 2, 4))

@@ -229,7 +229,7 @@ def test_copies_of_samples_add_no_evidence() -> None:
     assert thrice.diagnostics["groups"] == "40 groups of equal rows, found"
 
 
-@pytest.mark.parametrize("jitter", [0.0, 1e-7, 1e-3])
+@pytest.mark.parametrize("jitter", [0.0, 1e-3, pytest.param(1e-7, marks=pytest.mark.slow)])
 def test_noise_determines_nothing_however_often_its_samples_are_nearly_repeated(jitter: float) -> None:
     generator = torch.Generator().manual_seed(0)
     draw = lambda *shape: torch.randn(*shape, generator=generator, dtype=torch.float64)  # noqa: E731

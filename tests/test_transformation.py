@@ -75,7 +75,8 @@ def test_moved_to_another_dtype_it_computes_as_before(circle_pair):
     assert copy.deepcopy(moved).to("meta")(values_a.to("meta")).shape == result.transformation(values_a).shape
 
 
-@pytest.mark.parametrize("backend", ["eager", pytest.param("aot_eager", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
 def test_compiles_without_a_break(circle_pair, backend):
     result, values_a, _ = circle_pair
     compiled = torch.compile(result.transformation, backend=backend, fullgraph=True)
