@@ -193,9 +193,11 @@ def test_a_typing_error_on_the_command_line_fits_a_screen_and_fails() -> None:
     assert len(done.stderr.splitlines()) < 12
 
 
-def test_without_arguments_the_experiments_are_listed_one_line_each() -> None:
+def test_without_arguments_the_experiments_are_listed_a_paragraph_each() -> None:
     done = subprocess.run([sys.executable, "run.py"], cwd=ROOT, capture_output=True, text=True, check=True)
-    names = [line.split()[0] for line in done.stdout.splitlines()[2:]]
+    lines = done.stdout.splitlines()
+    names = [line.split()[0] for line in lines[2:] if not line.startswith(" ")]
+    assert max(map(len, lines)) <= 80
     assert names == list(EXPERIMENTS)
     assert not re.search(r"\bplanned\b", done.stdout)
 

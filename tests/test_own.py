@@ -190,7 +190,10 @@ def test_a_run_by_command_leaves_what_every_run_leaves(
     again = torch.load(out / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
     assert torch.equal(again["network_b.body.0.weight"], network.body[0].weight)
     printed = capsys.readouterr().out.strip().splitlines()
-    assert printed[0].startswith("Verdict: equivalent") and f"Left in {out}:" in printed
+    assert printed[0].startswith("compare: ") and f"Left in {out}:" in printed
+    assert printed[1 + [line.split()[:1] for line in printed].index(["folder"])].startswith(
+        "Verdict: equivalent"
+    )
     assert printed[-1].startswith("The two are equivalent")
 
 
