@@ -35,7 +35,7 @@ def test_a_matrix_of_layers_prints_no_command() -> None:
     matrix = equiv.compare_layers({EVIL: x, "usual": x.exp()}, {f"{EVIL}, too": x.sin()})
 
     clean(matrix.summary())
-    assert len(matrix.summary().splitlines()) == 5 and "\\x1b[2J" in matrix.summary()
+    assert len(matrix.summary().splitlines()) == 6 and "\\x1b[2J" in matrix.summary()
 
 
 def test_a_comparison_and_its_errors_print_no_command() -> None:
