@@ -44,8 +44,8 @@ MEANINGS = {
     "kinked": "Whether the derivatives jump from sample to sample, as those of rectifiers do.",
     "leak": "How much of the target moves while the source stands still: about the error that no map can avoid.",
     "leaking share": "Share of the samples at which some of the target moves while the source stands still.",
-    "left out": "Share of the inputs at which the network does not tell within the tolerance where they are; nothing is "
-    "said of these.",
+    "left out": "Share of the inputs at which the network does not tell within the tolerance where they are; "
+    "nothing is said of these.",
     "left out anchors": "Anchors at one of whose samples the network does not tell where they are.",
     "left out samples": "The samples that were left out.",
     "maps that fit": "How many maps agree with the geometry and the anchors; symmetries of the inputs allow several.",
