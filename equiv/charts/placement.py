@@ -24,9 +24,9 @@ ALIKE = 12
 
 
 def placement(found: Integration, cloud: Cloud) -> Tensor:
-    r"""How far off each sample is put, or RMS those of like values are if more, `(n,)`, over the coordinates' spread.
+    r"""How far off each sample is put, and RMS those of like values, `(n, 2)`, over the coordinates' spread.
 
-    The farthest of these does not count: one that is lost says nothing of those around it.
+    Of the latter the farthest does not count: one that is lost says nothing of those around it.
 
     Arguments:
         found: Coordinates, frames and lift.
@@ -41,8 +41,8 @@ def placement(found: Integration, cloud: Cloud) -> Tensor:
     values = cloud.values.numpy()
     alike = KDTree(values[rows]).query(values, k=min(ALIKE, len(rows)))[1]
 
-    around = off.square()[torch.from_numpy(alike)]  # the nearest first, the sample itself
+    around = off.square()[torch.from_numpy(alike)]
 
-    return torch.maximum(
-        around[:, 0], (around.sum(dim=1) - around.amax(dim=1)) / (around.shape[1] - 1)
-    ).sqrt()
+    parts = ((around.sum(dim=1) - around.amax(dim=1)) / (around.shape[1] - 1)).sqrt()
+
+    return torch.stack([around[:, 0].sqrt(), parts], dim=1)  # the nearest first, the sample itself

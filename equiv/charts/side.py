@@ -149,8 +149,8 @@ def chart_side(obs: Observations, tolerance: float = 0.0, counts: Tensor | None 
     """
     from scipy.spatial import KDTree
 
-    found, placed = _charted(obs, tolerance)
     weights = torch.ones(len(obs)) if counts is None else counts.cpu().double()
+    found, placed = _charted(obs, tolerance, weights)
     kept = torch.arange(len(obs))
 
     for _ in range(ROUNDS):
@@ -161,7 +161,7 @@ def chart_side(obs: Observations, tolerance: float = 0.0, counts: Tensor | None 
         if len(kept) == len(placed) or left_out > LARGEST_SHARE:
             break
 
-        side, placed = _charted(obs.subset(kept.to(obs.device)), tolerance)
+        side, placed = _charted(obs.subset(kept.to(obs.device)), tolerance, weights[kept])
         # What falls apart without them, or has objections of its own, is not improved.
         if not side.objections:
             found = replace(side, kept=kept, left_out=left_out, unplaced=left_out)
@@ -175,8 +175,8 @@ def chart_side(obs: Observations, tolerance: float = 0.0, counts: Tensor | None 
     return replace(found, eigenvalues=lowest_eigenvalues(found.observations))
 
 
-def _charted(obs: Observations, tolerance: float) -> tuple[ChartedSide, Tensor]:
-    r"""The side of all of some samples, and how well each is placed, `(n,)`."""
+def _charted(obs: Observations, tolerance: float, weights: Tensor) -> tuple[ChartedSide, Tensor]:
+    r"""The side of all of some samples, that occur so often, `(n,)`, and how well each is placed, `(n,)`."""
     try:
         maps = IsometricMaps().fit(obs)
     except (ValueError, torch.linalg.LinAlgError) as failure:
@@ -200,4 +200,8 @@ def _charted(obs: Observations, tolerance: float) -> tuple[ChartedSide, Tensor]:
     domain = Domain(coordinates, periods)
     side = ChartedSide(obs, None, reasons, diagnosis, domain, maps.chart_, strain)
 
-    return replace(side, domain=replace(domain, accuracy=side.error / side.stretch)), maps.placement_
+    own, around = maps.placement_.unbind(dim=1)
+    # A single sample that is lost is no part of the inputs; one that stands for several is.
+    placed = torch.where(weights > 1, own.maximum(around), around)
+
+    return replace(side, domain=replace(domain, accuracy=side.error / side.stretch)), placed
