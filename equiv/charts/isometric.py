@@ -67,7 +67,8 @@ class IsometricMaps:
         periods_: Lattice vectors `(p, m)`, modulo which the coordinates live; None where there are none.
         accepted_: Whether the diagnosis found nothing wrong.
         diagnosis_: What the chart misses, as `equiv.charts.diagnosis.Diagnosis`.
-        placement_: How far off each sample, and those of like values, are put, `(n, 2)`, by `equiv.charts.placement`, over the spread.
+        placement_: How far off each sample, and those of like values, are put, over the spread, `(n, 2)`, by
+            `equiv.charts.placement`.
         diagnostics_: The same by name, and `"reasons"`, sentences, empty when accepted.
         chart_: The `equiv.charts.chart.Chart` for points out of sample.
 
