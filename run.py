@@ -12,7 +12,7 @@ from typing import Any
 
 started = time.perf_counter()
 os.environ["MPLBACKEND"] = "agg"  # figures go into files; a notebook's, inherited, is of no use here
-os.environ.setdefault("MKL_CBWR", "AUTO")  # sums in one order, wherever in memory arrays come to lie
+os.environ.setdefault("MKL_CBWR", "AUTO")  # products the same, wherever in memory factors lie
 
 HELP = """python run.py experiment=NAME [key=value ...]
 

@@ -134,5 +134,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("MKL_CBWR", "AUTO")  # sums in one order, wherever in memory arrays come to lie
+    os.environ.setdefault("MKL_CBWR", "AUTO")  # products the same, wherever in memory factors lie
     sys.exit(main())

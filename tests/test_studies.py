@@ -93,7 +93,7 @@ def test_every_method_stitches_a_network_to_itself() -> None:
     [
         (
             "zoo",
-            ("study.n_train=128", "study.n_compared=40"),
+            ("study.n_train=128", "study.n_compared=40", "data.batch_size=64"),
             {"adjusted_rand_index", "classes_found", "classes_true"},
         ),
         (

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -114,6 +115,7 @@ def test_jobs_are_found_wherever_they_lie_and_damaged_ones_are_named(sweep: Path
     (nested / "4" / "provenance.json").write_text(
         json.dumps({"overrides": ["experiment=horse", "matching.anchors=5"]})
     )
+    shutil.rmtree(nested / "4" / ".hydra")  # as with hydra.output_subdir=null
     (sweep / "0" / "metrics.json").write_text('{"verdict": "equi')
     (sweep / "1" / ".hydra" / "overrides.yaml").write_bytes(b"\xff{")
     (sweep / "2" / "provenance.json").write_text("[]")
