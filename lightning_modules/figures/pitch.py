@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from equiv.figures.drawing import BLUE, GREY, ORANGE, as_array, chart_colours
+from equiv.figures.drawing import ORANGE, as_array, chart_colours
 from equiv.figures.panels import blank_figure, in_percent, style
 from lightning_modules.figures.functions import heading
-from lightning_modules.figures.potentials import draw_cloud, principal
+from lightning_modules.figures.potentials import draw_clouds
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,19 +33,11 @@ def pitch_figure(
     at = as_array(pitch, "pitch", 1)
     a, b = as_array(values_a, "values_a", 2), as_array(values_b, "values_b", 2)
     shade = chart_colours(at[:, None])
-    middle, axes_b = principal(b)
 
     with style():
         figure = blank_figure(15.0, 3.5)
         shown_a, shown_b, carried, differences, errors = figure.subplots(1, 5)
-        draw_cloud(shown_a, (a - a.mean(axis=0)) @ principal(a)[1], shade, "A", BLUE)
-        draw_cloud(shown_b, (b - middle) @ axes_b, shade, "B", ORANGE)
-        draw_cloud(carried, (b - middle) @ axes_b, GREY, "B", ORANGE)
-
-        if predicted_b is not None:
-            predicted = as_array(predicted_b, "predicted_b", 2)
-            draw_cloud(carried, (predicted - middle) @ axes_b, shade, "B", ORANGE)
-
+        draw_clouds((shown_a, shown_b, carried), a, b, predicted_b, shade)
         said = []
 
         for axes, values, label, unit, scale in (

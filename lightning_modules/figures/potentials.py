@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["draw_cloud", "ensemble_figure", "potentials_figure", "principal"]
+__all__ = ["draw_clouds", "ensemble_figure", "potentials_figure"]
 
 
 def potentials_figure(
@@ -44,21 +44,13 @@ def potentials_figure(
     at = as_array(states, "states", 2)
     a, b = as_array(values_a, "values_a", 2), as_array(values_b, "values_b", 2)
     shade = chart_colours(at[:, :2])
-    predicted = None if predicted_b is None else as_array(predicted_b, "predicted_b", 2)
     sizes = None if error is None else as_array(error, "error", 1)
     rms = "no map" if sizes is None else f"{percent(np.sqrt(np.square(sizes).mean()))} %"
-    middle, axes_b = principal(b)
 
     with style():
         figure = blank_figure(16.0, 3.5)
         shown_a, shown_b, carried, energies, where = figure.subplots(1, 5)
-        draw_cloud(shown_a, (a - a.mean(axis=0)) @ principal(a)[1], shade, "A", BLUE)
-        draw_cloud(shown_b, (b - middle) @ axes_b, shade, "B", ORANGE)
-        draw_cloud(carried, (b - middle) @ axes_b, GREY, "B", ORANGE)
-
-        if predicted is not None:
-            draw_cloud(carried, (predicted - middle) @ axes_b, shade, "B", ORANGE)
-
+        draw_clouds((shown_a, shown_b, carried), a, b, predicted_b, shade)
         _draw_energies(energies, as_array(energy, "energy", 1), read)
         _draw_errors(figure, where, at, names, sizes)
         heading(shown_a, "The molecule in A's neurons")
@@ -148,7 +140,28 @@ def _draw_matrix(axes: Axes, values: Array, words: Sequence[Sequence[str]], cmap
     return image
 
 
-def principal(values: Array) -> tuple[Array, Array]:
+def draw_clouds(axes: Sequence[Axes], a: Array, b: Array, predicted_b: object, shade: Array) -> None:
+    r"""Neurons of A, those of B, and A's carried to B on top of B's, in three axes, each in two principal components.
+
+    Arguments:
+        axes: The three.
+        a: Neurons of A, `(q, d_a)`.
+        b: Neurons of B at the same inputs, `(q, d_b)`.
+        predicted_b: What the map makes of A's, `(q, d_b)`; None without a map.
+        shade: Colours of the inputs, `(q, 3)`.
+    """
+    shown_a, shown_b, carried = axes
+    middle, axes_b = _principal(b)
+    _draw_cloud(shown_a, (a - a.mean(axis=0)) @ _principal(a)[1], shade, "A", BLUE)
+    _draw_cloud(shown_b, (b - middle) @ axes_b, shade, "B", ORANGE)
+    _draw_cloud(carried, (b - middle) @ axes_b, GREY, "B", ORANGE)
+
+    if predicted_b is not None:
+        predicted = as_array(predicted_b, "predicted_b", 2)
+        _draw_cloud(carried, (predicted - middle) @ axes_b, shade, "B", ORANGE)
+
+
+def _principal(values: Array) -> tuple[Array, Array]:
     r"""The mean of samples, `(d,)`, and the two directions in which they vary most, `(d, 2)`."""
     middle = values.mean(axis=0)
     two = np.zeros((values.shape[1], 2))
@@ -158,7 +171,7 @@ def principal(values: Array) -> tuple[Array, Array]:
     return middle, two
 
 
-def draw_cloud(axes: Axes, points: Array, colours: Any, name: str, ink: str) -> None:
+def _draw_cloud(axes: Axes, points: Array, colours: Any, name: str, ink: str) -> None:
     r"""Neurons of the network `name` in two principal components, `(q, 2)`."""
     axes.scatter(points[:, 0], points[:, 1], c=colours, s=5, lw=0)
     axes.set(xlabel=f"first principal component of {name}", ylabel="second")
