@@ -28,7 +28,7 @@ from equiv.unpaired.eigenfunctions import (
     said_of_clouds,
 )
 from equiv.unpaired.eigenspace_match import register_eigenspaces
-from equiv.unpaired.evidence import low_overlaps
+from equiv.unpaired.evidence import low_overlaps, other_lengths
 from equiv.unpaired.isometry_refinement import Refined
 from equiv.unpaired.readouts import Place, read_rows
 from equiv.unpaired.result import Facts, Finding, SideFacts
@@ -263,10 +263,4 @@ def _doubts(misfit: float, refined: Refined, tolerance: float) -> list[str]:
             f"({percent(refined.worst)} % at its worst)"
         )
 
-    # Noise averages out of the size of the spaces.
-    if not abs(refined.dilation) <= tolerance / 2:
-        reasons.append(
-            f"lengths of the one space are {percent(abs(refined.dilation))} % larger than the other's"
-        )
-
-    return reasons
+    return reasons + other_lengths(refined.dilation, tolerance)

@@ -20,7 +20,7 @@ from equiv.regression.hermite import fit_map
 from equiv.regression.kernel_map import Fit
 from equiv.transformation import Transformation
 from equiv.unpaired.eigenfunctions import clouds, nearest_in, said_of_clouds
-from equiv.unpaired.evidence import low_overlaps
+from equiv.unpaired.evidence import low_overlaps, other_lengths
 from equiv.unpaired.result import Facts, Finding, SideFacts
 from equiv.verdict import NAME_A, NAME_B, Interval, percent
 
@@ -176,10 +176,4 @@ def _doubts(a: CurvedSide, b: CurvedSide, found: Isometry, tolerance: float) -> 
             f"{percent(explained)} %"
         )
 
-    # Noise averages out of the size of the spaces.
-    if not abs(found.dilation) <= tolerance / 2:
-        reasons.append(
-            f"lengths of the one space are {percent(abs(found.dilation))} % larger than the other's"
-        )
-
-    return reasons
+    return reasons + other_lengths(found.dilation, tolerance)

@@ -228,24 +228,20 @@ def _found(a: Observations, b: Observations, anchors: Tensor | None, asked: _Ask
 
     sides = chart_side(a, asked.tolerance, asked.counts[0]), chart_side(b, asked.tolerance, asked.counts[1])
 
-    if asked.method != "auto" or not all(side.objections for side in sides):
-        return asked.conclude(
-            a, b, compare_by_charts(*sides, anchors, asked.tolerance, asked.confidence), anchors
-        )
+    curved = None
 
-    # No flat chart of either: a curved space, or neurons that do not tell all inputs apart.
-    curved = _as_curved(*sides, anchors, asked)
-    result = asked.conclude(a, b, curved, anchors)
+    if asked.method == "auto" and all(side.objections for side in sides):
+        # No flat chart of either: a curved space, or neurons that do not tell all inputs apart.
+        curved = asked.conclude(a, b, _as_curved(*sides, anchors, asked), anchors)
 
-    if result.verdict != Verdict.INCONCLUSIVE:
-        return result
+        if curved.verdict != Verdict.INCONCLUSIVE:
+            return curved
+
+    found = compare_by_charts(*sides, anchors, asked.tolerance, asked.confidence)
+    flat = asked.conclude(a, b, found, anchors)
 
     # What is no isometry of curved spaces may still be told by what rough charts exclude.
-    flat = asked.conclude(
-        a, b, compare_by_charts(*sides, anchors, asked.tolerance, asked.confidence), anchors
-    )
-
-    return result if flat.verdict == Verdict.INCONCLUSIVE else flat
+    return flat if curved is None or flat.verdict != Verdict.INCONCLUSIVE else curved
 
 
 def _as_curved(a: ChartedSide, b: ChartedSide, anchors: Tensor | None, asked: _Asked) -> Finding:

@@ -18,7 +18,7 @@ from equiv.unpaired.limits import EXCLUDING_ROUGHNESS
 from equiv.unpaired.result import NO_MAP, UNKNOWN, Facts, SideFacts
 from equiv.verdict import NAME_A, NAME_B, Interval, Sentence, percent
 
-__all__ = ["blocking_reasons", "direction_errors", "facts", "low_overlaps", "with_observed"]
+__all__ = ["blocking_reasons", "direction_errors", "facts", "low_overlaps", "other_lengths", "with_observed"]
 
 
 def direction_errors(
@@ -104,6 +104,16 @@ def low_overlaps(overlap_a: float, overlap_b: float) -> list[str]:
         for name, other, share in ((NAME_A, NAME_B, overlap_a), (NAME_B, NAME_A, overlap_b))
         if not share >= MIN_OVERLAP
     ]
+
+
+def other_lengths(dilation: float, tolerance: float) -> list[str]:
+    r"""Reasons that forbid a conclusion because lengths of the one space differ from the other's by this share."""
+    # Noise averages out of the size of the spaces.
+    return (
+        []
+        if abs(dilation) <= tolerance / 2
+        else [f"lengths of the one space are {percent(abs(dilation))} % larger than the other's"]
+    )
 
 
 def facts(a: ChartedSide, b: ChartedSide, found: Registration, anchors: Tensor | None, rows: Tensor) -> Facts:
