@@ -21,7 +21,7 @@ NOT_FOR_THE_LIBRARY = {
     "sklearn",
     "trimesh",
 }
-SLOW_TO_IMPORT = {"scipy", "matplotlib", "plotly", "sklearn"}
+SLOW_TO_IMPORT = {"scipy", "threadpoolctl", "matplotlib", "plotly", "sklearn"}
 
 
 def imported(path: Path, top_level_only: bool = False) -> set[str]:
@@ -127,6 +127,26 @@ def test_pages_made_from_the_code_are_not_stale(name: str) -> None:
 @pytest.mark.parametrize("path", files("equiv"), ids=lambda path: path.name)
 def test_library_imports_slow_packages_late(path: Path) -> None:
     assert not {name.split(".")[0] for name in imported(path, top_level_only=True)} & SLOW_TO_IMPORT
+
+
+@pytest.mark.parametrize("folder", ["equiv", "lightning_modules", "callbacks", "benchmarks"])
+def test_least_squares_name_their_method(folder: str) -> None:
+    # The default one on a processor takes its first pivots from memory that nothing has written to, so that it
+    # finds other last digits in another process: `tests/test_repeated.py`.
+    calls = [
+        node
+        for path in files(folder)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "lstsq"
+    ]
+    unnamed = [
+        ast.unparse(call)
+        for call in calls
+        if ast.unparse(call.func) == "torch.linalg.lstsq"
+        and {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}.get("driver")
+        not in ("'gels'", "'gelsd'")
+    ]
+    assert not unnamed
 
 
 @pytest.mark.parametrize("path", files("callbacks"), ids=lambda path: path.name)

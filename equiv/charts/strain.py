@@ -121,7 +121,8 @@ def _against(lifted: Tensor, obs: Observations, coordinates: Tensor, periods: Te
     # Lengths in the activations: |DF w| = |H w| with H^T H = DF^T DF.
     moved = torch.einsum("nb,ncm->ncbm", values, root).reshape(-1, b * m)
     rigid = torch.einsum("ncm,nmr->ncr", root, rigid_motions(coordinates, periods)).flatten(0, 1)
-    moved = moved - rigid @ torch.linalg.lstsq(rigid, moved).solution  # which registration settles
+    settled = torch.linalg.lstsq(rigid, moved, driver="gelsd").solution  # by registration
+    moved = moved - rigid @ settled
     mass = moved.T @ moved / n
 
     return Strain(

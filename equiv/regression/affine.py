@@ -92,7 +92,7 @@ def _left_out(own: Tensor, residuals: Tensor, triangular: Tensor, solution: Tens
     errors = others @ ((others.T @ residuals) / unlevered[~alone, None])
     unseen = torch.linalg.solve_triangular(triangular, own.T @ mine, upper=True)
 
-    return errors + mine @ torch.linalg.lstsq(unseen, solution).solution
+    return errors + mine @ torch.linalg.lstsq(unseen, solution, driver="gels").solution
 
 
 def _fit(

@@ -139,7 +139,7 @@ class SupportFunctionFit:
             rows = torch.cat([rows, weight * torch.eye(self.p, dtype=torch.float64).repeat(len(shift), 1)])
             goal = torch.cat([goal, weight * shift.reshape(-1)])
 
-        offset = torch.linalg.lstsq(rows, goal[:, None]).solution[:, 0]
+        offset = torch.linalg.lstsq(rows, goal[:, None], driver="gelsd").solution[:, 0]
 
         return offset, gap - self.directions @ offset, scale
 
@@ -229,7 +229,7 @@ class SupportFunctionFit:
         solved = [self._solved(row[None]) for row in rows]
         offsets = torch.cat([offset for offset, _, _ in solved])
         design = torch.cat([torch.ones(len(rows), 1, dtype=torch.float64), -rows], dim=1)
-        found = torch.linalg.lstsq(design, offsets[:, None]).solution[:, 0]
+        found = torch.linalg.lstsq(design, offsets[:, None], driver="gelsd").solution[:, 0]
         left = (offsets - design @ found).square().mean()
         # Turns that see the same samples outermost say the same; each sees one at either end.
         seen = (torch.cat([rows, -rows]) @ self.a.T).argmax(dim=1).unique()

@@ -96,6 +96,7 @@ def _least_absolute(design: Tensor, gap: Tensor, floor: float, importance: Tenso
 
     for _ in range(REWEIGHTINGS):
         weight = (importance / ((gap + design @ change).abs() + floor)).sqrt()
-        change = torch.linalg.lstsq(design * weight[:, None], -(gap * weight)[:, None]).solution[:, 0]
+        rows, goal = design * weight[:, None], -(gap * weight)[:, None]
+        change = torch.linalg.lstsq(rows, goal, driver="gelsd").solution[:, 0]
 
     return change

@@ -32,6 +32,6 @@ def ridge_error(source: Tensor, target: Tensor) -> float:
     moved = x[:half] - centre
     gram, cross = moved.T @ moved, moved.T @ (y[:half] - goal)
     scale = gram.diagonal().mean() * torch.eye(len(gram), dtype=gram.dtype)
-    maps = (torch.linalg.lstsq(gram + penalty * scale, cross).solution for penalty in PENALTIES)
+    maps = [torch.linalg.lstsq(gram + p * scale, cross, driver="gelsd").solution for p in PENALTIES]
 
     return min(relative_error((x[half:] - centre) @ each + goal, y[half:]) for each in maps)
