@@ -3,8 +3,9 @@ r"""How the time of a comparison grows with the samples, and whether it finds th
     python benchmarks/growth.py            # both tables, minutes; --write keeps them in results/growth.md
     python benchmarks/growth.py --most 2000
 
-Pairs of a surface, two inputs seen by 8 and 6 neurons: their values alone, and with exact frames. Times are those of
-the processor, one thread, each comparison in a process of its own. Then the same comparisons again: with one thread,
+A surface, two inputs seen by 8 and 6 neurons: in pairs, their values alone and with exact frames; and without pairs,
+other inputs on either side but for three anchors. Times are those of the processor, one thread, each comparison in a
+process of its own. Then the same comparisons again: with one thread,
 to the bit; with two, how far errors and images are from those with one, over what is found with one.
 """
 
@@ -21,7 +22,8 @@ from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results" / "growth.md"
 SIZES = (500, 1000, 2000, 4000, 8000, 16_000)
-KINDS = ("values", "frames")
+KINDS = ("pairs, values", "pairs, frames", "no pairs, three anchors")
+ANCHORS = 3
 
 
 def found(kind: str, n: int) -> dict[str, object]:
@@ -33,18 +35,21 @@ def found(kind: str, n: int) -> dict[str, object]:
 
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     generator = torch.Generator().manual_seed(0)
-    x = torch.rand(n, 2, generator=generator, dtype=torch.float64)
+    paired = kind.startswith("pairs")
+    x, others = (torch.rand(n, 2, generator=generator, dtype=torch.float64) for _ in range(2))
+    y = x if paired else torch.cat([x[:ANCHORS], others[ANCHORS:]])
 
-    def seen(neurons: int) -> Observations:
+    def seen(x: torch.Tensor, neurons: int) -> Observations:
         weight, phase = (torch.randn(k, neurons, generator=generator, dtype=torch.float64) for k in (2, 1))
         values, slopes = (x @ weight + phase).sin(), (x @ weight + phase).cos()
         frames = slopes[:, :, None] * weight.T
 
-        return Observations(values, frames if kind == "frames" else None)
+        return Observations(values, None if kind.endswith("values") else frames)
 
-    a, b = seen(8), seen(6)
+    a, b = seen(x, 8), seen(y, 6)
+    anchors = None if paired else torch.arange(ANCHORS)[:, None].expand(ANCHORS, 2)
     start = time.process_time()
-    result = equiv.compare(a, b, paired=True)
+    result = equiv.compare(a, b, paired=paired, anchors=anchors)
     seconds = time.process_time() - start
     images = result.transformation(a.values[:5]).flatten().tolist()
 
@@ -106,7 +111,7 @@ def main() -> None:
 
     sizes = [n for n in SIZES if n <= options.most]
     lines = [
-        "| pairs | " + " | ".join(f"{n:,}" for n in sizes) + " | grows as |",
+        "| samples | " + " | ".join(f"{n:,}" for n in sizes) + " | grows as |",
         "|---|" + "---|" * (len(sizes) + 1),
     ]
 
@@ -116,7 +121,7 @@ def main() -> None:
         lines.append(f"| {kind} | " + " | ".join(f"{s:.1f} s" for s in seconds) + f" | n^{power:.1f} |")
         print(lines[-1], flush=True)
 
-    lines += ["", "| pairs of 500 | again, one thread | two threads |", "|---|---|---|"]
+    lines += ["", "| 500 samples | again, one thread | two threads |", "|---|---|---|"]
 
     for kind in KINDS:
         first, again, two = (run(kind, SIZES[0], threads) for threads in (1, 1, 2))
@@ -128,7 +133,8 @@ def main() -> None:
     if options.write:
         RESULTS.write_text(
             "# Growth of a comparison, and whether it finds the same again\n\nMade by `python benchmarks/growth.py "
-            f"--write`: two inputs seen by 8 and 6 neurons, seconds of one processor.\n\n{text}\n"
+            "--write`: two inputs seen by 8 and 6 neurons, other ones on either side without pairs; seconds of one "
+            f"processor.\n\n{text}\n"
         )
 
 

@@ -23,6 +23,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -72,6 +73,7 @@ STAGES: dict[str, tuple[str, ...]] = {
     "bounds": ("equiv.regression.bounds:relative_rms",),
     "errors without pairs": ("equiv.unpaired.evidence:direction_errors",),
     "doubts": ("equiv.paired.determinacy:determinacy", "equiv.paired.between:between_samples"),
+    "layers": ("equiv.layers.source:from_layer", "equiv.regression.bounds:relative_rms_of_each"),
 }
 
 
@@ -117,6 +119,19 @@ def _paired(bend: Callable[[Tensor], Tensor], frames: bool, equivalent: bool) ->
     )
 
 
+def _layers(bend: Callable[[Tensor], Tensor], equivalent: bool) -> Pair:
+    r"""The same as two layers, of which no map is returned."""
+    x = inputs(0)
+    a, b = ({"": seen(*each).values} for each in ((x, 1), (bend(x), 2)))
+
+    def compared() -> Any:
+        matrix = equiv.compare_layers(a, b, None, tolerance=TOLERANCE)
+
+        return SimpleNamespace(verdict=matrix.verdicts[0][0])
+
+    return Pair(compared, equivalent)
+
+
 def _unpaired(ratio: float, method: str, anchors: bool, ring: bool = False) -> Pair:
     r"""Two sets of samples; B's inputs are `ratio` times as long as A's."""
     known = torch.tensor([[0.1], [0.7]], dtype=torch.float64)
@@ -153,6 +168,9 @@ PAIRS: dict[str, Callable[[], Pair]] = {
     "pairs, folded": lambda: _paired(_folded, True, False),
     "pairs, folded, values": lambda: _paired(_folded, False, False),
     "pairs, unrelated": lambda: _paired(_shuffled, False, False),
+    "layers": lambda: _layers(_same, True),
+    "layers, folded": lambda: _layers(_folded, False),
+    "layers, unrelated": lambda: _layers(_shuffled, False),
     "lines": lambda: _unpaired(1, "auto", True),
     "lines, longer": lambda: _unpaired(1.5, "auto", True),
     "lines, longer, no anchors": lambda: _unpaired(1.5, "auto", False),

@@ -34,6 +34,14 @@ def test_errors_of_zero_are_held_against_the_map(stage: str) -> None:
         assert len(select_neurons(Observations(values))) == 3
 
 
+@pytest.mark.parametrize("stage", ["layers.source:from_layer", "regression.bounds:relative_rms_of_each"])
+def test_layers_are_held_against_maps_learned_anew(stage: str) -> None:
+    assert found_under("torch.linalg:eigh", "none", "layers", 1)[0] == "right"
+
+    for pair in ("layers, folded", "layers, unrelated"):
+        assert found_under(f"equiv.{stage}", "zeros", pair, 1)[0] != "false yes"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["raises", "NaN", "zeros"])
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from equiv.layers.source import Found, from_layer
+from equiv.layers.source import Found, from_layer, left_over, squares
 from equiv.layers.target import Target, as_target
 from equiv.metric.neuron_scale import centred
 from equiv.observe.draws import Draws
@@ -19,6 +19,7 @@ from equiv.observe.progress import Watched
 from equiv.paired.learning_curve import Neighbours, judged_by_learning, judged_by_nearest
 from equiv.regression.bounds import relative_rms_of_each
 from equiv.regression.few_parameters import least_of_simple, simple_fits
+from equiv.regression.kernel_search import Settings
 from equiv.regression.paired_draws import enclosing
 from equiv.verdict import Interval
 
@@ -76,7 +77,9 @@ def errors_between(
         wanted = [targets[other] for other in ranked]
         errors = _from(layers[k], wanted, draws, asked.seed)
         errors = _or_simple(errors, layers[k], [layers[other] for other in ranked], draws, asked.seed)
-        judged = dict(zip(ranked, _judged(errors, wanted, Neighbours(layers[k], draws), asked), strict=True))
+        cells = _judged(errors, wanted, Neighbours(layers[k], draws), asked)
+        cells = _confirmed(cells, errors, layers[k], [(layers[j], targets[j]) for j in ranked], asked)
+        judged = dict(zip(ranked, cells, strict=True))
         found[k] = [judged[other] for other in others]
 
     by_inputs = torch.full((len(layers),), math.nan, dtype=torch.float64)
@@ -107,7 +110,7 @@ def _from(values: Tensor, targets: list[Any], draws: Draws, seed: int) -> Found:
 
 def _or_simple(found: Found, source: Tensor, targets: list[Tensor], draws: Draws, seed: int) -> Found:
     r"""The errors of maps with no or few parameters where they are smaller: few samples tell copies by these alone."""
-    squared, missed = found.squared.clone(), list(found.missed)
+    squared, missed, learned = found.squared.clone(), list(found.missed), list(found.learned)
     source = source.double()
 
     for k, target in enumerate(targets):
@@ -116,10 +119,10 @@ def _or_simple(found: Found, source: Tensor, targets: list[Tensor], draws: Draws
         if least_of_simple(source, target) < squared[:, k].mean():
             for fit in simple_fits(source, target, draws, torch.Generator().manual_seed(seed)):
                 if fit.missed is not None and fit.squared.mean() < squared[:, k].mean():
-                    squared[:, k] = fit.draw_errors
+                    squared[:, k], learned[k] = fit.draw_errors, fit.map
                     missed[k] = fit.missed / centred(target).square().sum(dim=1).mean().sqrt()
 
-    return replace(found, squared=squared, missed=missed)
+    return replace(found, squared=squared, missed=missed, learned=learned)
 
 
 def _judged(found: Found, targets: list[Target], neighbours: Neighbours, asked: Asked) -> list[Judged]:
@@ -136,3 +139,46 @@ def _judged(found: Found, targets: list[Target], neighbours: Neighbours, asked: 
         judged.append(Judged(error, doubts))
 
     return judged
+
+
+def _confirmed(
+    cells: list[Judged], found: Found, source: Tensor, targets: list[tuple[Tensor, Target]], asked: Asked
+) -> list[Judged]:
+    r"""Errors that would say yes, none smaller than what maps that are learned anew miss at the same samples.
+
+    As in `equiv.regression.bounds.confirmed`, it changes nothing unless something failed on the way from the samples to
+    the error; here no map is returned that it could be held against.
+
+    Arguments:
+        cells: What is said of each target.
+        found: What it rests on.
+        source: The source layer, `(n, d)`.
+        targets: The targets, as layers `(n, d_k)`, and as columns.
+        asked: What is asked.
+    """
+    yes = [k for k, cell in enumerate(cells) if cell.error.high <= asked.tolerance]
+    left: dict[int, Tensor] = {}
+
+    for settings in {found.learned[k] for k in yes}:
+        mine = [k for k in yes if found.learned[k] == settings]
+
+        if isinstance(settings, Settings):
+            columns = [targets[k][1].columns for k in mine]
+            parts = left_over(found.data, settings, torch.cat(columns, dim=1))
+            left |= zip(mine, parts.split([each.shape[1] for each in columns], dim=1), strict=True)
+        else:
+            for k in mine:
+                layer, deviation = targets[k][0].double(), centred(targets[k][0].double())
+                missed = deviation if settings is None else settings(source.double()) - layer
+                left[k] = missed / deviation.square().sum(dim=1).mean().sqrt()
+
+    confirmed = list(cells)
+
+    for k, missed in left.items():
+        least = squares([missed], found.data.draws).mean().sqrt().item()
+        error = cells[k].error
+
+        if not least <= error.high:
+            confirmed[k] = cells[k]._replace(error=error._replace(high=least))
+
+    return confirmed

@@ -13,11 +13,12 @@ from equiv.observe.draws import Draws
 from equiv.observe.progress import further
 from equiv.regression.hermite_kernel import PROFILES
 from equiv.regression.kernel_search import Settings
-from equiv.regression.leave_one_out import ADDED_ERRORS
+from equiv.regression.leave_one_out import ADDED_ERRORS, solved
 from equiv.regression.pair_data import PairData, standardise
 from equiv.shared_part.ridges import kernel_matrix
+from equiv.transformation import Map
 
-__all__ = ["Found", "from_layer"]
+__all__ = ["Found", "from_layer", "left_over", "squares"]
 
 # Kernels that are tried: power of whitening, and length scale.
 # [dimensionless, RMS distances of samples; chosen: what separate searches of pairs of layers find]
@@ -48,11 +49,15 @@ class Found:
         squared: Squared held-out errors of independent draws over each target's mean square spread, `(count, L)`.
         curve: The same of maps that are learned, from all draws and from half of them.
         missed: Held-out errors of each target's columns, over its spread, L of `(n, c)`.
+        learned: The settings that each target's map is learned with, or the map; None: it is the mean.
+        data: What all maps are learned from, without a target.
     """
 
     squared: Tensor
     curve: tuple[Tensor, Tensor]
     missed: list[Tensor]
+    learned: list[Settings | Map | None]
+    data: PairData
 
 
 def from_layer(values: Tensor, targets: list[Target], draws: Draws, generator: torch.Generator) -> Found:
@@ -72,15 +77,17 @@ def from_layer(values: Tensor, targets: list[Target], draws: Draws, generator: t
 
     if not data.basis.any():
         # A layer that never changes tells the mean of any other, and nothing else.
-        return _of_mean(targets, draws)
+        return _of_mean(targets, data)
 
     missed = [target.columns.new_full((), torch.nan).expand_as(target.columns) for target in targets]
     shown = [place for place, target in enumerate(targets) if target.columns.isfinite().all()]
     squared = values.new_full((draws.count, len(targets)), torch.nan, dtype=torch.float64)
     half = squared.new_full((draws.subset(draws.half()).count, len(targets)), torch.nan)
 
+    learned: list[Settings | Map | None] = [None] * len(targets)
+
     if not shown:
-        return Found(squared, (squared, half), missed)
+        return Found(squared, (squared, half), missed, learned, data)
 
     scores, tried = _searched(data.subset(some, 0), [targets[place].few[some] for place in shown])
     best: list[tuple[float, Settings]] = [(torch.inf, Settings())] * len(shown)
@@ -100,11 +107,11 @@ def from_layer(values: Tensor, targets: list[Target], draws: Draws, generator: t
             further()
 
             for k, errors in zip(wanted, found or [], strict=found is not None):
-                column = _squares([errors], draws)[:, 0]
+                column = squares([errors], draws)[:, 0]
 
                 if (score := _score(column)) < best[k][0]:
                     best[k] = score, replace(tried[kernel], ridge=ridge)
-                    squared[:, shown[k]], missed[shown[k]] = column, errors
+                    squared[:, shown[k]], missed[shown[k]], learned[shown[k]] = column, errors, best[k][1]
 
     fewer = draws.half()
 
@@ -121,20 +128,31 @@ def from_layer(values: Tensor, targets: list[Target], draws: Draws, generator: t
                 found = ridges.errors(settings.ridge, wanted)
 
                 if found is not None:
-                    half[:, [shown[k] for k in wanted]] = _squares(found, part)
+                    half[:, [shown[k] for k in wanted]] = squares(found, part)
 
-    return Found(squared, (squared, half), missed)
+    return Found(squared, (squared, half), missed, learned, data)
 
 
-def _of_mean(targets: list[Target], draws: Draws) -> Found:
+def left_over(data: PairData, settings: Settings, columns: Tensor) -> Tensor:
+    r"""What a map that is learned anew with these settings leaves of columns `(n, c)` at the same samples.
+
+    Of :math:`(K + \lambda) c = Y` it is :math:`\lambda c`; NaN where the system is not solved.
+    """
+    matrix = kernel_matrix(data, settings)
+    matrix.diagonal().add_(settings.ridge)
+
+    return settings.ridge * solved(matrix, columns)
+
+
+def _of_mean(targets: list[Target], data: PairData) -> Found:
     r"""Errors of the targets' means."""
-    missed = [target.columns for target in targets]
+    missed, draws = [target.columns for target in targets], data.draws
     fewer = draws.half()
-    half = _squares([errors[fewer] for errors in missed], draws.subset(fewer))
+    half = squares([errors[fewer] for errors in missed], draws.subset(fewer))
 
-    squared = _squares(missed, draws)
+    squared = squares(missed, draws)
 
-    return Found(squared, (squared, half), missed)
+    return Found(squared, (squared, half), missed, [None] * len(targets), data)
 
 
 def _searched(data: PairData, targets: list[Tensor]) -> tuple[Tensor, list[Settings]]:
@@ -150,7 +168,7 @@ def _searched(data: PairData, targets: list[Tensor]) -> tuple[Tensor, list[Setti
             found = ridges.errors(RIDGES[step], range(len(targets)))
 
             if found is not None:
-                squared = _squares(found, data.draws)
+                squared = squares(found, data.draws)
                 scores[place, step] = torch.tensor([_score(column) for column in squared.T])
 
     return scores, tried
@@ -169,7 +187,7 @@ def _kept(scores: Tensor) -> list[int]:
     return list(dict.fromkeys(kept))
 
 
-def _squares(missed: list[Tensor], draws: Draws) -> Tensor:
+def squares(missed: list[Tensor], draws: Draws) -> Tensor:
     r"""Squared errors of draws, `(count, L)`."""
     return draws.totals(torch.stack([errors.square().sum(dim=1) for errors in missed], dim=1))
 

@@ -5,8 +5,8 @@ Doors: `kernel_map.Fit`, `kernel_search.EFFORTS`, `hermite.MAX_REFINED_ERROR`, `
 `paired_draws.MIN_DRAWS`, `paired_draws.enclosing`, `paired_draws.joint_rank`,
 `paired_draws.paired_draws`, `bounds.relative_rms_of_each`, `hermite_kernel.PROFILES`,
 `hermite_kernel.gram`, `kernel_search.AFFINE_VARIANCE`, `kernel_search.Settings`,
-`kernel_search.scaled`, `leave_one_out.ADDED_ERRORS`, `pair_data.PairData`, `pair_data.standardise`,
-`few_parameters.NeuronMap`, `few_parameters.least_of_simple`, `few_parameters.simple_fits`,
+`kernel_search.scaled`, `leave_one_out.ADDED_ERRORS`, `leave_one_out.solved`, `pair_data.PairData`,
+`pair_data.standardise`, `few_parameters.NeuronMap`, `few_parameters.least_of_simple`, `few_parameters.simple_fits`,
 `pair_data.along`.
 
     pair_data       Paired activations and frames, standardised for regression
