@@ -12,6 +12,7 @@ settles. The misfit is weighed in the activations: directions that the neurons h
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 
 import torch
@@ -80,8 +81,11 @@ def measure_strain(chart: Chart, obs: Observations, coordinates: Tensor, periods
         lattice = coordinates[:0] if periods is None else periods
         lifts.append(slopes_of_values(coordinates, obs.values.double().cpu(), lattice))
 
-    # Whatever the coordinates are off by both show; what either misses besides is its own.
-    return min((_against(lifted, obs, coordinates, periods) for lifted in lifts), key=lambda each: each.size)
+    # Whatever the coordinates are off by both show; what either is moved by besides is its own.
+    return min(
+        (_against(lifted, obs, coordinates, periods) for lifted in lifts),
+        key=lambda each: math.hypot(each.displacement, each.noise),
+    )
 
 
 def _against(lifted: Tensor, obs: Observations, coordinates: Tensor, periods: Tensor | None) -> Strain:
