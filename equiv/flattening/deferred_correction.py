@@ -56,7 +56,7 @@ FIRST_FUNCTIONS_OF_MORE = 300
 MAX_FUNCTIONS = 1000
 
 # Largest correction by a fit: what fits of rough coordinates say may be wild.
-# [share of the difference of values; chosen: where the trapezoid rule misses more, samples do not resolve the manifold]
+# [share of the displacement; chosen: where the trapezoid rule misses more, samples do not resolve the manifold]
 LARGEST_CORRECTION = 0.2
 
 # Misfit of the pairs above which all else is tried beside smooth fits.
@@ -241,11 +241,17 @@ def _missed(fit: SmoothFit, coordinates: Tensor, values: Tensor) -> Tensor:
 
 
 def _trapezoid_defect(fit: SmoothFit, found: Flattening) -> Tensor:
-    r""":math:`F(u_j) - F(u_i) - (DF_i + DF_j)(u_j - u_i) / 2` along each pair, `(E, d)`."""
-    i, j = found.equations.i, found.equations.j
+    r""":math:`F(u_j) - F(u_i) - (DF_i + DF_j)(u_j - u_i) / 2` along each pair, `(E, d)`.
+
+    Where frames are nearly singular little of it moves much: it is held against the displacement that it makes.
+    """
+    equations, rotations = found.equations, found.solution.rotations
+    i, j = equations.i, equations.j
     values, slope = in_blocks(fit, found.solution.coordinates)
-    apart = values[j] - values[i]
-    defect = apart - 0.5 * torch.einsum("edm,em->ed", slope[i] + slope[j], found.steps)
-    share = LARGEST_CORRECTION * apart.norm(dim=1) / defect.norm(dim=1).clamp_min(1e-300)
+    defect = values[j] - values[i] - 0.5 * torch.einsum("edm,em->ed", slope[i] + slope[j], found.steps)
+    plain, corrected = (
+        equations.displacements(rotations, each)[0] for each in (None, equations.project(defect))
+    )
+    share = LARGEST_CORRECTION * plain.norm(dim=1) / (plain - corrected).norm(dim=1).clamp_min(1e-300)
 
     return share.clamp_max(1.0)[:, None] * defect
