@@ -21,14 +21,12 @@ from pathlib import Path
 RESULTS = Path(__file__).parent / "results" / "memory.md"
 HEAD = """# Memory that each door says it would take, beside what it takes.
 
-Within a limit of what is said: a thorough map that takes more is left out. What is freed goes back at once; by itself the
-allocator of glibc keeps up to 70 MiB of it, more or less by chance.
+Within a limit of what is said: a thorough map that takes more is left out. Of what is freed the allocator of glibc keeps
+more or less by chance, so that the same call takes up to 40 MiB more or less in another process.
 
 | door | samples | neurons of each | directions | says, MiB | takes, MiB | says / takes |
 |---|---|---|---|---|---|---|"""
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-# What is freed goes back at once: else the allocator of glibc keeps some of it, up to 70 MiB, by chance.
-RETURNED = {"MALLOC_MMAP_THRESHOLD_": "262144"}
 LEAST_LIMIT = 1e-9  # GiB
 # Samples, neurons of each network, directions of the inputs: of each door those that strain it differently.
 CASES: dict[str, list[tuple[int, int, int]]] = {
@@ -136,7 +134,7 @@ def main() -> None:
     for name, several in CASES.items():
         for sizes in several if options.only in name else ():
             command = [sys.executable, __file__, "--case", json.dumps([name, *sizes])]
-            done = subprocess.run(command, env=os.environ | ONE_THREAD | RETURNED, stdout=subprocess.PIPE, check=True)
+            done = subprocess.run(command, env=os.environ | ONE_THREAD, stdout=subprocess.PIPE, check=True)
             found = json.loads(done.stdout.splitlines()[-1])
             said, taken = found["said"] / 2**20, found["taken"] / 2**20
             key = " | ".join([name, *(f"{size:,}" for size in sizes)])

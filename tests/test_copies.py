@@ -193,7 +193,7 @@ def test_clouds_that_nothing_joins_are_not_compared(name: str, method: str) -> N
     def network(x: Tensor) -> Tensor:
         return torch.cat([x, x.sin(), (0.3 * x[..., :1]).cos()], dim=-1)
 
-    obs = Observations(network(x), torch.func.vmap(torch.func.jacfwd(network))(x))
+    obs = Observations(network(x), torch.func.vmap(torch.func.jacrev(network))(x))
     result = equiv.compare(obs, obs, paired=False, method=method)
     assert result.verdict == "inconclusive"
     assert "that no chain of neighbours joins" in result.sentence
