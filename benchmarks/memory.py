@@ -21,8 +21,8 @@ from pathlib import Path
 RESULTS = Path(__file__).parent / "results" / "memory.md"
 HEAD = """# Memory that each door says it would take, beside what it takes.
 
-Within a limit of what is said: a thorough map that takes more is left out. Of what is freed the allocator of glibc keeps
-more or less by chance, so that the same call takes up to 40 MiB more or less in another process.
+Within a limit of what is said: a thorough map that takes more is left out. Of what is freed the allocator of glibc
+keeps more or less by chance, so that the same call takes up to 40 MiB more or less in another process.
 
 | door | samples | neurons of each | directions | says, MiB | takes, MiB | says / takes |
 |---|---|---|---|---|---|---|"""

@@ -41,8 +41,8 @@ RING_SAMPLES = 250
 OUTCOMES = ("error", "inconclusive", "right", "false no", "false yes")
 INTRODUCTION = (
     "Made by `python benchmarks/sabotage.py --write`, which says what is injected and what is false. Ten pairs, with "
-    "and without pairing, and three of layers; each stage fails from its first, or fifth, call on. *Right* holds of failures "
-    "that did not matter."
+    "and without pairing, and three of layers; each stage fails from its first, or fifth, call on. *Right* holds of "
+    "failures that did not matter."
 )
 KINDS = ("raises", "NaN", "zeros")
 CALLS = (1, 5)
