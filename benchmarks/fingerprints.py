@@ -5,9 +5,8 @@ r"""Fingerprints of what `equiv` computes: whether a change of the code changed 
 
 Seeded comparisons of every kind, each hashed twice: *words*, its `to_dict()` with nine digits, and *maps*, the
 bytes of the coordinates and of what the transformation makes of a few activations, both ways. One thread; other
-machines round otherwise, so that hashes are compared on one; and searches by simplices amplify how memory
-happens to be aligned, so that a pair stands here only if six runs of it agreed to the bit. Only public names
-are called: the same file judges older versions.
+machines round otherwise, so that hashes are compared on one. A pair stands here only if six runs of it agreed to the
+bit. Only public names are called: the same file judges older versions.
 """
 
 from __future__ import annotations
