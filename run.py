@@ -13,9 +13,8 @@ from typing import Any
 started = time.perf_counter()
 os.environ["MPLBACKEND"] = "agg"  # figures go into files; a notebook's, inherited, is of no use here
 os.environ.setdefault("MKL_CBWR", "AUTO")  # products the same, wherever in memory factors lie
-os.environ.setdefault(
-    "OMP_WAIT_POLICY", "PASSIVE"
-)  # threads that spin take 60 times as long on a busy machine
+# Threads that wait for each other in a loop take 60 times as long on a busy machine.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 HELP = """python run.py experiment=NAME [key=value ...]
 

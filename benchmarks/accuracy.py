@@ -26,6 +26,7 @@ ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 sys.path[:0] = [str(ROOT / "tests")]
 
+# Below the line that lets `manifolds` be found.
 import torch  # noqa: E402
 from manifolds import DOMAINS, RandomEmbedding, observe, rigid_error  # noqa: E402
 from torch import Tensor  # noqa: E402

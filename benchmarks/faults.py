@@ -194,7 +194,8 @@ def main() -> None:
     first = parser.parse_args().first
     os.chdir(ROOT)
     sys.path.insert(0, str(ROOT))
-    import hydra  # noqa: F401  # what every run loads, once for all
+    # What every run loads, once for all, and nothing here calls.
+    import hydra  # noqa: F401
     import pytorch_lightning  # noqa: F401
 
     import lightning_modules.data.functions

@@ -5,8 +5,8 @@ r"""How the time of a comparison grows with the samples, and whether it finds th
 
 A surface, two inputs seen by 8 and 6 neurons: in pairs, their values alone and with exact frames; and without pairs,
 other inputs on either side but for three anchors. Times are those of the processor, one thread, each comparison in a
-process of its own. Then the same comparisons again: with one thread,
-to the bit; with two, how far errors and images are from those with one, over what is found with one.
+process of its own. Then the same comparisons again: with one thread, to the bit; with two, how far errors and images
+are from those with one, over what is found with one.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from torch import Tensor
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
+# Below the line that lets `manifolds` be found.
 from manifolds import DOMAINS, Domain, observe, rigid_error  # noqa: E402
 
 from equiv import IsometricMaps, Observations  # noqa: E402

@@ -120,10 +120,8 @@ def summed(rows: list[dict[str, Any]]) -> str:
     r"""One row of the table: all pairs of one molecule."""
     known = [(row[f"true_error_{w}"], row[f"error_{w}"]) for row in rows for w in ("a_to_b", "b_to_a")]
     charted = [(truth, error) for truth, error in known if truth is not None]  # with a map
-    true, held = (
-        [truth for truth, _ in charted],
-        sum(error[1] <= truth <= error[2] for truth, error in charted),
-    )
+    true = [truth for truth, _ in charted]
+    held = sum(error[1] <= truth <= error[2] for truth, error in charted)
     verdicts = [row["verdict"] for row in rows]
     cka, ridge = (
         [row[key] for row in rows for key in keys]

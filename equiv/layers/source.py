@@ -83,7 +83,6 @@ def from_layer(values: Tensor, targets: list[Target], draws: Draws, generator: t
     shown = [place for place, target in enumerate(targets) if target.columns.isfinite().all()]
     squared = values.new_full((draws.count, len(targets)), torch.nan, dtype=torch.float64)
     half = squared.new_full((draws.subset(draws.half()).count, len(targets)), torch.nan)
-
     learned: list[Settings | Map | None] = [None] * len(targets)
 
     if not shown:
@@ -111,10 +110,12 @@ def from_layer(values: Tensor, targets: list[Target], draws: Draws, generator: t
 
                 if (score := _score(column)) < best[k][0]:
                     best[k] = score, replace(tried[kernel], ridge=ridge)
-                    squared[:, shown[k]], missed[shown[k]], learned[shown[k]] = column, errors, best[k][1]
+                    squared[:, shown[k]], missed[shown[k]] = column, errors
+
+    for place, (score, settings) in zip(shown, best, strict=True):
+        learned[place] = settings if score < torch.inf else None
 
     fewer = draws.half()
-
     part = draws.subset(fewer)
     chosen = {settings for score, settings in best if score < torch.inf}
 
